@@ -1,0 +1,10 @@
+"""What a notebook of the tutorial imports."""
+
+from .exercise import open_exercise
+from .lesson import open_lesson
+from .scripts import run_script
+from .serving import serve
+from .timeline import span
+from .together import send_together
+
+__all__ = ["open_exercise", "open_lesson", "run_script", "send_together", "serve", "span"]

@@ -1,0 +1,140 @@
+"""Proofs that look at what an answer does, never at its source and never at a clock."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+from blockbuster import BlockBuster
+
+NOT_QUERIES = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA")
+"""SQL words that open or close a transaction and fetch nothing."""
+
+
+@contextmanager
+def blocking_calls_refused(answer: Any) -> Iterator[None]:
+    """Make blocking calls raise `blockbuster.BlockingError` when the answer makes them on an event loop.
+
+    Only calls that come from the answer's own file or notebook count: the kernel around it may block.
+
+    Args:
+        answer: a function, class or bound view of the learner.
+    """
+    guard = BlockBuster(scanned_modules=_files_of(answer))
+    real_sleep = time.sleep
+    guard.activate()
+    try:
+        with _imported_names_guarded(answer, real_sleep, time.sleep):
+            yield
+    finally:
+        guard.deactivate()
+
+
+@contextmanager
+def _imported_names_guarded(answer: Any, real: Any, guarded: Any) -> Iterator[None]:
+    # `from time import sleep` copied the function before the guard replaced it in its module.
+    namespace = getattr(_plain(answer), "__globals__", {})
+    names = [name for name, value in namespace.items() if value is real]
+    namespace.update(dict.fromkeys(names, guarded))
+    try:
+        yield
+    finally:
+        namespace.update(dict.fromkeys(names, real))
+
+
+def _plain(answer: Any) -> Any:
+    while isinstance(answer, functools.partial):
+        answer = answer.func
+    if inspect.isclass(answer):
+        return next((f for f in vars(answer).values() if inspect.isfunction(f)), answer)
+    return inspect.unwrap(answer)
+
+
+def _files_of(answer: Any) -> list[ModuleType]:
+    code: CodeType | None = getattr(_plain(answer), "__code__", None)
+    file = code.co_filename if code else __file__
+    module = ModuleType("answer")
+    # Each cell of a notebook is a file of its own, in one folder for each kernel.
+    module.__file__ = str(Path(file).parent) if "ipykernel" in file else file
+    return [module]
+
+
+@contextmanager
+def counted_queries() -> Iterator[list[str]]:
+    """Collect the SQL of every query that any thread sends to the default database.
+
+    Connections that are opened in the `with` block are watched, and those of the calling thread and
+    of asgiref's shared thread. Statements that only open or close a transaction are left out.
+    """
+    from django.db import connections
+    from django.db.backends.signals import connection_created
+
+    queries: list[str] = []
+    watched: list[Any] = []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if not sql.lstrip().upper().startswith(NOT_QUERIES):
+            queries.append(sql)
+        return execute(sql, params, many, context)
+
+    def watch(connection: Any, **_: Any) -> None:
+        if note not in connection.execute_wrappers:
+            connection.execute_wrappers.append(note)
+            watched.append(connection)
+
+    connection_created.connect(watch, weak=False)
+    for connection in {connections["default"], _shared_threads_connection()} - {None}:
+        watch(connection)
+    try:
+        yield queries
+    finally:
+        connection_created.disconnect(watch)
+        for connection in watched:
+            connection.execute_wrappers.remove(note)
+
+
+def _shared_threads_connection() -> Any:
+    from asgiref.sync import SyncToAsync
+    from django.db import connections
+
+    return SyncToAsync.single_thread_executor.submit(lambda: connections["default"]).result(timeout=5)
+
+
+async def run_without_a_loop(function: Callable[[], Any]) -> Any:
+    """Call a function in a thread where no event loop runs, as a script would.
+
+    Raises:
+        whatever the function raises.
+    """
+    done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    loop = asyncio.get_running_loop()
+
+    def settle(method: str, value: Any) -> None:
+        if not done.done():
+            getattr(done, method)(value)
+
+    def run() -> None:
+        try:
+            loop.call_soon_threadsafe(settle, "set_result", function())
+        except BaseException as error:
+            loop.call_soon_threadsafe(settle, "set_exception", error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await done
+
+
+async def first_moment(condition: Callable[[], bool], pending: Awaitable[Any] | None = None) -> bool:
+    """Give the event loop back until the condition holds; False when `pending` ends before it does."""
+    while not condition():
+        if pending is not None and pending.done():
+            return condition()
+        await asyncio.sleep(0)
+    return True

@@ -1,0 +1,191 @@
+"""One answer on trial: requests to it, calls of it, and what it did meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from django.http import HttpRequest
+from django.urls import URLPattern, path
+
+from ..handlers import REQUEST_NUMBER, RecordedASGIHandler
+from ..timeline import Recording, most_at_once, record
+from .evidence import NotStarted, Outcome, Reply
+from .proofs import blocking_calls_refused, first_moment
+from .task import Task
+
+
+class TrialHandler(RecordedASGIHandler):
+    """Django's ASGI handler over the given URL patterns, whatever the notebook's own are."""
+
+    def __init__(self, urlpatterns: Sequence[URLPattern]) -> None:
+        super().__init__()
+        self.urlpatterns = tuple(urlpatterns)
+
+    async def get_response_async(self, request: HttpRequest) -> Any:
+        request.urlconf = self.urlpatterns
+        request._dont_enforce_csrf_checks = True  # as the test client does
+        try:
+            return await super().get_response_async(request)
+        except BaseException:
+            # Django closes the body with the response, and there is none.
+            request._stream.close()
+            raise
+
+
+@dataclass
+class Together:
+    """Requests that were sent at the same moment: their replies, and what their views did."""
+
+    sent: str
+    replies: list[Reply]
+    recording: Recording
+
+    @property
+    def inside(self) -> int:
+        """How many of them were inside the view at the same moment, at most."""
+        return most_at_once(span for span in self.recording.spans if span.kind == "view")
+
+    @property
+    def threads(self) -> int:
+        """How many threads the views ran on."""
+        return len({span.thread for span in self.recording.spans if span.kind == "view"})
+
+    def expect_all_inside(self, **words: str | None) -> None:
+        """Refuse unless all of them were inside the view at the same moment."""
+        for reply in self.replies:
+            reply.expect_that(True, "an answer")
+        number = len(self.replies)
+        Outcome(self.sent, f"at most {self.inside} of them at the same time").expect_that(
+            self.inside == number, f"all {number} inside the view at the same time", **words
+        )
+
+
+class Trial:
+    """An answer under test: mounted at the routes of its task, with fresh sample data.
+
+    Args:
+        answer: what the learner wrote: a view, a class-based view, or any function.
+        task: the task that the answer belongs to.
+    """
+
+    def __init__(self, answer: Any, task: Task) -> None:
+        self.answer, self.task = answer, task
+        self.cookies = httpx.Cookies()
+
+    @property
+    def application(self) -> Any:
+        """The ASGI application that the requests of this trial go to."""
+        if self.task.application is not None:
+            return self.task.application(self.answer)
+        view = self.answer.as_view() if hasattr(self.answer, "as_view") else self.answer
+        return TrialHandler([path(route, view, name=self.task.name) for route in self.task.routes])
+
+    async def get(self, path: str, **request: Any) -> Reply:
+        """Send a GET request; see `request`."""
+        return await self.request("GET", path, **request)
+
+    async def post(self, path: str, **request: Any) -> Reply:
+        """Send a POST request; see `request`."""
+        return await self.request("POST", path, **request)
+
+    async def request(self, method: str, path: str, **request: Any) -> Reply:
+        """Send one request through Django's ASGI handler, and keep the cookies it sets.
+
+        Args:
+            method: the HTTP method.
+            path: with the query string.
+            request: options of `httpx.AsyncClient.request`, such as `json`, `data`, `headers`.
+
+        Returns:
+            The reply; an error that the view raised is kept in it.
+
+        Raises:
+            NotStarted: when the answer is still the stub.
+        """
+        sent = described_request(method, path, request)
+        transport = httpx.ASGITransport(self.application)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://testserver", cookies=self.cookies, timeout=None, trust_env=False
+        ) as client:
+            try:
+                response = await client.request(method, path, **request)
+            except NotImplementedError as error:
+                raise NotStarted from error
+            except Exception as error:
+                return Reply(sent, error=error)
+            self.cookies.update(client.cookies)
+        return Reply(sent, response)
+
+    async def call(self, *args: Any, **kwargs: Any) -> Outcome:
+        """Call the answer as a cell would, and await what it gives back when that is awaitable.
+
+        Raises:
+            NotStarted: when the answer is still the stub.
+        """
+        sent = described_call(self.task.name, args, kwargs)
+        try:
+            value = self.answer(*args, **kwargs)
+            return Outcome(sent, await value if inspect.isawaitable(value) else value)
+        except NotImplementedError as error:
+            raise NotStarted from error
+        except Exception as error:
+            return Outcome(sent, error=error)
+
+    async def log_in(self, username: str) -> None:
+        """Let the following requests carry the session of this sample user."""
+        from django.contrib.auth import get_user_model
+        from django.test import AsyncClient
+
+        client = AsyncClient()
+        await client.aforce_login(await get_user_model().objects.aget(username=username))
+        for name, morsel in client.cookies.items():
+            self.cookies.set(name, morsel.value)
+
+    async def together(self, *paths: str, method: str = "GET", **request: Any) -> Together:
+        """Send several requests at the same moment."""
+        with record() as recording:
+            replies = await asyncio.gather(*(self.request(method, path, **request) for path in paths))
+        first = described_request(method, paths[0], request)
+        return Together(f"{len(paths)} requests together, such as {first}", list(replies), recording)
+
+    async def leaves_the_loop_free(self, path: str, *, method: str = "GET", **request: Any) -> Reply:
+        """Send one request, and refuse unless the event loop can do other work while it waits.
+
+        Blocking calls raise where the answer makes them, and other work must get its turn between
+        the start of the view and its end.
+        """
+        headers = {**request.pop("headers", {}), REQUEST_NUMBER: "1"}
+        with record() as recording, blocking_calls_refused(self.answer):
+            pending = asyncio.ensure_future(self.request(method, path, headers=headers, **request))
+            inside = lambda: any(span.kind == "runs" for span in recording.spans)  # noqa: E731
+            await first_moment(inside, pending)
+            gave_way = not any(span.kind == "view" for span in recording.spans)
+            reply = await pending
+        reply.expect_that(
+            gave_way,
+            "other work gets its turn while the view waits",
+            got="the view ran from its start to its end without giving way",
+            because="nothing in the view is awaited that really waits",
+        )
+        return reply
+
+
+def described_request(method: str, path: str, request: dict[str, Any]) -> str:
+    """A request as the verdict shows it."""
+    body = f"  {json.dumps(request['json'])}" if "json" in request else ""
+    if content := request.get("content") or request.get("data"):
+        body = f"  {content if isinstance(content, str) else content!r}"
+    headers = "".join(f"  {k}: {v}" for k, v in request.get("headers", {}).items() if k != REQUEST_NUMBER)
+    return f"{method} {path}{body}{headers}"
+
+
+def described_call(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> str:
+    """A call as the verdict shows it."""
+    shown = [repr(arg) for arg in args] + [f"{key}={value!r}" for key, value in kwargs.items()]
+    return f"{name}({', '.join(shown)})"
