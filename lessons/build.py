@@ -1,0 +1,260 @@
+"""Builds the notebooks from the lessons: `python lessons/build.py [--all] [LESSON …]`.
+
+Each folder here holds a lesson; from it come `notebooks/NAME.ipynb` and `solutions/NAME.ipynb`,
+executed, and `exercises/NAME.ipynb` with the gaps cut out. Only what changed is built, unless asked
+for all or for a lesson by name. A cell that fails stops the build.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
+
+LESSONS = Path(__file__).resolve().parent
+ROOT = LESSONS.parent
+sys.path.insert(0, str(ROOT))
+
+from tutorial_project.classroom.checks.task import load_tasks  # noqa: E402
+
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+GAP = re.compile(r"^( *)### BEGIN SOLUTION\n(.*?)^ *### END SOLUTION *\n?", re.DOTALL | re.MULTILINE)
+STUB = r"\1# Your code here\n\1raise NotImplementedError\n"
+REQUIREMENTS = re.compile(r"^\{\{ requirements: (\w+) \}\}$", re.MULTILINE)
+FRAME_OUTSIDE = re.compile(r"File .*(site-packages|lib/python|asyncio|tutorial_project)")
+CELL_LIMIT = 120
+"""Seconds that one cell may take."""
+
+
+class BuildError(Exception):
+    """A lesson cannot be built; the message names the lesson, the cell and the error."""
+
+
+def lesson_folders() -> list[Path]:
+    """All lessons, in order."""
+    return sorted(file.parent for file in LESSONS.glob("*/lesson.md"))
+
+
+def lesson_notebook(folder: Path) -> NotebookNode:
+    """`lesson.md` as a notebook that is not executed yet."""
+    return _notebook(folder, (folder / "lesson.md").read_text(encoding="utf-8"), ["lesson.md"])
+
+
+def solution_notebook(folder: Path) -> NotebookNode:
+    """`exercise.md` with the solutions in place, not executed yet."""
+    return _notebook(folder, GAP.sub(r"\2", _exercise_text(folder)), ["exercise.md", "checks.py"])
+
+
+def exercise_notebook(folder: Path) -> NotebookNode:
+    """`exercise.md` as the learner gets it, with every solution replaced by a gap."""
+    return _notebook(folder, GAP.sub(STUB, _exercise_text(folder)), ["exercise.md", "checks.py"])
+
+
+def _exercise_text(folder: Path) -> str:
+    tasks = load_tasks(folder.name)
+
+    def bullets(match: re.Match[str]) -> str:
+        return "\n".join(f"- {requirement.sentence}" for requirement in tasks[match[1]].requirements)
+
+    return REQUIREMENTS.sub(bullets, (folder / "exercise.md").read_text(encoding="utf-8"))
+
+
+def _notebook(folder: Path, text: str, sources: list[str]) -> NotebookNode:
+    notebook = jupytext.reads(text, fmt="md:myst")
+    notebook.metadata = NotebookNode(
+        kernelspec=KERNEL,
+        language_info={"name": "python"},
+        lesson={"minutes": minutes(folder), "source": source_hash(folder, sources)},
+    )
+    _name_cells(notebook)
+    return notebook
+
+
+def _name_cells(notebook: NotebookNode) -> None:
+    # An id from the text, not from the position: a new cell leaves the ids of the others alone.
+    seen: dict[str, int] = {}
+    for cell in notebook.cells:
+        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
+        seen[digest] = seen.get(digest, 0) + 1
+        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+
+
+def source_hash(folder: Path, sources: list[str]) -> str:
+    """A digest of the files that a notebook is made from."""
+    return hashlib.sha256(b"\0".join((folder / name).read_bytes() for name in sources)).hexdigest()[:16]
+
+
+def minutes(folder: Path) -> int:
+    """How long the lesson takes, as its front matter says."""
+    return int(re.search(r"^minutes: (\d+)$", (folder / "lesson.md").read_text(encoding="utf-8"), re.MULTILINE)[1])
+
+
+def execute(notebook: NotebookNode, folder: Path, name: str) -> NotebookNode:
+    """Run a notebook top to bottom in a new kernel and make its outputs ready to store.
+
+    Args:
+        notebook: as `lesson_notebook` or `solution_notebook` gives it.
+        folder: where the kernel runs, "notebooks" or "solutions".
+        name: of the lesson, for messages.
+
+    Raises:
+        BuildError: when a cell fails that should not, or does not fail that should.
+    """
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_LIMIT,
+        kernel_name="python3",
+        record_timing=False,
+        resources={"metadata": {"path": str(folder)}},
+        on_cell_execute=lambda cell, cell_index: _show_progress(name, cell_index, len(notebook.cells)),
+    )
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        raise BuildError(f"\n{name}, in a cell that must not fail:\n{error}") from None
+    for index, cell in enumerate(notebook.cells):
+        if cell.cell_type == "code":
+            _normalise(cell)
+            _demand_the_expected_error(cell, f"\n{name}, cell {index}:\n{cell.source}")
+    return notebook
+
+
+def _show_progress(name: str, index: int, cells: int) -> None:
+    print(f"\r{name}: cell {index + 1} of {cells} ", end="", flush=True)
+
+
+def _demand_the_expected_error(cell: NotebookNode, where: str) -> None:
+    failed = any(output.output_type == "error" for output in cell.outputs)
+    expected = "raises-exception" in cell.metadata.get("tags", [])
+    if expected and not failed:
+        raise BuildError(f"{where}\nis tagged raises-exception, and raised nothing")
+
+
+def _normalise(cell: NotebookNode) -> None:
+    cell.metadata.pop("execution", None)
+    for output in cell.outputs:
+        if output.output_type == "error":
+            output.traceback = list(_short_traceback(output.traceback))
+        elif output.output_type == "stream":
+            output.text = _without_places(output.text)
+        else:
+            output.data = {
+                kind: _without_places(value) if isinstance(value, str) and kind.startswith("text/") else value
+                for kind, value in output.data.items()
+            }
+
+
+def _short_traceback(traceback: list[str]) -> Iterator[str]:
+    """The frames of the notebook's own cells, and the error."""
+    hidden = 0
+    for part in traceback:
+        if FRAME_OUTSIDE.search(re.sub(r"\x1b\[[0-9;]*m", "", part).partition("\n")[0]):
+            hidden += 1
+            continue
+        if hidden:
+            yield f"    … {hidden} frame{'s' * (hidden > 1)} inside Django and Python …"
+        hidden = 0
+        yield _without_places(part)
+
+
+def _without_places(text: str) -> str:
+    text = re.sub(r" at 0x[0-9A-Fa-f]+", " at 0x…", text)
+    for place, name in ((str(ROOT), "."), (sys.prefix, "."), (sys.base_prefix, "python"), (tempfile.gettempdir(), "tmp")):
+        text = text.replace(place, name)
+    return re.sub(r"ipykernel_\d+/\d+\.py", "ipykernel/cell.py", text)
+
+
+def build(folder: Path, everything: bool) -> bool:
+    """Build the three notebooks of a lesson, or those that are out of date; True when any was."""
+    jobs: list[tuple[str, Callable[[Path], NotebookNode], bool]] = [("notebooks", lesson_notebook, True)]
+    if (folder / "exercise.md").exists():
+        jobs += [("exercises", exercise_notebook, False), ("solutions", solution_notebook, True)]
+    built = False
+    for kind, make, run in jobs:
+        notebook, file = make(folder), ROOT / kind / f"{folder.name}.ipynb"
+        if everything or not up_to_date(notebook, file):
+            notebook = execute(notebook, file.parent, f"{kind}/{folder.name}") if run else notebook
+            file.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+            print(f"\r{kind}/{folder.name}.ipynb is built" + " " * 20)
+            built = True
+    return built
+
+
+def up_to_date(notebook: NotebookNode, file: Path) -> bool:
+    """Whether a built notebook comes from the present sources and holds the same cells."""
+    if not file.is_file():
+        return False
+    stored = nbformat.read(file, as_version=4)
+    return stored.metadata == notebook.metadata and cells(stored) == cells(notebook)
+
+
+def cells(notebook: NotebookNode) -> list[tuple[str, str, str, list[str]]]:
+    """What the sources decide of each cell: its id, type, text and tags."""
+    return [(cell.id, cell.cell_type, cell.source, list(cell.metadata.get("tags", []))) for cell in notebook.cells]
+
+
+def title(folder: Path) -> str:
+    """The title of a lesson."""
+    return re.search(r"^# (.+)$", (folder / "lesson.md").read_text(encoding="utf-8"), re.MULTILINE)[1]
+
+
+def lessons_table() -> str:
+    """The table of lessons that the README holds."""
+    rows = [
+        f"| {folder.name[:2]} | [{title(folder)}](notebooks/{folder.name}.ipynb) | {minutes(folder)} |"
+        f" {_link('exercises', folder)} | {_link('solutions', folder)} |"
+        for folder in lesson_folders()
+    ]
+    return "\n".join(["| | Lesson | Minutes | Exercise | Solution |", "|---|---|---|---|---|", *rows])
+
+
+def _link(kind: str, folder: Path) -> str:
+    tasks = len(load_tasks(folder.name))
+    label = f"{tasks} task{'s' * (tasks != 1)}" if kind == "exercises" else "solved"
+    return f"[{label}]({kind}/{folder.name}.ipynb)"
+
+
+def with_lessons_table(readme: str) -> str:
+    """The README's text with its table of lessons brought up to date."""
+    return re.sub(
+        r"(<!-- lessons: begin -->\n).*?(<!-- lessons: end -->)",
+        lambda match: f"{match[1]}{lessons_table()}\n{match[2]}",
+        readme,
+        flags=re.DOTALL,
+    )
+
+
+def main() -> None:
+    """Build what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("lessons", nargs="*", help="names or numbers, such as 03; without any: all that changed")
+    parser.add_argument("--all", action="store_true", help="build everything anew")
+    options = parser.parse_args()
+    chosen = [f for f in lesson_folders() if not options.lessons or f.name.startswith(tuple(options.lessons))]
+    if not chosen:
+        parser.exit(1, f"no such lesson; there are: {', '.join(f.name for f in lesson_folders())}\n")
+    with tempfile.TemporaryDirectory() as progress:
+        os.environ["TUTORIAL_PROGRESS"] = progress
+        try:
+            built = [build(folder, options.all or bool(options.lessons)) for folder in chosen]
+        except BuildError as error:
+            parser.exit(1, f"{error}\n")
+    readme = ROOT / "README.md"
+    readme.write_text(with_lessons_table(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    if not any(built):
+        print("Every notebook is up to date.")
+
+
+if __name__ == "__main__":
+    main()

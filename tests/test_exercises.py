@@ -1,0 +1,110 @@
+"""Every exercise is proven four ways: stub, solution, other right answers, known wrong answers."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import gc
+import inspect
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import build
+import pytest
+from nbformat import NotebookNode
+
+from tutorial_project.classroom.checks.answers import KnownAnswer, known_answers
+from tutorial_project.classroom.checks.judge import judge
+from tutorial_project.classroom.checks.task import Task, exercise_names, load_module, load_tasks
+from tutorial_project.classroom.checks.verdict import Verdict
+
+TASKS = [(name, task) for name in exercise_names() for task in load_tasks(name)]
+ANSWERS = [(name, answer) for name in exercise_names() for answer in known_answers(load_module(name, "answers"))]
+
+each_task = pytest.mark.parametrize(("lesson_name", "task_name"), TASKS, ids=[f"{n}-{t}" for n, t in TASKS])
+
+
+def answers(wrong: bool) -> Any:
+    chosen = [(name, answer) for name, answer in ANSWERS if bool(answer.breaks) == wrong]
+    return pytest.mark.parametrize(
+        ("lesson_name", "known"), chosen, ids=[f"{n}-{a.task}-{a.name}" for n, a in chosen]
+    )
+
+
+@pytest.fixture(autouse=True)
+def forgotten_awaits_are_collected() -> Iterator[None]:
+    # Wrong answers forget `await` on purpose; the warning comes whenever the coroutine is collected.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="coroutine .* was never awaited")
+        yield
+        gc.collect()
+
+
+def verdict(database: Any, task: Task, answer: Any) -> Verdict:
+    return asyncio.run(judge(task, answer, database.restore))
+
+
+def fresh_task(lesson_name: str, task_name: str) -> Task:
+    return load_tasks(lesson_name)[task_name]
+
+
+def answer_in(notebook: NotebookNode, task_name: str, place: Path) -> Any:
+    """Run the cells of an exercise that neither open it nor check it, and return the answer."""
+    namespace: dict[str, Any] = {"__name__": "answer"}
+    for number, cell in enumerate(notebook.cells):
+        if cell.cell_type == "code" and "exercise" not in cell.source:
+            code = compile(cell.source, f"{place.name} cell {number}", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            result = eval(code, namespace)
+            if inspect.iscoroutine(result):
+                asyncio.run(result)
+    return namespace[task_name]
+
+
+@each_task
+def test_the_stub_is_not_started(lesson_name: str, task_name: str, sample_database: Any) -> None:
+    folder = build.LESSONS / lesson_name
+    stub = answer_in(build.exercise_notebook(folder), task_name, folder)
+    assert verdict(sample_database, fresh_task(lesson_name, task_name), stub).state == "not started"
+
+
+@each_task
+def test_the_solution_is_done(lesson_name: str, task_name: str, sample_database: Any) -> None:
+    folder = build.LESSONS / lesson_name
+    solution = answer_in(build.solution_notebook(folder), task_name, folder)
+    found = verdict(sample_database, fresh_task(lesson_name, task_name), solution)
+    assert found.state == "done", found.text
+
+
+@answers(wrong=False)
+def test_another_right_answer_is_done(lesson_name: str, known: KnownAnswer, sample_database: Any) -> None:
+    found = verdict(sample_database, fresh_task(lesson_name, known.task), known.answer)
+    assert found.state == "done", found.text
+
+
+@answers(wrong=True)
+def test_a_wrong_answer_is_refused_by_the_requirement_it_breaks(
+    lesson_name: str, known: KnownAnswer, sample_database: Any
+) -> None:
+    found = verdict(sample_database, fresh_task(lesson_name, known.task), known.answer)
+    assert (found.state, found.broken) == ("not yet", known.breaks), found.text
+    assert known.says in " ".join(found.text.split()), found.text
+
+
+@each_task
+def test_a_task_has_hints_and_known_answers_enough(lesson_name: str, task_name: str) -> None:
+    task = fresh_task(lesson_name, task_name)
+    known = [answer for name, answer in ANSWERS if (name, answer.task) == (lesson_name, task_name)]
+    assert len(task.hints) == 3
+    assert len([answer for answer in known if answer.breaks]) >= 3
+    assert [answer for answer in known if not answer.breaks]
+
+
+@each_task
+def test_every_requirement_refuses_some_known_answer_or_the_stub(lesson_name: str, task_name: str) -> None:
+    """A proof that no known answer fails might be unable to fail."""
+    task = fresh_task(lesson_name, task_name)
+    broken = {answer.breaks for name, answer in ANSWERS if (name, answer.task) == (lesson_name, task_name)}
+    never_seen_to_fail = {requirement.name for requirement in task.requirements} - broken
+    assert never_seen_to_fail == set()

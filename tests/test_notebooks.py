@@ -1,0 +1,147 @@
+"""What holds for every built notebook, beside what nbval compares."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import build
+import nbformat
+import pytest
+from conftest import ROOT, edited_notebooks, git
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+MAKERS = {
+    "notebooks": build.lesson_notebook,
+    "exercises": build.exercise_notebook,
+    "solutions": build.solution_notebook,
+}
+COMPARED_LOOSELY = {"nbval-ignore-output"}
+
+
+def stored(kind: str, lesson: Path) -> NotebookNode:
+    """The built notebook; as committed, where a learner has worked in it."""
+    name = f"{kind}/{lesson.name}.ipynb"
+    file = ROOT / name
+    if not file.is_file():
+        pytest.fail(f"{name} is missing: make notebooks")
+    working = nbformat.read(file, as_version=4)
+    if build.cells(working) == build.cells(MAKERS[kind](lesson)) and name not in edited_notebooks():
+        return working
+    committed = git("show", f"HEAD:{name}")
+    return nbformat.reads(committed, as_version=4) if committed and not _newly_built(kind, lesson, working) else working
+
+
+def _newly_built(kind: str, lesson: Path, working: NotebookNode) -> bool:
+    return build.up_to_date(MAKERS[kind](lesson), ROOT / kind / f"{lesson.name}.ipynb")
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def tags(cell: NotebookNode) -> set[str]:
+    return set(cell.metadata.get("tags", []))
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_a_built_notebook_equals_its_source(lesson: Path, kind: str) -> None:
+    fresh, built = MAKERS[kind](lesson), stored(kind, lesson)
+    assert build.cells(built) == build.cells(fresh), "the source has changed: make notebooks"
+    assert built.metadata.lesson == fresh.metadata.lesson, "the source has changed: make notebooks"
+
+
+@pytest.mark.parametrize("kind", ["notebooks", "solutions"])
+def test_no_cell_is_green_by_vacuity(lesson: Path, kind: str) -> None:
+    assert vacuous(stored(kind, lesson)) == []
+
+
+def vacuous(notebook: NotebookNode) -> list[str]:
+    """What nbval would let pass without comparing anything, in words."""
+    found = []
+    cells = code_cells(notebook)
+    for number, cell in enumerate(cells):
+        failed = any(output.output_type == "error" for output in cell.outputs)
+        if cell.execution_count is None:
+            found.append(f"code cell {number} was never executed")
+        if failed != ("raises-exception" in tags(cell)):
+            found.append(f"code cell {number}: its error and its tag raises-exception do not agree")
+        if tags(cell) & COMPARED_LOOSELY and not _compared(cells[number + 1 : number + 2]):
+            found.append(f"code cell {number} is ignored, and no cell after it states a stable fact")
+        if "nbval-skip" in tags(cell) or re.search("nbval[-_]skip", cell.source, re.IGNORECASE):
+            found.append(f"code cell {number} is skipped")
+    return found
+
+
+def _compared(cells: list[NotebookNode]) -> bool:
+    return any(cell.outputs and not tags(cell) & COMPARED_LOOSELY for cell in cells)
+
+
+def test_a_vacuous_notebook_is_found_out() -> None:
+    cell = nbformat.v4.new_code_cell
+    notebook = nbformat.v4.new_notebook(
+        cells=[
+            cell("1", execution_count=None),
+            cell("1 / 0", execution_count=1, metadata={"tags": ["raises-exception"]}),
+            cell("random()", execution_count=2, metadata={"tags": ["nbval-ignore-output"]}),
+        ]
+    )
+    assert len(vacuous(notebook)) == 3
+
+
+@pytest.mark.parametrize("kind", ["notebooks", "solutions"])
+def test_a_notebook_runs_twice_in_one_kernel_without_a_new_warning(lesson: Path, kind: str) -> None:
+    notebook = MAKERS[kind](lesson)
+    once, twice = notebook.cells, [type(cell)(cell) for cell in MAKERS[kind](lesson).cells]
+    for cell in twice:
+        cell.id += "-again"
+    notebook.cells = once + twice
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(ROOT / kind)}}).execute()
+    complaints = {cell.source: _stderr(cell) for cell in code_cells(notebook) if _stderr(cell)}
+    shown = {cell.source: _stderr(cell) for cell in code_cells(stored(kind, lesson)) if _stderr(cell)}
+    assert complaints.keys() == shown.keys(), complaints
+    assert [_failed(cell) for cell in once] == [_failed(cell) for cell in twice]
+
+
+def _stderr(cell: NotebookNode) -> str:
+    return "".join(output.text for output in cell.outputs if output.get("name") == "stderr")
+
+
+def _failed(cell: NotebookNode) -> list[str]:
+    return [output.ename for output in cell.get("outputs", []) if output.output_type == "error"]
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_a_notebook_has_one_title_and_no_heading_jumps(lesson: Path, kind: str) -> None:
+    levels = [len(marks) for marks in re.findall(r"^(#+) ", markdown(MAKERS[kind](lesson)), re.MULTILINE)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(deeper - level <= 1 for level, deeper in zip(levels, levels[1:], strict=False))
+
+
+def markdown(notebook: NotebookNode) -> str:
+    """The Markdown cells as one text, without fenced code."""
+    text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    return re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_every_image_has_an_alternative_text(lesson: Path, kind: str) -> None:
+    text = markdown(MAKERS[kind](lesson))
+    assert re.findall(r"!\[\s*\]\(", text) + [tag for tag in re.findall(r"<img[^>]*>", text) if "alt=" not in tag] == []
+    images = [
+        output
+        for cell in code_cells(stored(kind, lesson))
+        for output in cell.outputs
+        if "image/png" in output.get("data", {})
+    ]
+    assert [image for image in images if "text/plain" not in image.data or "<Figure" in image.data["text/plain"]] == []
+
+
+def test_async_safety_is_switched_off_nowhere_but_in_one_cell_of_lesson_02() -> None:
+    switch = "DJANGO_ALLOW_" + "ASYNC_UNSAFE"
+    holders = [name for name in git("grep", "--untracked", "-l", switch, "--", "*.py", "*.toml", "*.yml", "Makefile", ".ci", "lessons").split()]
+    assert {name.split("/")[1] for name in holders} <= {"02_event_loop_in_the_notebook"}, holders
+    notebook = build.lesson_notebook(build.LESSONS / "02_event_loop_in_the_notebook")
+    assert sum(switch in cell.source for cell in code_cells(notebook)) == 1
