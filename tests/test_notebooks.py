@@ -8,9 +8,10 @@ from pathlib import Path
 import build
 import nbformat
 import pytest
-from conftest import ROOT, edited_notebooks, git
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+from project import ROOT, edited_notebooks, git
+import itertools
 
 MAKERS = {
     "notebooks": build.lesson_notebook,
@@ -30,7 +31,11 @@ def stored(kind: str, lesson: Path) -> NotebookNode:
     if build.cells(working) == build.cells(MAKERS[kind](lesson)) and name not in edited_notebooks():
         return working
     committed = git("show", f"HEAD:{name}")
-    return nbformat.reads(committed, as_version=4) if committed and not _newly_built(kind, lesson, working) else working
+    return (
+        nbformat.reads(committed, as_version=4)
+        if committed and not _newly_built(kind, lesson, working)
+        else working
+    )
 
 
 def _newly_built(kind: str, lesson: Path, working: NotebookNode) -> bool:
@@ -117,7 +122,7 @@ def test_a_notebook_has_one_title_and_no_heading_jumps(lesson: Path, kind: str) 
     levels = [len(marks) for marks in re.findall(r"^(#+) ", markdown(MAKERS[kind](lesson)), re.MULTILINE)]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(deeper - level <= 1 for level, deeper in zip(levels, levels[1:], strict=False))
+    assert all(deeper - level <= 1 for level, deeper in itertools.pairwise(levels))
 
 
 def markdown(notebook: NotebookNode) -> str:
@@ -129,19 +134,30 @@ def markdown(notebook: NotebookNode) -> str:
 @pytest.mark.parametrize("kind", MAKERS)
 def test_every_image_has_an_alternative_text(lesson: Path, kind: str) -> None:
     text = markdown(MAKERS[kind](lesson))
-    assert re.findall(r"!\[\s*\]\(", text) + [tag for tag in re.findall(r"<img[^>]*>", text) if "alt=" not in tag] == []
+    assert (
+        re.findall(r"!\[\s*\]\(", text)
+        + [tag for tag in re.findall(r"<img[^>]*>", text) if "alt=" not in tag]
+        == []
+    )
     images = [
         output
         for cell in code_cells(stored(kind, lesson))
         for output in cell.outputs
         if "image/png" in output.get("data", {})
     ]
-    assert [image for image in images if "text/plain" not in image.data or "<Figure" in image.data["text/plain"]] == []
+    assert [
+        image for image in images if "text/plain" not in image.data or "<Figure" in image.data["text/plain"]
+    ] == []
 
 
 def test_async_safety_is_switched_off_nowhere_but_in_one_cell_of_lesson_02() -> None:
     switch = "DJANGO_ALLOW_" + "ASYNC_UNSAFE"
-    holders = [name for name in git("grep", "--untracked", "-l", switch, "--", "*.py", "*.toml", "*.yml", "Makefile", ".ci", "lessons").split()]
+    holders = [
+        name
+        for name in git(
+            "grep", "--untracked", "-l", switch, "--", "*.py", "*.toml", "*.yml", "Makefile", ".ci", "lessons"
+        ).split()
+    ]
     assert {name.split("/")[1] for name in holders} <= {"02_event_loop_in_the_notebook"}, holders
     notebook = build.lesson_notebook(build.LESSONS / "02_event_loop_in_the_notebook")
     assert sum(switch in cell.source for cell in code_cells(notebook)) == 1

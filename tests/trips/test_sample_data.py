@@ -103,7 +103,8 @@ def test_trip_7_is_always_the_tea_masters():
 
 def test_every_trip_departs_in_2027_after_every_booking():
     days = set(Trip.objects.values_list("departs", flat=True))
-    assert date(2027, 1, 1) <= min(days) and max(days) <= date(2027, 12, 31)
+    assert date(2027, 1, 1) <= min(days)
+    assert max(days) <= date(2027, 12, 31)
     assert not Booking.objects.filter(created_at__year__gte=2027).exists()
 
 
@@ -129,8 +130,10 @@ def test_users_cannot_log_in_with_a_password_until_they_get_one():
 
 def test_one_user_is_staff_and_may_change_trips():
     (staff,) = User.objects.filter(is_staff=True)
-    assert staff.username == "frances" and not staff.is_superuser
-    assert staff.has_perm("trips.change_trip") and not staff.has_perm("auth.change_user")
+    assert staff.username == "frances"
+    assert not staff.is_superuser
+    assert staff.has_perm("trips.change_trip")
+    assert not staff.has_perm("auth.change_user")
 
 
 def test_notes_belong_to_trips():
@@ -141,4 +144,5 @@ def test_the_command_says_in_one_line_what_it_did_and_what_comes_next():
     said = StringIO()
     call_command("load_sample_data", stdout=said)
     (line,) = said.getvalue().splitlines()
-    assert line.startswith("Loaded 12 destinations, 60 trips") and line.endswith("python manage.py runserver")
+    assert line.startswith("Loaded 12 destinations, 60 trips")
+    assert line.endswith("python manage.py runserver")

@@ -6,5 +6,6 @@ from .scripts import run_script
 from .serving import serve
 from .timeline import span
 from .together import send_together
+from .warned import show_warnings
 
-__all__ = ["open_exercise", "open_lesson", "run_script", "send_together", "serve", "span"]
+__all__ = ["open_exercise", "open_lesson", "run_script", "send_together", "serve", "show_warnings", "span"]

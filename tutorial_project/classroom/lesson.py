@@ -35,7 +35,9 @@ def open_lesson(**settings: Any) -> None:
     """
     prepare(**settings)
     watch_cells()
-    print("Django is ready in this kernel: tutorial_project.settings, URLs from this notebook, a fresh database.")
+    print(
+        "Django is ready in this kernel: tutorial_project.settings, URLs from this notebook, a fresh database."
+    )
 
 
 def prepare(**settings: Any) -> SampleDatabase:
@@ -54,7 +56,9 @@ def _configure_django() -> None:
         return
     chosen = os.environ.setdefault("DJANGO_SETTINGS_MODULE", SETTINGS)
     if chosen != SETTINGS:
-        raise RuntimeError(f"this kernel uses the settings {chosen}: restart the kernel, then open the lesson")
+        raise RuntimeError(
+            f"this kernel uses the settings {chosen}: restart the kernel, then open the lesson"
+        )
     _use_temporary_database()
     django.setup()
 

@@ -56,7 +56,9 @@ class Progress:
         except (ValueError, KeyError, TypeError):
             damaged = self.file.with_suffix(".damaged")
             os.replace(self.file, damaged)
-            print(f"The progress file was damaged. It is kept as {damaged.name}; run the checks to fill a new one.")
+            print(
+                f"The progress file was damaged. It is kept as {damaged.name}; run the checks to fill a new one."
+            )
             return {}
 
     def _write(self) -> None:

@@ -33,7 +33,14 @@ def run_script(source: str, *, limit: float = 60, **environment: str) -> None:
             capture_output=True,
             text=True,
             timeout=limit,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", **environment},
+            # Trap: a kernel asks its children for colours, and Python 3.13 then colours tracebacks.
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "PYTHONIOENCODING": "utf-8",
+                "PYTHON_COLORS": "0",
+                **environment,
+            },
         )
     print(done.stdout, end="")
     if done.returncode:

@@ -31,6 +31,7 @@ class Server:
         options = {"lifespan": "off", "log_config": None, "access_log": False, "timeout_graceful_shutdown": 2}
         self._uvicorn = uvicorn.Server(uvicorn.Config(application, **(options | config)))
         self._failure: BaseException | None = None
+        self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"server-{self.port}", daemon=True)
 
     @property
@@ -48,11 +49,12 @@ class Server:
         Raises:
             RuntimeError: when the server does not start within five seconds.
         """
-        self._ready = threading.Event()
         self._thread.start()
         if not self._ready.wait(START_LIMIT) or not self._uvicorn.started:
             self.stop()
-            raise RuntimeError(f"the server did not start: {self._failure or 'no answer in 5 s'}") from self._failure
+            raise RuntimeError(
+                f"the server did not start: {self._failure or 'no answer in 5 s'}"
+            ) from self._failure
         return self
 
     def _run(self) -> None:
@@ -67,7 +69,7 @@ class Server:
 
     async def _serve(self) -> None:
         serving = asyncio.create_task(self._uvicorn.serve(sockets=[self._socket]))
-        while not self._uvicorn.started and not serving.done():
+        while not self._uvicorn.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.005)
         self._ready.set()
         await serving

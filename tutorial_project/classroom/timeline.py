@@ -2,108 +2,31 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
-from time import perf_counter
-from typing import Any, Literal
+from typing import Any
 
+from .recording import Recording, Span, active_recording, most_at_once, record, request_number, span
 from .timeline_picture import timeline_html
 
-HOLDS_AFTER = 0.15
-"""Seconds that one uninterrupted run may take before it is said to hold its thread."""
-
-request_number: ContextVar[int] = ContextVar("request_number", default=0)
-
-
-@dataclass(frozen=True)
-class Span:
-    """A stretch of time, in seconds of `time.perf_counter`, inside one request.
-
-    `kind` is "view" (inside the view function), "runs" (Python code of the view is executing)
-    or "asks" (a named wait, reported with `span`).
-    """
-
-    kind: Literal["view", "runs", "asks"]
-    name: str
-    request: int
-    thread: str
-    started: float
-    ended: float
-
-
-class Recording:
-    """The spans reported by all threads while requests are on their way."""
-
-    def __init__(self) -> None:
-        self.spans: list[Span] = []
-
-    def add(self, kind: str, name: str, started: float) -> None:
-        """Report a span of the current request and thread that ends now."""
-        thread = threading.current_thread().name
-        self.spans.append(Span(kind, name, request_number.get(), thread, started, perf_counter()))
-
-    @contextmanager
-    def measure(self, kind: str, name: str) -> Iterator[None]:
-        """Report the body of the `with` block as one span."""
-        started = perf_counter()
-        try:
-            yield
-        finally:
-            self.add(kind, name, started)
-
-
-# A plain global, no context variable: the requests are handled on other threads and event loops
-# than the cell that sends them.
-_active: list[Recording] = []
-
-
-def active_recording() -> Recording | None:
-    """The recording that is under way, or None."""
-    return _active[-1] if _active else None
-
-
-@contextmanager
-def record() -> Iterator[Recording]:
-    """Collect every span that any thread reports during the `with` block."""
-    recording = Recording()
-    _active.append(recording)
-    try:
-        yield recording
-    finally:
-        _active.remove(recording)
-
-
-@contextmanager
-def span(name: str) -> Iterator[None]:
-    """Name a wait inside a view, so that the timeline shows it; costs nothing when nothing records.
-
-    Args:
-        name: what is waited for, such as "weather".
-    """
-    if (recording := active_recording()) is None:
-        yield
-    else:
-        with recording.measure("asks", name):
-            yield
-
-
-def most_at_once(spans: Iterable[Span]) -> int:
-    """How many of the spans share one moment, at most."""
-    moments = sorted((moment, step) for s in spans for moment, step in ((s.started, 1), (s.ended, -1)))
-    most = now = 0
-    for _, step in moments:
-        now += step
-        most = max(most, now)
-    return most
+__all__ = [
+    "Lane",
+    "Recording",
+    "Span",
+    "Timeline",
+    "active_recording",
+    "most_at_once",
+    "record",
+    "request_number",
+    "span",
+]
 
 
 @dataclass(frozen=True)
 class Lane:
-    """One request of a timeline: what was sent, what came back, and its spans by kind."""
+    """One request of a timeline: what was sent, what came back, and its spans."""
 
     number: int
     path: str
@@ -113,30 +36,46 @@ class Lane:
     spans: list[Span]
 
     def of_kind(self, kind: str) -> list[Span]:
+        """Its spans of one kind, in the order in which they started."""
         return sorted((s for s in self.spans if s.kind == kind), key=lambda s: s.started)
 
     @property
-    def held(self) -> bool:
-        """True when the view kept its thread busy without giving way."""
-        return any(s.ended - s.started > HOLDS_AFTER for s in self.of_kind("runs"))
+    def seconds(self) -> float:
+        """Seconds from the moment it was sent to its answer."""
+        return self.answered - self.sent
 
     @property
-    def behaviour(self) -> str:
-        """What the view did with its thread, in words."""
-        views = self.of_kind("view")
-        if not views:
-            return "never reached a view"
-        place = "the event loop" if views[0].name == "async" else "a thread of its own"
-        verb = "holds" if self.held else "gives way on" if views[0].name == "async" else "runs on"
-        return f"{views[0].name} view, {verb} {place}{self._asked()}"
+    def kind(self) -> str:
+        """The kind of its view, "sync" or "async"; empty when it reached none."""
+        return next((s.name for s in self.of_kind("view")), "")
 
-    def _asked(self) -> str:
-        asked = self.of_kind("asks")
-        if not asked:
+    @property
+    def threads(self) -> set[str]:
+        """The names of the threads that its view ran on."""
+        return {s.thread for s in self.of_kind("view")}
+
+    @property
+    def held(self) -> bool:
+        """True when it held the event loop."""
+        return bool(self.of_kind("holds"))
+
+    def stood_still_for(self, other: Lane) -> bool:
+        """True when the other request held the event loop that this one needed."""
+        holds = [s for s in other.of_kind("holds") if s.thread in self.threads]
+        between = any(s.started < self.answered and self.sent < s.ended for s in holds)
+        return other is not self and self.kind == "async" and between
+
+    @property
+    def asked(self) -> str:
+        """What it waited for and how, in words, such as "asks weather, flights in turn"."""
+        spans = self.of_kind("asks")
+        if not spans:
             return ""
-        names = ", ".join(sorted(s.name for s in asked) if most_at_once(asked) > 1 else [s.name for s in asked])
-        how = "" if len(asked) == 1 else " together" if most_at_once(asked) == len(asked) else " in turn"
-        return f"; asks {names}{how}"
+        most = most_at_once(spans)
+        names = Counter([s.name for s in spans] if most == 1 else sorted(s.name for s in spans))
+        listed = ", ".join(name if times == 1 else f"{name} ×{times}" for name, times in names.items())
+        how = {1: " in turn", len(spans): " together"}.get(most, f", {most} together")
+        return f"asks {listed}{how if len(spans) > 1 else ''}"
 
 
 @dataclass
@@ -188,11 +127,36 @@ class Timeline:
         return f"{len(self.lanes)} requests: {at_once}, {threads}"
 
     def _lines(self) -> Iterator[str]:
-        facts = lambda lane: (lane.path, lane.response.status_code, lane.behaviour)  # noqa: E731
+        longest = max(len(lane.path) for lane in self.lanes)
+        facts = lambda lane: (lane.path, lane.response.status_code, self._behaviour(lane))  # noqa: E731
         for (path, status, behaviour), group in groupby(self.lanes, facts):
             numbers = [lane.number for lane in group]
             label = f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
-            yield f"  {label:>5}  {path}  {status}  {behaviour}"
+            yield f"  {label:>5}  {path:<{longest}}  {status}  {behaviour}"
+
+    def _behaviour(self, lane: Lane) -> str:
+        if not lane.kind:
+            return "never reached a view"
+        thread = self._thread_of(lane) if lane.kind == "sync" else self._loop_of(lane)
+        return f"{lane.kind} view: {'; '.join(filter(None, [lane.asked, *thread]))}"
+
+    def _thread_of(self, lane: Lane) -> Iterator[str]:
+        if len(self.lanes) == 1:
+            yield "occupies a thread"
+        elif any(lane.threads & other.threads for other in self.lanes if other is not lane):
+            yield "shares its thread with others"
+        else:
+            yield "occupies a thread of its own"
+
+    def _loop_of(self, lane: Lane) -> Iterator[str]:
+        holders = [other.number for other in self.lanes if lane.stood_still_for(other)]
+        if lane.held:
+            yield "holds the event loop"
+            return
+        yield "leaves the event loop free" if len(lane.of_kind("runs")) > 1 else "ends without a wait"
+        if holders:
+            who = f"{holders[0]} holds" if len(holders) == 1 else "others hold"
+            yield f"stands still while {who} the loop"
 
     def __repr__(self) -> str:
         return self.text

@@ -19,7 +19,12 @@ LIMIT = 60
 
 
 async def send_together(
-    paths: str | Sequence[str], *, times: int = 1, through: str | Server = "asgi", method: str = "GET", **request: Any
+    paths: str | Sequence[str],
+    *,
+    times: int = 1,
+    through: str | Server = "asgi",
+    method: str = "GET",
+    **request: Any,
 ) -> Timeline:
     """Send requests at the same moment and return what happened to each.
 
@@ -54,7 +59,10 @@ async def _sender(through: str | Server, stack: AsyncExitStack) -> Any:
     if through == "test client":
         return _test_client().generic_request
     if through == "asgi":
-        transport, base = httpx.ASGITransport(asgi_application(), raise_app_exceptions=False), "http://testserver"
+        transport, base = (
+            httpx.ASGITransport(asgi_application(), raise_app_exceptions=False),
+            "http://testserver",
+        )
     elif isinstance(through, Server):
         transport, base = httpx.AsyncHTTPTransport(limits=httpx.Limits()), through.url
     else:

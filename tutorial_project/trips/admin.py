@@ -31,7 +31,7 @@ class TripAdmin(admin.ModelAdmin):
     list_select_related = ["destination"]
     search_fields = ["title", "destination__name"]
     date_hierarchy = "departs"
-    autocomplete_fields = ["destination", "themes"]
+    autocomplete_fields = ["destination", "guide", "themes"]
     inlines = [NoteInline]
 
 

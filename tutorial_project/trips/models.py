@@ -45,6 +45,14 @@ class Trip(models.Model):
     # Not a PositiveIntegerField: that would add a second, unnamed constraint, which would speak first.
     seats_left = models.IntegerField()
     active = models.BooleanField(default=True, help_text="On sale.")
+    guide = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        related_name="guided_trips",
+        null=True,
+        blank=True,
+        help_text="Empty until the agency finds one.",
+    )
     themes = models.ManyToManyField(Theme, related_name="trips", blank=True)
     notes = GenericRelation("trips.Note")
 

@@ -83,14 +83,15 @@ class Outcome:
         if not isinstance(self.error, kind):
             self.refuse(**({"expected": f"{kind.__name__} to be raised"} | words))
 
-    def refuse(self, *, expected: str, because: str | None = None, next: str | None = None, got: str | None = None) -> None:
+    def refuse(
+        self, *, expected: str, because: str | None = None, next: str | None = None, got: str | None = None
+    ) -> None:
         """Raise the refusal; an error that is recognised explains itself."""
         if self.error is not None:
-            known = explain(self.error)
+            known, got = explain(self.error), None
             because, next = known if known != (None, None) else (because, next)
-        raise Refusal(
-            sent=self.sent, expected=expected, got=self.got if got is None else got, because=because, next=next
-        ) from self.error
+        got = self.got if got is None else got
+        raise Refusal(sent=self.sent, expected=expected, got=got, because=because, next=next) from self.error
 
     @property
     def got(self) -> str:
@@ -126,7 +127,13 @@ class Reply(Outcome):
         return self.response.text
 
     def expect(
-        self, status: int = 200, *, json: Any = ANY, text: Any = ANY, headers: dict[str, str] | None = None, **words: Any
+        self,
+        status: int = 200,
+        *,
+        json: Any = ANY,
+        text: Any = ANY,
+        headers: dict[str, str] | None = None,
+        **words: Any,
     ) -> None:
         """Refuse unless the response has this status, and this body and these headers where given."""
         headers = headers or {}

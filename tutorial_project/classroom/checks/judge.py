@@ -34,7 +34,9 @@ async def judge(task: Task, answer: Any, restore: Any = None) -> Verdict:
             if restore is not None:
                 await asyncio.to_thread(restore)
             try:
-                results.append(Result(requirement.sentence, requirement.name, await _refusal(task, requirement, answer)))
+                results.append(
+                    Result(requirement.sentence, requirement.name, await _refusal(task, requirement, answer))
+                )
             except NotStarted:
                 return Verdict(task, [], started=False)
     return Verdict(task, results)
@@ -80,7 +82,12 @@ def unusable(task: Task, answer: Any) -> Refusal | None:
         answer.close()
         got, step = "a coroutine: the answer was called", f"await exercise.check({task.name})"
     elif not callable(answer):
-        got, step = f"{type(answer).__name__} {answer!r:.80}", f"pass the function itself: exercise.check({task.name})"
+        got, step = (
+            f"{type(answer).__name__} {answer!r:.80}",
+            f"pass the function itself: exercise.check({task.name})",
+        )
     else:
         return None
-    return Refusal(sent=f"exercise.check({task.name})", expected="a function or a class to call", got=got, next=step)
+    return Refusal(
+        sent=f"exercise.check({task.name})", expected="a function or a class to call", got=got, next=step
+    )

@@ -34,7 +34,7 @@ class Verdict:
 
     @property
     def state(self) -> str:
-        """"not started", "not yet" or "done"."""
+        """ "not started", "not yet" or "done"."""
         if not self.started:
             return "not started"
         refused = self.problem or any(result.refusal for result in self.results)
@@ -72,7 +72,11 @@ class Verdict:
                 yield from _evidence(result.refusal)
         if self.problem:
             yield from _evidence(self.problem)
-        yield f"\n  {self.task.praise}" if self.state == "done" else f"\n  A hint: exercise.hint({self.task.name!r})"
+        yield (
+            f"\n  {self.task.praise}"
+            if self.state == "done"
+            else f"\n  A hint: exercise.hint({self.task.name!r})"
+        )
 
     def __repr__(self) -> str:
         return self.text
@@ -93,7 +97,11 @@ def _evidence(refusal: Refusal) -> Iterator[str]:
     for name, value in rows.items():
         if value:
             yield textwrap.fill(
-                value, 100, initial_indent=f"      {name:<10} ", subsequent_indent=" " * 17, break_long_words=False
+                value,
+                100,
+                initial_indent=f"      {name:<10} ",
+                subsequent_indent=" " * 17,
+                break_long_words=False,
             )
     yield ""
 

@@ -79,6 +79,17 @@ class Migration(migrations.Migration):
                         to="trips.destination",
                     ),
                 ),
+                (
+                    "guide",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="Empty until the agency finds one.",
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="guided_trips",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
                 ("themes", models.ManyToManyField(blank=True, related_name="trips", to="trips.theme")),
             ],
             options={

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def run(*arguments: str, database: Path | str, debug: str = "1") -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,100 @@
+"""Running a learner's notebook without a browser, and reading the verdicts from its outputs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import DeadKernelError
+from nbformat import NotebookNode
+
+from ..checks.verdict import MARKS, AnswerRefused
+
+CELL_LIMIT = 60
+"""Seconds that one cell may take."""
+
+HEADLINE = re.compile(rf"(?:{'|'.join(MARKS.values())}) (\w+) +({'|'.join(MARKS)})\b")
+
+
+@dataclass
+class Findings:
+    """What a run found: the verdicts by task, each the whole text, and the errors of other cells."""
+
+    verdicts: dict[str, str] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+
+    def state(self, task: str) -> str | None:
+        """ "not started", "not yet" or "done"; None when the task was not checked."""
+        headline = HEADLINE.match(self.verdicts.get(task, ""))
+        return headline[2] if headline else None
+
+
+def check_notebook(file: Path) -> Findings:
+    """Run a notebook in a new kernel, in its folder, and leave its file as it is.
+
+    Args:
+        file: the notebook. A cell that fails does not stop the run; one that takes too long is interrupted.
+
+    Raises:
+        ValueError: when the file is no notebook.
+    """
+    notebook = _read(file)
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_LIMIT,
+        kernel_name="python3",
+        allow_errors=True,
+        interrupt_on_timeout=True,
+        extra_arguments=["--log-level=ERROR"],
+        resources={"metadata": {"path": str(file.parent)}},
+    )
+    try:
+        client.execute()
+    except DeadKernelError:
+        findings = read_findings(notebook)
+        findings.errors.append(
+            "The kernel died: one of the cells ends the Python process, or uses up the memory."
+        )
+        return findings
+    return read_findings(notebook)
+
+
+def _read(file: Path) -> NotebookNode:
+    try:
+        return nbformat.read(file, as_version=4)
+    except Exception as error:
+        raise ValueError(f"{file.name} is not a notebook any more ({type(error).__name__})") from error
+
+
+def read_findings(notebook: NotebookNode) -> Findings:
+    """The verdicts and the errors that an executed notebook shows; of several verdicts the last counts."""
+    findings = Findings()
+    code_cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for number, cell in enumerate(code_cells, start=1):
+        for output in cell.get("outputs", []):
+            if verdict := _verdict(output):
+                findings.verdicts[HEADLINE.match(verdict)[1]] = verdict
+            elif output.output_type == "error" and "raises-exception" not in cell.metadata.get("tags", []):
+                findings.errors.append("\n".join(_error(number, cell.source, output)))
+    return findings
+
+
+def _verdict(output: NotebookNode) -> str | None:
+    if output.output_type == "error" and output.ename == AnswerRefused.__name__:
+        text = "\n".join(output.traceback)
+    else:
+        text = output.get("data", {}).get("text/plain", "")
+    return text if HEADLINE.match(text) else None
+
+
+def _error(number: int, source: str, output: NotebookNode) -> Iterator[str]:
+    lines = [line for line in source.splitlines() if line.strip()]
+    yield f"The code cell {number}, which begins  {lines[0]:.60}"
+    if output.ename == "KeyboardInterrupt":
+        yield f"  did not end within {CELL_LIMIT} seconds and was stopped."
+    else:
+        yield f"  raised {output.ename}: {output.evalue}"
