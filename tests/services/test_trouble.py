@@ -1,0 +1,80 @@
+import asyncio
+import logging
+
+import httpx
+import pytest
+
+from tutorial_project.services import ask
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "error"),
+    [
+        ("", 500, "Internal Server Error"),
+        ("?status=503", 503, "Service Unavailable"),
+        ("?status=599", 599, "Unknown Error"),
+    ],
+)
+def test_failing_answers_the_status_it_is_asked_for(get, query, status, error):
+    assert get(f"/failing{query}") == (status, {"error": error})
+
+
+def test_failing_refuses_a_status_that_is_no_failure(get):
+    assert get("/failing?status=200") == (
+        400,
+        {"error": "status must be a whole number from 400 to 599, not '200'"},
+    )
+
+
+def test_flaky_fails_first_and_then_works_for_each_key(get):
+    first = [get("/flaky?key=a&fails=2")[0] for _ in range(4)]
+    assert (first, get("/flaky?key=b&fails=1")[0]) == ([503, 503, 200, 200], 503)
+
+
+def test_flaky_fails_anew_after_forget(services, get):
+    answers = [get("/flaky?fails=1")[0] for _ in range(2)]
+    services.forget()
+    assert (answers, get("/flaky?fails=1")[0]) == ([503, 200], 503)
+
+
+def test_busy_says_when_to_come_back(client):
+    response = client.get("/busy?retry_after=7")
+    assert (response.status_code, response.headers["Retry-After"]) == (429, "7")
+
+
+def test_broken_json_says_json_and_is_none(client):
+    response = client.get("/broken-json")
+    assert response.headers["Content-Type"].startswith("application/json")
+    with pytest.raises(ValueError, match="Expecting value"):
+        response.json()
+
+
+def test_half_an_answer_breaks_off(client):
+    with client.stream("GET", "/half") as response:
+        assert response.status_code == 200
+        with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
+            response.read()
+
+
+def test_trickle_sends_its_body_in_pieces(client):
+    with client.stream("GET", "/trickle?chunks=3&wait=0.01") as response:
+        assert list(response.iter_text()) == ['{"chunks": [1', ", 2", ", 3]}"]
+
+
+def test_one_that_hangs_is_left_by_its_client(services):
+    async def leave():
+        asking = asyncio.create_task(ask("hangs"))
+        await services.arrived()
+        asking.cancel()
+        await services.left()
+
+    asyncio.run(leave())
+    assert [(r.path, r.status, r.client_left) for r in services.requests] == [("/hangs", None, True)]
+
+
+def test_trouble_leaves_no_trace_in_the_log(services, client, caplog):
+    caplog.set_level(logging.INFO)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    test_one_that_hangs_is_left_by_its_client(services)
+    test_half_an_answer_breaks_off(client)
+    assert caplog.messages == []

@@ -1,0 +1,56 @@
+"""The endpoints that work: weather, flights, exchange rates, one that is slow, and an echo."""
+
+import asyncio
+
+from aiohttp import web
+
+from . import places
+from .parameters import USUAL_WAIT, BadParameter, seconds
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/weather/{city}")
+async def weather(request: web.Request) -> web.Response:
+    """The weather in a city; `wait` in seconds."""
+    await asyncio.sleep(seconds(request.query, USUAL_WAIT))
+    return web.json_response(places.weather(request.match_info["city"]))
+
+
+@routes.get("/flights/{city}")
+async def flights(request: web.Request) -> web.Response:
+    """The flights to a city, prices in euros; `wait` in seconds."""
+    await asyncio.sleep(seconds(request.query, USUAL_WAIT))
+    return web.json_response(places.flights(request.match_info["city"]))
+
+
+@routes.get("/rates/{currency}")
+async def rates(request: web.Request) -> web.Response:
+    """How much of a currency one euro buys; `wait` in seconds."""
+    await asyncio.sleep(seconds(request.query, USUAL_WAIT))
+    return web.json_response(places.rate(request.match_info["currency"]))
+
+
+@routes.get("/slow")
+async def slow(request: web.Request) -> web.Response:
+    """Takes `wait` seconds, two by default."""
+    waited = seconds(request.query, 2.0)
+    await asyncio.sleep(waited)
+    return web.json_response({"waited": waited})
+
+
+@routes.get("/echo")
+@routes.post("/echo")
+async def echo(request: web.Request) -> web.Response:
+    """What was sent: method, headers, query, and the JSON of a POST."""
+    seen = {"method": request.method, "headers": dict(request.headers), "query": dict(request.query)}
+    if request.method == "POST":
+        seen["json"] = await _json_of(request)
+    return web.json_response(seen)
+
+
+async def _json_of(request: web.Request) -> object:
+    try:
+        return await request.json()
+    except ValueError:
+        raise BadParameter("the body must be JSON") from None

@@ -1,0 +1,91 @@
+"""The endpoints that fail, in the ways of the real world."""
+
+import asyncio
+import json
+from collections import Counter
+from http.client import responses
+
+from aiohttp import web
+
+from . import places
+from .parameters import USUAL_WAIT, number, seconds
+
+routes = web.RouteTableDef()
+
+FLAKY_CALLS: web.AppKey[Counter[str]] = web.AppKey("flaky_calls", Counter)
+"""How often `/flaky` was called, by key."""
+
+
+@routes.get("/failing")
+async def failing(request: web.Request) -> web.Response:
+    """Always fails, with `status` (400 to 599), 500 by default."""
+    status = number(request.query, "status", 500, 400, 599)
+    return web.json_response({"error": _phrase(status)}, status=status)
+
+
+@routes.get("/flaky")
+async def flaky(request: web.Request) -> web.Response:
+    """Fails with 503 at the first `fails` calls with this `key`, and works from then on."""
+    key, fails = request.query.get("key", ""), number(request.query, "fails", 2, 0, 1000)
+    calls = request.app[FLAKY_CALLS]
+    calls[key] += 1
+    if calls[key] <= fails:
+        return web.json_response(
+            {"error": f"{_phrase(503)}, call {calls[key]} of {fails} that fail"}, status=503
+        )
+    return web.json_response({"key": key, "call": calls[key]})
+
+
+@routes.get("/busy")
+async def busy(request: web.Request) -> web.Response:
+    """Always answers 429 and asks to come back after `retry_after` seconds, one by default."""
+    retry_after = number(request.query, "retry_after", 1, 0, 3600)
+    error = f"{_phrase(429)}, try again in {retry_after} s"
+    return web.json_response({"error": error}, status=429, headers={"Retry-After": str(retry_after)})
+
+
+@routes.get("/broken-json")
+async def broken_json(request: web.Request) -> web.Response:
+    """Says that it is JSON, and is not."""
+    return web.Response(text='{"city": "Lisbon", "celsius": ', content_type="application/json")
+
+
+@routes.get("/hangs")
+async def hangs(request: web.Request) -> web.Response:
+    """Never answers."""
+    return await asyncio.get_running_loop().create_future()
+
+
+@routes.get("/half")
+async def half(request: web.Request) -> web.StreamResponse:
+    """Promises a body, sends half of it and closes the connection."""
+    body = json.dumps(places.weather("Lisbon")).encode()
+    response = web.StreamResponse(
+        headers={"Content-Type": "application/json", "Content-Length": str(len(body))}
+    )
+    await response.prepare(request)
+    await response.write(body[: len(body) // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return response
+
+
+@routes.get("/trickle")
+async def trickle(request: web.Request) -> web.StreamResponse:
+    """Sends its JSON in `chunks` pieces, five by default, `wait` seconds before each."""
+    chunks, wait = number(request.query, "chunks", 5, 1, 1000), seconds(request.query, USUAL_WAIT)
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    for chunk in range(1, chunks + 1):
+        await asyncio.sleep(wait)
+        await response.write(_piece(chunk, chunks).encode())
+    return response
+
+
+def _piece(chunk: int, chunks: int) -> str:
+    begin, end = '{"chunks": [' if chunk == 1 else ", ", "]}" if chunk == chunks else ""
+    return f"{begin}{chunk}{end}"
+
+
+def _phrase(status: int) -> str:
+    return responses.get(status, "Unknown Error")
