@@ -8,7 +8,9 @@ for all or for a lesson by name. A cell that fails stops the build.
 from __future__ import annotations
 
 import argparse
+import copy
 import hashlib
+import itertools
 import os
 import re
 import sys
@@ -16,6 +18,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import django
 import jupytext
 import nbformat
 from nbclient import NotebookClient
@@ -97,7 +100,9 @@ def source_hash(folder: Path, sources: list[str]) -> str:
 
 def minutes(folder: Path) -> int:
     """How long the lesson takes, as its front matter says."""
-    return int(re.search(r"^minutes: (\d+)$", (folder / "lesson.md").read_text(encoding="utf-8"), re.MULTILINE)[1])
+    return int(
+        re.search(r"^minutes: (\d+)$", (folder / "lesson.md").read_text(encoding="utf-8"), re.MULTILINE)[1]
+    )
 
 
 def execute(notebook: NotebookNode, folder: Path, name: str) -> NotebookNode:
@@ -111,6 +116,7 @@ def execute(notebook: NotebookNode, folder: Path, name: str) -> NotebookNode:
     Raises:
         BuildError: when a cell fails that should not, or does not fail that should.
     """
+    metadata = copy.deepcopy(notebook.metadata)  # the kernel adds its own version to it
     client = NotebookClient(
         notebook,
         timeout=CELL_LIMIT,
@@ -123,6 +129,7 @@ def execute(notebook: NotebookNode, folder: Path, name: str) -> NotebookNode:
         client.execute()
     except CellExecutionError as error:
         raise BuildError(f"\n{name}, in a cell that must not fail:\n{error}") from None
+    notebook.metadata = metadata
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type == "code":
             _normalise(cell)
@@ -143,6 +150,7 @@ def _demand_the_expected_error(cell: NotebookNode, where: str) -> None:
 
 def _normalise(cell: NotebookNode) -> None:
     cell.metadata.pop("execution", None)
+    cell.outputs = _joined_streams(cell.outputs)
     for output in cell.outputs:
         if output.output_type == "error":
             output.traceback = list(_short_traceback(output.traceback))
@@ -153,6 +161,17 @@ def _normalise(cell: NotebookNode) -> None:
                 kind: _without_places(value) if isinstance(value, str) and kind.startswith("text/") else value
                 for kind, value in output.data.items()
             }
+
+
+def _joined_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    # The kernel cuts a stream into pieces wherever it happens to flush.
+    joined: list[NotebookNode] = []
+    for output in outputs:
+        if joined and output.output_type == "stream" and joined[-1].get("name") == output.name:
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def _short_traceback(traceback: list[str]) -> Iterator[str]:
@@ -170,7 +189,12 @@ def _short_traceback(traceback: list[str]) -> Iterator[str]:
 
 def _without_places(text: str) -> str:
     text = re.sub(r" at 0x[0-9A-Fa-f]+", " at 0x…", text)
-    for place, name in ((str(ROOT), "."), (sys.prefix, "."), (sys.base_prefix, "python"), (tempfile.gettempdir(), "tmp")):
+    for place, name in (
+        (str(ROOT), "."),
+        (sys.prefix, "."),
+        (sys.base_prefix, "python"),
+        (tempfile.gettempdir(), "tmp"),
+    ):
         text = text.replace(place, name)
     return re.sub(r"ipykernel_\d+/\d+\.py", "ipykernel/cell.py", text)
 
@@ -185,6 +209,8 @@ def build(folder: Path, everything: bool) -> bool:
         notebook, file = make(folder), ROOT / kind / f"{folder.name}.ipynb"
         if everything or not up_to_date(notebook, file):
             notebook = execute(notebook, file.parent, f"{kind}/{folder.name}") if run else notebook
+            if not run and holds_answers(file):
+                print(f"\rYour answers are kept as {set_aside(file).name}")
             file.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
             print(f"\r{kind}/{folder.name}.ipynb is built" + " " * 20)
             built = True
@@ -192,16 +218,32 @@ def build(folder: Path, everything: bool) -> bool:
 
 
 def up_to_date(notebook: NotebookNode, file: Path) -> bool:
-    """Whether a built notebook comes from the present sources and holds the same cells."""
+    """Whether a built notebook comes from the present sources, whatever was answered in it since."""
     if not file.is_file():
         return False
     stored = nbformat.read(file, as_version=4)
-    return stored.metadata == notebook.metadata and cells(stored) == cells(notebook)
+    same_source = stored.metadata.get("lesson") == notebook.metadata.lesson
+    return same_source and (holds_answers(file) or cells(stored) == cells(notebook))
+
+
+def holds_answers(file: Path) -> bool:
+    """Whether a learner has worked in an exercise: a built one was never run."""
+    if file.parent.name != "exercises" or not file.is_file():
+        return False
+    return any(cell.get("execution_count") for cell in nbformat.read(file, as_version=4).cells)
+
+
+def set_aside(file: Path) -> Path:
+    """Rename an exercise to the first free `NAME.before-build-1.ipynb`, `-2`, …; return the new name."""
+    names = (file.with_name(f"{file.stem}.before-build-{number}.ipynb") for number in itertools.count(1))
+    return file.rename(next(name for name in names if not name.exists()))
 
 
 def cells(notebook: NotebookNode) -> list[tuple[str, str, str, list[str]]]:
     """What the sources decide of each cell: its id, type, text and tags."""
-    return [(cell.id, cell.cell_type, cell.source, list(cell.metadata.get("tags", []))) for cell in notebook.cells]
+    return [
+        (cell.id, cell.cell_type, cell.source, list(cell.metadata.get("tags", []))) for cell in notebook.cells
+    ]
 
 
 def title(folder: Path) -> str:
@@ -237,10 +279,16 @@ def with_lessons_table(readme: str) -> str:
 
 def main() -> None:
     """Build what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("lessons", nargs="*", help="names or numbers, such as 03; without any: all that changed")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "lessons", nargs="*", help="names or numbers, such as 03; without any: all that changed"
+    )
     parser.add_argument("--all", action="store_true", help="build everything anew")
     options = parser.parse_args()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tutorial_project.settings")
+    django.setup()  # the checks of a lesson import models
     chosen = [f for f in lesson_folders() if not options.lessons or f.name.startswith(tuple(options.lessons))]
     if not chosen:
         parser.exit(1, f"no such lesson; there are: {', '.join(f.name for f in lesson_folders())}\n")

@@ -1,0 +1,216 @@
+from typing import Any
+
+from django.utils.datastructures import MultiValueDictKeyError
+
+from tutorial_project.classroom.checks import Outcome, Reply, Task, Trial
+from tutorial_project.classroom.timeline import record
+from tutorial_project.services import running_services
+
+greeting = Task(
+    "greeting",
+    routes=["greeting/"],
+    hints=(
+        "Which way of waiting gives the event loop back, so that other requests can go on?",
+        "`asyncio.sleep` is a coroutine function: calling it waits for nothing, awaiting the call does.",
+        "`await asyncio.sleep(0.1)`, and then `return JsonResponse({…})`",
+    ),
+    praise="Right: the view gives the event loop back at its `await`. `await asyncio.to_thread(time.sleep, 0.1)` "
+    "would leave the loop free as well, at the price of a thread for each visitor.",
+)
+
+
+@greeting.requirement('answers `GET /greeting/` with 200 and `{"greeting": "Welcome to the travel agency"}`')
+async def greets(trial: Trial) -> None:
+    (await trial.get("/greeting/")).expect(200, json={"greeting": "Welcome to the travel agency"})
+
+
+@greeting.requirement("is an async view, which Django awaits on the event loop")
+async def is_async(trial: Trial) -> None:
+    await expect_an_async_view(trial, "GET", "/greeting/")
+
+
+@greeting.requirement("waits before it answers, and leaves the event loop free for others meanwhile")
+async def waits_without_blocking(trial: Trial) -> None:
+    await trial.leaves_the_loop_free("/greeting/")
+
+
+exchange = Task(
+    "exchange",
+    routes=["exchange/<str:currency>/"],
+    hints=(
+        "What is the type of everything in `request.GET`, and what if the name is not in it?",
+        '`int(request.GET.get("euros", 1))` raises `ValueError` for text that is no whole number, and it takes `-5`.',
+        "`raise Http404(…)` for the currency; for the amount `try: euros = int(…)`, `except ValueError:`, "
+        "and then `return JsonResponse({…}, status=400)`, the same for `euros < 1`",
+    ),
+    praise="Right: every bad input has its status. `raise BadRequest(…)` would answer 400 too, and so would "
+    "`HttpResponseBadRequest`.",
+)
+
+
+@exchange.requirement(
+    'answers `GET /exchange/JPY/?euros=100` with 200 and `{"currency": "JPY", "euros": 100, "amount": 16200}`, '
+    "by the rates in `RATES`"
+)
+async def multiplies(trial: Trial) -> None:
+    for currency, euros, amount in (("JPY", 100, 16200), ("MAD", 7, 77)):
+        reply = await trial.get(f"/exchange/{currency}/?euros={euros}")
+        words = about_text(reply, euros) or about(reply)
+        reply.expect(200, json={"currency": currency, "euros": euros, "amount": amount}, **words)
+
+
+@exchange.requirement("changes one euro when the query string names no amount")
+async def has_a_default(trial: Trial) -> None:
+    reply = await trial.get("/exchange/ISK/")
+    words = about(
+        reply,
+        MultiValueDictKeyError,
+        "`request.GET[…]` raises when the query string does not hold the name",
+        '`request.GET.get("euros", 1)`',
+    )
+    reply.expect(200, json={"currency": "ISK", "euros": 1, "amount": 149}, **words)
+
+
+@exchange.requirement("answers 404 when the currency is not in `RATES`, as in `GET /exchange/XXX/`")
+async def knows_its_currencies(trial: Trial) -> None:
+    reply = await trial.get("/exchange/XXX/?euros=100")
+    words = about(
+        reply, KeyError, "to an error that it does not know, Django answers 500", "`raise Http404(…)` for it"
+    )
+    reply.expect(404, **words)
+
+
+@exchange.requirement("answers 400 when `euros` is no whole number, such as `ten` or `2.5`")
+async def refuses_text(trial: Trial) -> None:
+    for euros in ("ten", "2.5"):
+        reply = await trial.get(f"/exchange/JPY/?euros={euros}")
+        words = about(
+            reply,
+            ValueError,
+            "converting such a text raises, and to an error that it does not know Django answers 500",
+            "catch the `ValueError`, and return a response with `status=400`",
+        )
+        reply.expect(400, **words)
+
+
+@exchange.requirement("answers 400 when `euros` is less than one, such as `0` or `-5`")
+async def refuses_nothing_and_less(trial: Trial) -> None:
+    for euros in (0, -5):
+        reply = await trial.get(f"/exchange/JPY/?euros={euros}")
+        reply.expect(400, **about(reply))
+
+
+weather_alert = Task(
+    "weather_alert",
+    routes=["weather-alerts/"],
+    hints=(
+        "Where is the body of a request that is no form, and which of your lines can fail for a bad one?",
+        "`json.loads(request.body)` needs no `await`, `ask(…)` does; the method is restricted by a decorator "
+        "or by an `HttpResponseNotAllowed`.",
+        '`@require_POST` above the function; `city = json.loads(request.body)["city"]` in a `try` that catches '
+        '`(ValueError, KeyError)`; `report = await ask(f"weather/{city}")`',
+    ),
+    praise="Right: bad bodies and other methods are refused, and the loop is free while the service is asked. "
+    "`@require_POST` above the view and `HttpResponseNotAllowed` inside it come to the same.",
+)
+
+
+@weather_alert.requirement(
+    'answers 201 and `{"city": "Lisbon", "sky": "sunny"}` to `POST /weather-alerts/` with `{"city": "Lisbon"}`, '
+    "as the weather service says"
+)
+async def tells_the_sky(trial: Trial) -> None:
+    for city, sky in (("Lisbon", "sunny"), ("Reykjavik", "snow")):
+        reply = await trial.post("/weather-alerts/", json={"city": city})
+        words = about(
+            reply,
+            MultiValueDictKeyError,
+            "`request.POST` holds the fields of a form; a JSON body is in `request.body`",
+            '`json.loads(request.body)["city"]`',
+        )
+        reply.expect(201, json={"city": city, "sky": sky}, **words)
+
+
+@weather_alert.requirement('answers 400 when the body is not JSON, and when it holds no `"city"`')
+async def refuses_bad_bodies(trial: Trial) -> None:
+    for body in ({"content": "Lisbon"}, {"json": {"town": "Lisbon"}}):
+        reply = await trial.post("/weather-alerts/", **body)
+        words = about(
+            reply,
+            (ValueError, KeyError),
+            "to an error that it does not know, Django answers 500",
+            "catch `ValueError` and `KeyError`, and return a response with `status=400`",
+        )
+        reply.expect(400, **words)
+
+
+@weather_alert.requirement("answers 405 to every other method, with the header `Allow: POST`")
+async def takes_post_only(trial: Trial) -> None:
+    for method, body in (("GET", {}), ("PUT", {"json": {"city": "Lisbon"}})):
+        reply = await trial.request(method, "/weather-alerts/", **body)
+        reply.expect_that(reply.status == 405, "405  Allow: POST", **about_the_method(reply))
+        allow = reply.response.headers.get("Allow")
+        reply.expect_that(
+            allow == "POST",
+            "405  Allow: POST",
+            got=f"405  Allow: {allow}" if allow else "405 without the header Allow",
+            because="an answer of 405 has to name the methods that are allowed",
+            next='`@require_POST` or `HttpResponseNotAllowed(["POST"])`; names of methods go in a list',
+        )
+
+
+@weather_alert.requirement("is an async view, which Django awaits on the event loop")
+async def stays_async(trial: Trial) -> None:
+    await expect_an_async_view(trial, "POST", "/weather-alerts/", json={"city": "Lisbon"})
+
+
+@weather_alert.requirement("leaves the event loop free for others while it asks the weather service")
+async def asks_without_blocking(trial: Trial) -> None:
+    running_services()  # or starting them would count as the view's blocking call
+    await trial.leaves_the_loop_free("/weather-alerts/", method="POST", json={"city": "Lisbon"})
+
+
+async def expect_an_async_view(trial: Trial, method: str, path: str, **request: Any) -> None:
+    """Refuse a view that Django runs in a thread; what it answers does not matter here."""
+    with record() as recording:
+        reply = await trial.request(method, path, **request)
+    ran = {span.name for span in recording.spans if span.kind == "view"}
+    Outcome(reply.sent).expect_that(
+        ran == {"async"},
+        "Django awaits the view on the event loop",
+        got="Django ran the view in a thread, as it does with sync views",
+        because="the function that Django calls is a plain `def`",
+        next="declare the view with `async def`, and every wrapper around it",
+    )
+
+
+def about(reply: Reply, kind: Any = (), why: str = "", step: str = "") -> dict[str, str]:
+    """The words about an error of this kind, or about a tuple in the place of a response; or none."""
+    if isinstance(reply.error, kind):
+        return {"because": why, "next": step}
+    if isinstance(reply.error, AttributeError) and "'tuple' object" in str(reply.error):
+        return {
+            "because": "the view gave back a tuple; in Django the status is an argument of the response",
+            "next": "`JsonResponse(…, status=…)`",
+        }
+    return {}
+
+
+def about_text(reply: Reply, euros: int) -> dict[str, str]:
+    """The words about an amount that came back as text."""
+    if reply.error is None and f'"{euros}"' in reply.text:
+        return {
+            "because": "everything in `request.GET` is text, and text times a number repeats the text",
+            "next": "`int(…)` around what comes out of `request.GET`",
+        }
+    return {}
+
+
+def about_the_method(reply: Reply) -> dict[str, str]:
+    """The words about a method that was not looked at, or too late."""
+    if reply.status in (200, 201, 400):
+        return {
+            "because": "the view went on to the body of the request, whatever the method was",
+            "next": "`@require_POST` above the function",
+        }
+    return {}
