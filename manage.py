@@ -10,9 +10,12 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tutorial_project.settings")
     try:
         from django.core.management import execute_from_command_line
-    except ImportError:
+    except ModuleNotFoundError:
         sys.exit("Django is not installed for this Python: run `make lab` once, then use .venv/bin/python.")
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ModuleNotFoundError as error:
+        sys.exit(f"{error}: run `python3 set_up.py --again`, which installs every package anew.")
 
 
 if __name__ == "__main__":

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import DeadKernelError
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
 from ..checks.verdict import MARKS, AnswerRefused
@@ -37,49 +36,54 @@ def check_notebook(file: Path) -> Findings:
     """Run a notebook in a new kernel, in its folder, and leave its file as it is.
 
     Args:
-        file: the notebook. A cell that fails does not stop the run; one that takes too long is interrupted.
+        file: the notebook. A cell that fails does not stop the run; one that takes longer than CELL_LIMIT does.
 
     Raises:
         ValueError: when the file is no notebook.
     """
-    notebook = _read(file)
+    notebook, started = _read(file), []
     client = NotebookClient(
         notebook,
         timeout=CELL_LIMIT,
         kernel_name="python3",
         allow_errors=True,
-        interrupt_on_timeout=True,
+        on_cell_execute=lambda cell, cell_index: started.append(cell),
         extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(file.parent)}},
     )
     try:
         client.execute()
-    except DeadKernelError:
+    except (CellTimeoutError, DeadKernelError) as error:
+        # Trap: a cell that awaits cannot be interrupted in ipykernel 7, so the run ends here.
+        late = isinstance(error, CellTimeoutError)
+        reason = f"did not end within {CELL_LIMIT} seconds" if late else "ended the kernel"
         findings = read_findings(notebook)
-        findings.errors.append(
-            "The kernel died: one of the cells ends the Python process, or uses up the memory."
-        )
+        findings.errors.append(f"{_place(notebook, started[-1])} {reason}. The cells below it were not run.")
         return findings
     return read_findings(notebook)
 
 
 def _read(file: Path) -> NotebookNode:
+    """The notebook without the outputs of earlier runs, which say nothing on this one."""
     try:
-        return nbformat.read(file, as_version=4)
+        notebook = nbformat.read(file, as_version=4)
     except Exception as error:
         raise ValueError(f"{file.name} is not a notebook any more ({type(error).__name__})") from error
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = []
+    return notebook
 
 
 def read_findings(notebook: NotebookNode) -> Findings:
     """The verdicts and the errors that an executed notebook shows; of several verdicts the last counts."""
     findings = Findings()
-    code_cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    for number, cell in enumerate(code_cells, start=1):
+    for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if verdict := _verdict(output):
                 findings.verdicts[HEADLINE.match(verdict)[1]] = verdict
             elif output.output_type == "error" and "raises-exception" not in cell.metadata.get("tags", []):
-                findings.errors.append("\n".join(_error(number, cell.source, output)))
+                findings.errors.append(f"{_place(notebook, cell)} raised {output.ename}: {output.evalue}")
     return findings
 
 
@@ -91,10 +95,9 @@ def _verdict(output: NotebookNode) -> str | None:
     return text if HEADLINE.match(text) else None
 
 
-def _error(number: int, source: str, output: NotebookNode) -> Iterator[str]:
-    lines = [line for line in source.splitlines() if line.strip()]
-    yield f"The code cell {number}, which begins  {lines[0]:.60}"
-    if output.ename == "KeyboardInterrupt":
-        yield f"  did not end within {CELL_LIMIT} seconds and was stopped."
-    else:
-        yield f"  raised {output.ename}: {output.evalue}"
+def _place(notebook: NotebookNode, cell: NotebookNode) -> str:
+    """Which of the code cells it is, counted from 1, and how it begins."""
+    code_cells = [other for other in notebook.cells if other.cell_type == "code"]
+    number = next(n for n, other in enumerate(code_cells, start=1) if other is cell)
+    lines = [line for line in cell.source.splitlines() if line.strip()]
+    return f"Code cell {number}, which begins  {lines[0]:.60}\n "

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import warnings
 from pathlib import Path
 
 import nbformat
-from nbgitpuller.errors import BranchExistError
-from nbgitpuller.pull import GitPuller
+
+GITPULLER = "from nbgitpuller.pull import main; main()"
 
 
 class NotUpdated(Exception):
@@ -54,22 +55,14 @@ def _git(folder: Path, *arguments: str, otherwise: str) -> str:
 
 
 def _pull(origin: str, branch: str, folder: Path) -> None:
-    try:
-        for _ in GitPuller(origin, str(folder), branch=branch).pull():
-            pass
-    except BranchExistError:
-        raise NotUpdated(
-            f"there is no branch {branch} where this was cloned from: run  git switch main"
-        ) from None
-    except subprocess.CalledProcessError as error:
-        subprocess.run(["git", "merge", "--abort"], cwd=folder, capture_output=True)
-        raise NotUpdated(
-            f"git could not reach or merge {origin} ({_named(error)}): connect, then try again"
-        ) from None
-
-
-def _named(error: subprocess.CalledProcessError) -> str:
-    return next((word for word in error.cmd if word in {"ls-remote", "fetch", "commit", "merge"}), "git")
+    command = [sys.executable, "-c", GITPULLER, origin, branch, str(folder)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", errors="replace")
+    if done.returncode == 0:
+        return
+    subprocess.run(["git", "merge", "--abort"], cwd=folder, capture_output=True)
+    if "BranchExistError" in done.stderr:
+        raise NotUpdated(f"there is no branch {branch} where this was cloned from: run  git switch main")
+    raise NotUpdated(f"git could not reach or merge {origin}: connect, then try again. See also  git status")
 
 
 def _restored(file: Path, before: bytes) -> bool:

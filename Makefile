@@ -1,0 +1,44 @@
+# make lab        open the tutorial               make notebooks  build what changed in lessons/
+# make test       run every proof                 make lock       pin the newest packages in range
+# make check      check all your exercises        make bench      measure the classroom
+# make update     get new lessons, keep your answers
+#
+# PYTHON=python3.13 VENV=.venv-3.13 choose another Python; ARGS="…" passes options on.
+
+PYTHON ?= python3
+VENV ?= .venv
+IN = $(VENV)/bin/python
+# In a container the learner may be root, which Jupyter refuses without this.
+AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
+
+.PHONY: lab test check update notebooks lock bench ready
+
+lab: ready
+	$(IN) -m jupyterlab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir="$(CURDIR)" $(AS_ROOT) $(ARGS) \
+		notebooks/00_start_here.ipynb
+
+test: ready
+	$(IN) -m pytest $(ARGS)
+
+check: ready
+	$(IN) manage.py check_exercise --all
+
+update: ready
+	$(IN) manage.py update
+	@$(PYTHON) set_up.py $(VENV)
+
+notebooks: ready
+	$(IN) lessons/build.py $(ARGS)
+
+# The oldest supported Python is named: a universal lock starts at the Python that makes it.
+lock: ready
+	$(IN) -m uv pip compile -q --universal --python-version 3.11 --no-header --generate-hashes \
+		pyproject.toml -o requirements.txt --upgrade
+	@$(PYTHON) set_up.py $(VENV)
+
+bench: ready
+	$(IN) tests/bench/bench.py $(ARGS)
+
+ready:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not on this machine: install Python 3.11 or newer."; exit 1; }
+	@$(PYTHON) set_up.py $(VENV)
