@@ -121,6 +121,7 @@ def execute(notebook: NotebookNode, folder: Path, name: str) -> NotebookNode:
         notebook,
         timeout=CELL_LIMIT,
         kernel_name="python3",
+        extra_arguments=["--log-level=ERROR"],
         record_timing=False,
         resources={"metadata": {"path": str(folder)}},
         on_cell_execute=lambda cell, cell_index: _show_progress(name, cell_index, len(notebook.cells)),

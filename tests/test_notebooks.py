@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
@@ -11,7 +12,6 @@ import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 from project import ROOT, edited_notebooks, git
-import itertools
 
 MAKERS = {
     "notebooks": build.lesson_notebook,
