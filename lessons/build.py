@@ -139,7 +139,8 @@ def execute(notebook: NotebookNode, folder: Path, name: str) -> NotebookNode:
 
 
 def _show_progress(name: str, index: int, cells: int) -> None:
-    print(f"\r{name}: cell {index + 1} of {cells} ", end="", flush=True)
+    if sys.stdout.isatty():
+        print(f"\r{name}: cell {index + 1} of {cells} ", end="", flush=True)
 
 
 def _demand_the_expected_error(cell: NotebookNode, where: str) -> None:
@@ -213,7 +214,7 @@ def build(folder: Path, everything: bool) -> bool:
             if not run and holds_answers(file):
                 print(f"\rYour answers are kept as {set_aside(file).name}")
             file.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
-            print(f"\r{kind}/{folder.name}.ipynb is built" + " " * 20)
+            print(f"\r{kind}/{folder.name}.ipynb is built".ljust(60))
             built = True
     return built
 
@@ -263,6 +264,8 @@ def lessons_table() -> str:
 
 
 def _link(kind: str, folder: Path) -> str:
+    if not (folder / "exercise.md").exists():
+        return ""
     tasks = len(load_tasks(folder.name))
     label = f"{tasks} task{'s' * (tasks != 1)}" if kind == "exercises" else "solved"
     return f"[{label}]({kind}/{folder.name}.ipynb)"

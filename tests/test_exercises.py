@@ -22,7 +22,10 @@ from tutorial_project.classroom.checks.verdict import Verdict
 
 TASKS = [(name, task) for name in exercise_names() for task in load_tasks(name)]
 ANSWERS = [
-    (name, answer) for name in exercise_names() for answer in known_answers(load_module(name, "answers"))
+    (name, answer)
+    for name in exercise_names()
+    if (build.LESSONS / name / "answers.py").is_file()  # where it is not, the last two proofs fail
+    for answer in known_answers(load_module(name, "answers"))
 ]
 
 each_task = pytest.mark.parametrize(("lesson_name", "task_name"), TASKS, ids=[f"{n}-{t}" for n, t in TASKS])
@@ -40,8 +43,9 @@ def forgotten_awaits_are_collected() -> Iterator[None]:
     # Wrong answers forget `await` on purpose; the warning comes whenever the coroutine is collected.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="coroutine .* was never awaited")
-        # A blocking client that is refused while it connects has no time to close its socket.
-        warnings.filterwarnings("ignore", message="unclosed <socket", category=ResourceWarning)
+        # A blocking client that is refused while it connects has no time to close its socket; and a client that
+        # a wrong answer shares between event loops keeps connections of loops that are closed.
+        warnings.filterwarnings("ignore", message="unclosed (<socket|transport)", category=ResourceWarning)
         yield
         gc.collect()
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from blockbuster import BlockingError
+from django.db.backends.signals import connection_created
 from django.http import HttpResponse, JsonResponse
 from django.test import override_settings
 
@@ -126,3 +127,21 @@ def test_a_function_without_a_loop_finds_none_and_its_error_comes_back() -> None
             await run_without_a_loop(asyncio.get_running_loop)
 
     asyncio.run(outside())
+
+
+def test_a_view_that_fails_leaves_no_database_connection_open() -> None:
+    opened: list[Any] = []
+
+    async def counts_and_fails(request: Any) -> None:
+        await Trip.objects.acount()
+        raise ValueError
+
+    def note(connection: Any, **_: Any) -> None:
+        opened.append(connection)
+
+    connection_created.connect(note)
+    try:
+        asyncio.run(Trial(counts_and_fails, TASK).get("/page/"))
+    finally:
+        connection_created.disconnect(note)
+    assert [connection.connection for connection in opened] == [None]

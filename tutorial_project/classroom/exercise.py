@@ -41,8 +41,8 @@ class Exercise:
 
     def __init__(self, name: str, **settings: Any) -> None:
         self.name = name
-        self.tasks: dict[str, Task] = load_tasks(name)
         self._database = prepare(**settings)
+        self.tasks: dict[str, Task] = load_tasks(name)  # after Django is set up: checks import models
 
     def check(self, answer: Any, task: str | None = None) -> Check:
         """Check an answer: `await exercise.check(view)`.

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from IPython.core.getipython import get_ipython
 
 
 def watch_cells() -> None:
-    """Forget Django's URL caches after each cell, so that new views and `urlpatterns` count.
+    """Forget Django's URL caches after each cell, and let a cell that awaits be interrupted.
 
     Does nothing outside a notebook. Safe to call again.
     """
     shell = get_ipython()
     if shell is not None and forget_urls not in shell.events.callbacks["post_run_cell"]:
         shell.events.register("post_run_cell", forget_urls)
+        wake_up(asyncio.get_running_loop())
 
 
 def forget_urls(*_: Any) -> None:
@@ -22,3 +24,10 @@ def forget_urls(*_: Any) -> None:
     from django.urls import clear_url_caches
 
     clear_url_caches()
+
+
+def wake_up(loop: asyncio.AbstractEventLoop) -> None:
+    """Let the event loop turn a few times a second."""
+    # ipykernel 7 notes an interrupt in a future and does not wake the loop: a cell that awaits for ever
+    # would never hear of it.
+    loop.call_later(0.25, wake_up, loop)

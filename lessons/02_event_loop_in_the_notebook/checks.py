@@ -1,0 +1,387 @@
+import asyncio
+import concurrent.futures
+import contextlib
+import inspect
+import io
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connections
+from django.db.backends.signals import connection_created
+from django.db.models import QuerySet
+
+from tutorial_project.classroom.checks import NotStarted, Outcome, Refusal, Task, Trial, run_without_a_loop
+from tutorial_project.classroom.checks.evidence import quoted
+from tutorial_project.classroom.checks.explain import explain
+from tutorial_project.trips.models import Destination, Trip
+
+count_and_list = Task(
+    "count_and_list",
+    hints=(
+        "Which expressions ask the database, and which only build the query?",
+        "Build the query with plain methods such as `filter` and `order_by`. Then walk it with `async for`.",
+        "`titles = [trip.title async for trip in Trip.objects.filter(…).order_by(…)]`, "
+        "then `return len(titles), titles`",
+    ),
+    praise="Right: the query is built plainly, and what asks the database is awaited. "
+    "A sync function that does it all, called through `sync_to_async`, would do as well.",
+)
+
+TITLES = [
+    "Trams and tiles of Alfama",
+    "Lisbon with children",
+    "A week of surf in Ericeira",
+    "Fado, sardines and custard tarts",
+    "The palaces of Sintra on foot",
+]
+
+
+@count_and_list.requirement(
+    'returns `(5, ["Trams and tiles of Alfama", …])` for `"Lisbon"`: the number of trips and the list of '
+    "their titles, in the order of departure"
+)
+async def returns_number_and_titles(trial: Trial) -> None:
+    await _expect_trips(trial, "Lisbon", TITLES)
+
+
+@count_and_list.requirement("leaves out trips that are not on sale (`active=False`)")
+async def leaves_out_what_is_not_on_sale(trial: Trial) -> None:
+    await Trip.objects.filter(title=TITLES[1]).aupdate(active=False)
+    await _expect_trips(
+        trial,
+        "Lisbon",
+        [title for title in TITLES if title != TITLES[1]],
+        because=f"{TITLES[1]!r} was taken off sale before the call",
+    )
+
+
+@count_and_list.requirement('returns `(0, [])` for a city without trips, such as `"Atlantis"`')
+async def returns_zero_for_a_city_without_trips(trial: Trial) -> None:
+    await _expect_trips(trial, "Atlantis", [])
+
+
+async def _expect_trips(trial: Trial, city: str, titles: list[str], **words: str) -> None:
+    outcome = await trial.call(city)
+    parts = outcome.value if isinstance(outcome.value, tuple | list) else [outcome.value]
+    expected = quoted((len(titles), titles))
+    for part in parts:
+        _refuse_unfinished(outcome, part, expected)
+    if _are_texts(parts[-1]) and parts[-1] != titles and sorted(parts[-1]) == sorted(titles):
+        words = {"because": "these are the right titles, in another order than that of departure"}
+    if isinstance(parts[-1], list) and any(isinstance(row, Trip) for row in parts[-1]):
+        words = {"because": "these are trips, not their titles", "next": "take `trip.title` of each"}
+    outcome.expect_that(tuple(parts) == (len(titles), titles), expected, **words)
+
+
+def _are_texts(part: Any) -> bool:
+    return isinstance(part, list) and all(isinstance(text, str) for text in part)
+
+
+def _refuse_unfinished(outcome: Outcome, part: Any, expected: str) -> None:
+    if inspect.iscoroutine(part):
+        part.close()
+        outcome.refuse(
+            expected=expected,
+            because="a part of the answer is a coroutine: something was called and not awaited",
+            next="put `await` before the call",
+        )
+    if inspect.isasyncgen(part):
+        outcome.refuse(
+            expected=expected,
+            because="`(… async for …)` makes an async generator, which has not run yet",
+            next="use square brackets: `[… async for …]` makes a list",
+        )
+    if isinstance(part, QuerySet) and part._result_cache is None:
+        outcome.refuse(
+            expected=expected,
+            got="a QuerySet in place of a list of titles",
+            because="a QuerySet has not asked the database yet; whoever looks into it asks, in the event loop",
+            next="fetch the titles before you return them: `[trip.title async for trip in …]`",
+        )
+
+
+reload_agency = Task(
+    "reload_agency",
+    hints=(
+        "`call_command` is sync, and asks the database. Where may it run?",
+        "`sync_to_async(function)` gives a function that runs in a thread: call it with the arguments, and await that.",
+        '`await sync_to_async(call_command)("load_sample_data", stdout=text)`, then `return text.getvalue()`',
+    ),
+    praise="Right: the command runs in a thread, and the loop stays free. "
+    "`await asyncio.to_thread(…)` would do as well; its thread then has a database connection of its own to close.",
+)
+
+
+@reload_agency.requirement("returns the text that the command printed: `Loaded 12 destinations, 60 trips, …`")
+async def returns_what_the_command_printed(trial: Trial) -> None:
+    outcome, printed, warned = await _reload(trial)
+    words: dict[str, str | None] = {}
+    if "was never awaited" in warned:
+        words = {
+            "because": "the command never ran: the call was not awaited",
+            "next": "put `await` before the call of `sync_to_async(…)(…)`",
+        }
+    elif "Loaded 12" in printed:
+        words = {
+            "because": "the command printed its line on the screen; `call_command` does not return it",
+            "next": "pass `stdout=text` with `text = StringIO()`, and return `text.getvalue()`",
+        }
+    elif isinstance(outcome.value, io.StringIO):
+        words = {"because": "this is the StringIO, not the text in it", "next": "return `text.getvalue()`"}
+    outcome.expect_that(
+        isinstance(outcome.value, str) and outcome.value.startswith("Loaded 12 destinations, 60 trips"),
+        "a text that starts with 'Loaded 12 destinations, 60 trips'",
+        **({"got": "an empty text"} if outcome.value == "" else {}),
+        **words,
+    )
+
+
+async def _reload(trial: Trial) -> tuple[Outcome, str, str]:
+    """Call the answer; return what came back, what it printed, and the warnings it caused."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always", RuntimeWarning)
+        outcome = await trial.call()
+    return outcome, printed.getvalue(), " ".join(str(warning.message) for warning in heard)
+
+
+@reload_agency.requirement("brings back the trips that somebody deleted, each time it is called")
+async def brings_back_what_was_deleted(trial: Trial) -> None:
+    for _ in range(2):
+        await Trip.objects.filter(destination__name="Lisbon").adelete()
+        outcome, *_ = await _reload(trial)
+        number = await Trip.objects.acount()
+        outcome.expect_that(
+            number == 60,
+            "60 trips in the database of this notebook afterwards",
+            got=f"{number} trips",
+            because="the text came back, but the command has not run on this database since the trips were deleted",
+        )
+
+
+@reload_agency.requirement("lets the rest of the event loop run while the command works")
+async def lets_the_loop_run(trial: Trial) -> None:
+    other_work = asyncio.Event()
+    asyncio.get_running_loop().call_soon(other_work.set)
+    outcome, *_ = await _reload(trial)
+    outcome.expect_that(
+        other_work.is_set(),
+        "other work gets its turn before the call ends",
+        got="the call ran from its start to its end without giving way",
+        because="it waits for the thread without `await`, and so holds the event loop",
+        next='`await sync_to_async(call_command)("load_sample_data", …)`',
+    )
+
+
+cheapest_trip = Task(
+    "cheapest_trip",
+    hints=(
+        "In a cell a loop runs in the thread that calls you. In which thread does none run?",
+        "Put the query into an inner function, and let a thread of your own run it: way 3 of the lesson.",
+        "`with ThreadPoolExecutor(max_workers=1) as pool: return pool.submit(query).result()`",
+    ),
+    praise="Right: the query runs where no event loop does, so it does not matter who calls. "
+    "Inside async code it still holds the loop while it waits: there, await `sync_to_async(cheapest_trip)(…)`.",
+    limit=8,
+)
+
+CHEAPEST = "Fado, sardines and custard tarts"
+ASYNCIO = asyncio.run, asyncio.Task
+"""What packages such as nest_asyncio replace."""
+DEADLOCK = 2.0
+"""Seconds after which a call that blocks the only loop is given up."""
+
+
+@cheapest_trip.requirement(f'returns `"{CHEAPEST}"` for `"Lisbon"` when a script calls it')
+async def works_in_a_script(trial: Trial) -> None:
+    (await _in_a_script(trial, "Lisbon")).expect(CHEAPEST)
+
+
+@cheapest_trip.requirement("returns the same when a cell calls it, where an event loop runs")
+async def works_in_a_cell(trial: Trial) -> None:
+    outcome = await _in_a_cell(trial, "Lisbon")
+    if outcome.error is None:
+        outcome.expect(CHEAPEST)
+        return
+    because, _ = explain(outcome.error)
+    if because is None and "loop is already running" in str(outcome.error):
+        because = "the event loop of the cell is running already, and cannot be run again from inside"
+    # Not the steps that explain() knows: they say `await`, and the call of this answer has none.
+    step = (
+        "let a thread of your own do it, where no event loop runs: way 3 of the lesson" if because else None
+    )
+    raise Refusal(sent=outcome.sent, expected=CHEAPEST, got=outcome.got, because=because, next=step)
+
+
+@cheapest_trip.requirement('raises `Destination.DoesNotExist` for `"Atlantis"`, in a script and in a cell')
+async def raises_for_an_unknown_city(trial: Trial) -> None:
+    for call in (_in_a_script, _in_a_cell):
+        outcome = await call(trial, "Atlantis")
+        lost: dict[str, str] = {}
+        if outcome.lost:
+            lost = {
+                "because": f"the thread ended with {outcome.lost[0]}, and a `Thread` hands no error to who started it",
+                "next": "use a `ThreadPoolExecutor`: `.result()` raises the error where it is called",
+            }
+        outcome.expect_error(
+            Destination.DoesNotExist, expected="Destination.DoesNotExist to be raised", **lost
+        )
+
+
+@cheapest_trip.requirement(
+    "when a cell calls it, sends no query from the event loop's own thread, and leaves asyncio as it was"
+)
+async def stays_off_the_loops_thread(trial: Trial) -> None:
+    queries: list[str] = []
+    outcome = await _in_a_cell(trial, "Lisbon", queries)
+    outcome.expect_that(
+        not queries,
+        "no query from the thread of the event loop",
+        got=f"from the thread of the event loop: {quoted(' '.join(queries))}",
+        because="the guard against sync queries in the loop was tricked or switched off",
+        next="let the query run in another thread",
+    )
+    outcome.expect_that(
+        (asyncio.run, asyncio.Task) == ASYNCIO,
+        "the asyncio with which this notebook began",
+        got="a patched asyncio: another `asyncio.run`, another `asyncio.Task`",
+        because="a package such as nest_asyncio patches the whole process, for good: restart the kernel to undo it",
+        next="let the query run in another thread",
+    )
+
+
+@dataclass
+class PlainCall(Outcome):
+    """What came back from a call without `await`, and the errors that died with a thread meanwhile."""
+
+    lost: list[str] = field(default_factory=list)
+
+
+async def _in_a_script(trial: Trial, city: str) -> PlainCall:
+    def script() -> Any:
+        with _the_loop_of_a_main_thread():
+            return trial.answer(city)
+
+    return await _plainly(trial, f"{trial.task.name}({city!r})   in a script", script)
+
+
+@contextlib.contextmanager
+def _the_loop_of_a_main_thread() -> Iterator[None]:
+    # Trap: before Python 3.14 asyncio.get_event_loop() finds a loop in a script's main thread, and in no other.
+    if sys.version_info >= (3, 14):
+        yield
+        return
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+async def _in_a_cell(trial: Trial, city: str, queries: list[str] | None = None) -> PlainCall:
+    """Call the answer where a loop runs; not where the check's own does, which a deadlock would stop.
+
+    Args:
+        queries: receives the SQL of the queries sent from the thread of the loop.
+    """
+
+    async def cell() -> Any:
+        return trial.answer(city)
+
+    def kernel() -> Any:
+        with _queries_of_this_thread(queries if queries is not None else []), asyncio.Runner() as runner:
+            return runner.run(cell())
+
+    return await _plainly(trial, f"{trial.task.name}({city!r})   in a cell", kernel)
+
+
+@contextlib.contextmanager
+def _queries_of_this_thread(queries: list[str]) -> Iterator[None]:
+    # Trap: Django keeps one connection for a thread, and another one for each async context in that thread.
+    thread, opened = threading.get_ident(), []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        queries.append(sql)
+        return execute(sql, params, many, context)
+
+    def watch(connection: Any, **_: Any) -> None:
+        if threading.get_ident() == thread:
+            connection.execute_wrappers.append(note)
+            opened.append(connection)
+
+    connection_created.connect(watch, weak=False)
+    try:
+        yield
+    finally:
+        connection_created.disconnect(watch)
+        for connection in opened:
+            connection.close()
+
+
+async def _plainly(trial: Trial, sent: str, call: Callable[[], Any]) -> PlainCall:
+    def call_and_close() -> Any:
+        try:
+            return call()
+        finally:
+            connections.close_all()
+
+    outcome = PlainCall(sent)
+    with _errors_of_threads(outcome.lost):
+        try:
+            async with asyncio.timeout(DEADLOCK) as deadline:
+                outcome.value = await run_without_a_loop(call_and_close)
+        except NotImplementedError as error:
+            raise NotStarted from error
+        except Exception as error:
+            if deadline.expired():
+                raise _deadlock(sent) from error
+            outcome.error = error
+    _refuse_unfinished_call(outcome)
+    return outcome
+
+
+@contextlib.contextmanager
+def _errors_of_threads(lost: list[str]) -> Iterator[None]:
+    usual = threading.excepthook
+    threading.excepthook = lambda died: lost.append(died.exc_type.__name__)
+    try:
+        yield
+    finally:
+        threading.excepthook = usual
+
+
+def _deadlock(sent: str) -> Refusal:
+    return Refusal(
+        sent=sent,
+        expected="an answer",
+        got=f"none within {DEADLOCK:g} seconds",
+        because="the call blocks its thread, and waits for something that only this thread could do",
+        next="in a cell that is the thread of the event loop: let another thread run the query",
+    )
+
+
+def _refuse_unfinished_call(outcome: PlainCall) -> None:
+    if isinstance(outcome.value, concurrent.futures.Future):
+        outcome.refuse(
+            expected=repr(CHEAPEST),
+            got="a Future",
+            because="`submit` gives back a Future at once, which gets the title later",
+            next="return its `.result()`, which waits for the title",
+        )
+    if not inspect.isawaitable(outcome.value):
+        return
+    kind = type(outcome.value).__name__
+    if inspect.iscoroutine(outcome.value):
+        outcome.value.close()
+    outcome.refuse(
+        expected=f"the title itself, such as {CHEAPEST!r}",
+        got=f"a {kind}",
+        because=f"the function gives back a {kind}, which somebody would have to await",
+        next="keep the plain `def`, and wait for the thread inside of it",
+    )
