@@ -27,6 +27,23 @@ def test_one_client_opens_one_connection_and_a_client_each_opens_one_each(servic
     assert [request.connection for request in services.requests] == [1, 2, 3]
 
 
+def test_a_connection_is_open_until_its_client_closes_it(services):
+    with httpx.Client(verify=False, trust_env=False) as client:
+        client.get(f"{services.url}/echo")
+        open_meanwhile = services.connections_open
+    services.closed().wait()
+    assert (open_meanwhile, services.connections_opened, services.connections_open) == (1, 1, 0)
+
+
+def test_a_connection_from_before_forget_is_not_counted_when_it_closes(services):
+    with httpx.Client(verify=False, trust_env=False) as client:
+        client.get(f"{services.url}/echo")
+        before_forget = services.closed()
+        services.forget()
+    before_forget.wait()
+    assert (services.connections_opened, services.connections_open) == (0, 0)
+
+
 def test_the_most_requests_at_one_moment_are_counted(services):
     async def three():
         await asyncio.gather(*(ask("echo", together=3) for _ in range(3)))

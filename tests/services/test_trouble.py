@@ -72,6 +72,32 @@ def test_one_that_hangs_is_left_by_its_client(services):
     assert [(r.path, r.status, r.client_left) for r in services.requests] == [("/hangs", None, True)]
 
 
+def test_a_service_is_replaced_behind_the_back_of_its_client(services, get):
+    with services.replaced("/weather", by="/failing?status=503"):
+        troubled = get("/weather/Lisbon")[0]
+        others = get("/rates/EUR")[0]
+    assert (troubled, others, get("/weather/Lisbon")[0]) == (503, 200, 200)
+    assert services.requests[0].path == "/weather/Lisbon"
+
+
+def test_a_service_is_replaced_by_a_half_answer_and_by_one_with_a_path_of_its_own(services, client, get):
+    with services.replaced("/weather", by="/half"), pytest.raises(httpx.RemoteProtocolError):
+        client.get("/weather/Lisbon")
+    with services.replaced("/weather", by="/rates/JPY?wait=0"):
+        assert get("/weather/Lisbon") == (200, {"currency": "JPY", "rate": 162.5})
+
+
+def test_a_service_that_is_replaced_by_one_that_hangs_is_left_by_its_client(services):
+    async def leave():
+        asking = asyncio.create_task(ask("weather/Lisbon"))
+        await services.arrived()
+        asking.cancel()
+        await services.left()
+
+    with services.replaced("/weather", by="/hangs"):
+        asyncio.run(leave())
+
+
 def test_trouble_leaves_no_trace_in_the_log(services, client, caplog):
     caplog.set_level(logging.INFO)
     logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -71,11 +72,24 @@ def record() -> Iterator[Recording]:
     _active.append(recording)
     asyncio.Handle._run = _watched_step
     try:
-        yield recording
+        with _no_garbage_collection():
+            yield recording
     finally:
         _active.remove(recording)
         if not _active:
             asyncio.Handle._run = _step
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    # Trap: one full collection takes 0.2 s in a kernel, and would look like a view that holds the event loop.
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 # All code on an event loop runs inside of a handle, the tasks that a view starts as well; and a handle

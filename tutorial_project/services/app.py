@@ -22,6 +22,7 @@ class State:
     Attributes:
         barriers: those that requests ask for by name.
         expected: those that Python code asked for.
+        replaced: how the path of a request begins, and what it is answered as.
         statistics: the counts since the last `forget()`, which puts a new object here.
         flaky_calls: how often `/flaky` was called, by key.
         stopping: True from the moment the server closes its connections.
@@ -29,6 +30,7 @@ class State:
 
     barriers: NamedBarriers
     expected: list[ExpectedBarrier] = field(default_factory=list)
+    replaced: list[tuple[str, str]] = field(default_factory=list)
     statistics: Statistics = field(default_factory=Statistics)
     flaky_calls: Counter[str] = field(default_factory=Counter)
     stopping: bool = False
@@ -39,7 +41,7 @@ STATE = web.AppKey("state", State)
 
 def build_app(state: State) -> web.Application:
     """The application that serves every endpoint and writes down in `state` what happens."""
-    app = web.Application(middlewares=[count_requests, errors_as_json, hold_at_barriers])
+    app = web.Application(middlewares=[count_requests, errors_as_json, hold_at_barriers, answer_as_replaced])
     app[STATE] = state
     app[trouble.FLAKY_CALLS] = state.flaky_calls
     app.add_routes([*endpoints.routes, *trouble.routes])
@@ -87,6 +89,23 @@ async def hold_at_barriers(request: web.Request, handler: Handler) -> web.Stream
     if (parties := number(request.query, "together", 1, 1, 1000)) > 1:
         await state.barriers.hold(request.query.get("barrier", ""), parties)
     return await handler(request)
+
+
+@web.middleware
+async def answer_as_replaced(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer the request as the endpoint that replaces its own does."""
+    for path_prefix, by in request.app[STATE].replaced:
+        if request.path.startswith(path_prefix):
+            request = await _as_if_to(request, by)
+            return await request.match_info.handler(request)
+    return await handler(request)
+
+
+async def _as_if_to(request: web.Request, path: str) -> web.Request:
+    found = await request.app.router.resolve(clone := request.clone(rel_url=path))
+    found.add_app(request.app)
+    clone._match_info = found  # aiohttp has no public way to hand a request on
+    return clone
 
 
 def _explain(request: web.Request, error: web.HTTPException) -> str:

@@ -52,6 +52,11 @@ class Services:
         return self._seen.connections_opened
 
     @property
+    def connections_open(self) -> int:
+        """How many of these TCP connections are not closed yet."""
+        return self._seen.connections_opened - self._seen.connections_closed
+
+    @property
     def waiting(self) -> int:
         """How many requests, of those that came since `forget()`, have no answer yet."""
         return self._seen.waiting
@@ -86,6 +91,11 @@ class Services:
         seen = self._seen
         return seen.moment("clients had left", number, lambda: seen.clients_left, timeout)
 
+    def closed(self, number: int = 1, timeout: float = 5.0) -> Moment:
+        """The moment when `number` connections, opened since `forget()`, have been closed; see `arrived`."""
+        seen = self._seen
+        return seen.moment("connections had been closed", number, lambda: seen.connections_closed, timeout)
+
     @contextmanager
     def expect_together(
         self, parties: int, path_prefixes: tuple[str, ...] = ("/",), timeout: float | None = None
@@ -110,6 +120,23 @@ class Services:
         finally:
             self._state.expected.remove(barrier)
             self._server.call(barrier.give_up)
+
+    @contextmanager
+    def replaced(self, path_prefix: str, *, by: str) -> Iterator[None]:
+        """Answer requests as another endpoint would, behind the back of whoever asks.
+
+        They are counted under the path that they asked for.
+
+        Args:
+            path_prefix: how the paths of these requests begin, such as "/weather".
+            by: path and query of the endpoint that answers them, such as "/trickle?chunks=9".
+        """
+        replacement = (path_prefix, by)
+        self._state.replaced.append(replacement)
+        try:
+            yield
+        finally:
+            self._state.replaced.remove(replacement)
 
     def forget(self) -> None:
         """Start counting anew, and let `/flaky` fail anew; requests under way are not counted any more."""

@@ -76,6 +76,7 @@ class Statistics:
 
     # No lock: a lock that is taken on the server's event loop trips blockbuster, which watches all threads.
     connections_opened: int = 0
+    connections_closed: int = 0
     arrived: int = 0
     answered: int = 0
     clients_left: int = 0
@@ -85,6 +86,15 @@ class Statistics:
     _moments: list[Moment] = field(default_factory=list)
     _connections: WeakKeyDictionary[Any, int] = field(default_factory=WeakKeyDictionary)
     _connection_numbers: count = field(default_factory=lambda: count(1))
+
+    def connect(self) -> None:
+        """Note a connection that a client has just opened."""
+        self.connections_opened += 1
+
+    def disconnect(self) -> None:
+        """Note that a connection which `connect` has noted is closed, by whichever end."""
+        self.connections_closed += 1
+        self._look()
 
     def arrive(self, method: str, path: str, query: dict[str, str], transport: Any) -> Request:
         """Note a request that has just come in over a connection."""

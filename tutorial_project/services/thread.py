@@ -11,6 +11,7 @@ from contextlib import suppress
 from aiohttp import web
 
 from .app import State, build_app
+from .statistics import Statistics
 
 HOST = "127.0.0.1"
 LIMIT = 5.0
@@ -93,13 +94,27 @@ class ServerThread:
             await runner.cleanup()
 
     async def _listen(self, runner: web.AppRunner, port: int, listening: Future[int]) -> None:
-        def accept() -> asyncio.Protocol:
-            self._state.statistics.connections_opened += 1
-            return runner.server()
-
+        accept = self._counting(runner.server)
         server = await asyncio.get_running_loop().create_server(accept, HOST, port, backlog=2048)
         try:
             listening.set_result(server.sockets[0].getsockname()[1])
             await self._stop.wait()
         finally:
             server.close()
+
+    def _counting(self, server: web.Server) -> Callable[[], asyncio.Protocol]:
+        counted_by: dict[asyncio.Protocol, Statistics] = {}
+        aiohttps_own = server.connection_lost
+
+        def accept() -> asyncio.Protocol:
+            connection, statistics = server(), self._state.statistics
+            counted_by[connection] = statistics  # kept, so that it closes where it was opened
+            statistics.connect()
+            return connection
+
+        def lost(connection: web.RequestHandler, error: BaseException | None = None) -> None:
+            aiohttps_own(connection, error)
+            counted_by.pop(connection).disconnect()
+
+        server.connection_lost = lost
+        return accept

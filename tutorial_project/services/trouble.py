@@ -18,8 +18,9 @@ FLAKY_CALLS: web.AppKey[Counter[str]] = web.AppKey("flaky_calls", Counter)
 
 @routes.get("/failing")
 async def failing(request: web.Request) -> web.Response:
-    """Always fails, with `status` (400 to 599), 500 by default."""
+    """Always fails, with `status` (400 to 599), 500 by default, after `wait` seconds, at once by default."""
     status = number(request.query, "status", 500, 400, 599)
+    await asyncio.sleep(seconds(request.query, 0.0))
     return web.json_response({"error": _phrase(status)}, status=status)
 
 

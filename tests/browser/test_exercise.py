@@ -1,0 +1,62 @@
+"""An exercise in the browser, as a learner does it."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from .jupyterlab import JupyterLab
+
+NOTEBOOK = "exercises/00_start_here.ipynb"
+WRONG = 'from django.http import JsonResponse\n\n\nasync def opening_hours(request):\n    JsonResponse({"opens": 9, "closes": 18})'
+RIGHT = WRONG.replace("    JsonResponse", "    return JsonResponse")
+HANGS = "import asyncio; await asyncio.Event().wait()"
+
+
+def test_an_exercise_goes_from_not_started_over_not_yet_to_done_and_stays(jupyterlab: JupyterLab) -> None:
+    jupyterlab.open(NOTEBOOK)
+    jupyterlab.restart_and_run_all()
+    check = jupyterlab.code_cell("await exercise.check(opening_hours)")
+    expect(check).to_contain_text("○ opening_hours   not started")
+
+    jupyterlab.write(jupyterlab.code_cell("async def opening_hours"), WRONG)
+    jupyterlab.run(check)
+    expect(check).to_contain_text("not yet · 0 of 2")
+    expect(check).to_contain_text("the view ended without a `return`")
+    expect(check).not_to_contain_text("Traceback")
+
+    jupyterlab.write(jupyterlab.code_cell("async def opening_hours"), RIGHT)
+    jupyterlab.run(check)
+    expect(check).to_contain_text("done · 2 of 2")
+
+    jupyterlab.save()
+    jupyterlab.page.reload()
+    expect(jupyterlab.code_cell("await exercise.check(opening_hours)")).to_contain_text("done · 2 of 2")
+    assert '"done"' in (jupyterlab.lab.folder / "progress" / "00_start_here.json").read_text()
+
+
+def test_two_notebooks_at_once_do_not_disturb_each_other(jupyterlab: JupyterLab) -> None:
+    jupyterlab.open("solutions/00_start_here.ipynb")
+    first = jupyterlab
+    second = JupyterLab(jupyterlab.page.context.new_page(), jupyterlab.lab)
+    second.open("notebooks/00_start_here.ipynb")
+    for tab in (first, second):
+        tab.menu("Kernel", "Restart Kernel and Run All Cells…")
+        tab.page.locator(".jp-Dialog .jp-mod-accept").click()
+    for tab in (first, second):
+        tab.until_all_ran()
+        assert tab.errors.count() == 0
+
+
+def test_after_an_interrupt_the_next_check_works(jupyterlab: JupyterLab) -> None:
+    jupyterlab.open("solutions/00_start_here.ipynb")
+    jupyterlab.restart_and_run_all()
+    opening = jupyterlab.code_cell("from tutorial_project.classroom import open_exercise")
+    source = opening.locator(".cm-content").inner_text()
+    jupyterlab.write(opening, HANGS)
+    jupyterlab.until_kernel_is("Busy")
+    jupyterlab.menu("Kernel", "Interrupt Kernel")
+    expect(jupyterlab.errors.first).to_be_visible()
+    jupyterlab.write(jupyterlab.code_cell("asyncio.Event"), source)
+    check = jupyterlab.code_cell("await exercise.check(opening_hours)")
+    jupyterlab.run(check)
+    expect(check).to_contain_text("done · 2 of 2")

@@ -1,0 +1,25 @@
+"""A lesson in the browser."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from .jupyterlab import JupyterLab
+
+
+def test_lesson_01_runs_with_no_error_but_those_on_purpose(jupyterlab: JupyterLab) -> None:
+    notebook = "notebooks/01_first_async_view.ipynb"
+    jupyterlab.open(notebook)
+    jupyterlab.restart_and_run_all()
+    assert jupyterlab.errors.count() == jupyterlab.errors_on_purpose(notebook)
+
+
+def test_lesson_03_shows_its_timeline_as_a_picture_with_bars(jupyterlab: JupyterLab) -> None:
+    jupyterlab.open("notebooks/03_waiting_together.ipynb")
+    jupyterlab.restart_and_run_all()
+    picture = jupyterlab.page.locator("svg.timeline").first
+    expect(picture).to_be_visible()
+    assert picture.locator("rect").count() > 1
+    box = picture.bounding_box()
+    assert box["width"] > 300
+    assert box["height"] > 40
