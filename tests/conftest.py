@@ -9,6 +9,7 @@ import build
 import pytest
 from django.db import connections
 from project import edited_notebooks
+from scheduling import ByNotebookAndLesson
 
 from tutorial_project.classroom.database import SampleDatabase
 from tutorial_project.classroom.lesson import prepare
@@ -32,6 +33,11 @@ def pytest_report_header() -> list[str]:
     """Name the notebooks that were edited here: they are tested as they are."""
     edited = edited_notebooks()
     return [f"edited in this working tree, tested as they are: {', '.join(edited)}"] if edited else []
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByNotebookAndLesson:
+    """Spread the proofs of the lessons: one test module holds them all, and would keep one process busy."""
+    return ByNotebookAndLesson(config, log)
 
 
 @pytest.fixture
