@@ -145,3 +145,22 @@ def test_a_view_that_fails_leaves_no_database_connection_open() -> None:
     finally:
         connection_created.disconnect(note)
     assert [connection.connection for connection in opened] == [None]
+
+
+def test_a_cookie_of_the_trial_gives_way_to_the_one_that_a_view_sets() -> None:
+    sent: list[str] = []
+
+    async def serves_green_tea(request: Any) -> HttpResponse:
+        sent.append(request.headers.get("Cookie", ""))
+        response = HttpResponse()
+        response.set_cookie("tea", "green")
+        return response
+
+    async def two_visits() -> None:
+        trial = Trial(serves_green_tea, TASK)
+        trial.set_cookie("tea", "black")
+        await trial.get("/page/")
+        await trial.get("/page/")
+
+    asyncio.run(two_visits())
+    assert sent == ["tea=black", "tea=green"]

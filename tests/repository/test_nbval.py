@@ -51,7 +51,7 @@ def picture(name: str, facts: str) -> object:
 def test_another_address_and_another_picture_of_the_same_facts_pass(tmp_path: Path) -> None:
     closing = nbval(
         tmp_path,
-        ("object()", result("<object object at 0x7f0000000000>")),
+        ("object()", result("<object at 0x7f0000000000>")),
         (PICTURE.format("new"), picture("old", "facts")),
     )
     assert closing.startswith("2 passed")
