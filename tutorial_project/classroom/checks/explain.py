@@ -25,10 +25,42 @@ KNOWN: tuple[tuple[str, str, str, str | None], ...] = (
         "use an async library and await it, or move the call to a thread with `await asyncio.to_thread(…)`",
     ),
     (
+        "TypeError",
+        r"'Atomic' object does not support the asynchronous context manager protocol",
+        "a transaction has no async form: it belongs to one connection, and that to one thread",
+        "put the whole transaction into one sync function with `with transaction.atomic():`, and call it once: "
+        "`await sync_to_async(function)(…)`",
+    ),
+    (
+        "TransactionManagementError",
+        "select_for_update cannot be used outside of a transaction",
+        "a row lock lasts until its transaction ends, and no transaction is open here",
+        "take the lock in the transaction that also writes: one sync function with `with transaction.atomic():`, "
+        "called once: `await sync_to_async(function)(…)`",
+    ),
+    (
+        "OperationalError",
+        "deadlock detected",
+        "deadlock: each of two transactions had locked a row that the other one waited for",
+        "take the locks in one order everywhere, for example in the order of the keys",
+    ),
+    (
+        "ImproperlyConfigured",
+        "HTTP handlers must either be all sync or all async",
+        "`as_view()` marks the whole class as async or as sync, and its handlers are of both kinds",
+        "`async def` for all of them; sync code goes into a method: `await sync_to_async(self.method)(…)`",
+    ),
+    (
+        "ImproperlyConfigured",
+        "Middleware factory .* returned None",
+        "the factory ended without a `return`: it makes a function for requests, and has to give it back",
+        "return the inner function",
+    ),
+    (
         "ValueError",
         "unawaited coroutine",
         "the view gave back a coroutine: something was called and not awaited",
-        "put `await` before the call whose result the view returns",
+        "put `await` before the call whose result the view returns; a wrapper around an async view is `async def` too",
     ),
     (
         "ValueError",
@@ -57,7 +89,7 @@ KNOWN: tuple[tuple[str, str, str, str | None], ...] = (
     ),
     (
         "TypeError",
-        r"'coroutine' object|coroutine' and|object of type 'coroutine'",
+        r"'coroutine' object|coroutine' and|object of type 'coroutine'|non-iterable coroutine",
         "a coroutine was used in place of its result: something was called and not awaited",
         "put `await` before the call",
     ),
@@ -69,13 +101,31 @@ KNOWN: tuple[tuple[str, str, str, str | None], ...] = (
     ),
     (
         "TypeError",
-        "object HttpResponse|object JsonResponse",
+        r"object HttpResponse|object JsonResponse|'\w*Response' object can't be awaited",
         "`await` stands before a response that is there already: what makes it is not async",
         "call it without `await`",
     ),
     (
         "TypeError",
-        "can't be used in 'await' expression",
+        "object QuerySet can't be used in 'await'|'QuerySet' object can't be awaited",
+        "a QuerySet only builds a query: there is nothing to await yet",
+        "`[row async for row in …]`, or await one of its a-methods",
+    ),
+    (
+        "TypeError",
+        "object SyncToAsync can't be used in 'await'|'SyncToAsync' object can't be awaited",
+        "`sync_to_async(function)` is a function, and `await` stands before it: it was not called",
+        "wrap, call, await: `await sync_to_async(function)(arguments)`",
+    ),
+    (
+        "TypeError",
+        "sync_to_async can only be applied to sync functions",
+        "what `sync_to_async` was given is no sync function: it is the result of a call, or it is async already",
+        "hand over the function itself, `await sync_to_async(function)(arguments)`; await directly what is async",
+    ),
+    (
+        "TypeError",
+        "can't be used in 'await' expression|object can't be awaited",  # before and from Python 3.14 on
         "`await` stands before something that is not awaitable",
         "call it without `await`, or use its async form",
     ),
@@ -90,6 +140,18 @@ KNOWN: tuple[tuple[str, str, str, str | None], ...] = (
         r"asyncio\.run\(\) cannot be called from a running event loop",
         "`asyncio.run` starts an event loop, and one is running already",
         "await the coroutine directly",
+    ),
+    (
+        "RuntimeError",
+        "await wasn't used with future",
+        "something awaitable was unpacked in place of its result: it was called and not awaited",
+        "put `await` before the call, for example `await asyncio.gather(…)`",
+    ),
+    (
+        "TypeError",
+        "Passing coroutines is forbidden, use tasks explicitly",
+        "`asyncio.wait` takes tasks, and coroutines were given to it",
+        "use `await asyncio.gather(…)`, which takes both and keeps their order",
     ),
     (
         "AttributeError",

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from django.test import override_settings
 
+from ..connections import connected_to
+from ..lesson import fresh_sample_database
 from .evidence import NotStarted, Refusal, described
 from .explain import explain
 from .task import Requirement, Task
@@ -15,7 +19,7 @@ from .trial import Trial
 from .verdict import Result, Verdict
 
 
-async def judge(task: Task, answer: Any, restore: Any = None) -> Verdict:
+async def judge(task: Task, answer: Any, restore: Callable[[], None] | None = None) -> Verdict:
     """Prove every requirement of a task against an answer.
 
     Args:
@@ -31,15 +35,26 @@ async def judge(task: Task, answer: Any, restore: Any = None) -> Verdict:
     results: list[Result] = []
     with override_settings(**{"DEBUG_PROPAGATE_EXCEPTIONS": True, **task.settings}):
         for requirement in task.requirements:
-            if restore is not None:
-                await asyncio.to_thread(restore)
-            try:
-                results.append(
-                    Result(requirement.sentence, requirement.name, await _refusal(task, requirement, answer))
-                )
-            except NotStarted:
-                return Verdict(task, [], started=False)
+            with ExitStack() as stack:
+                await asyncio.to_thread(stack.enter_context, _fresh_data(task, restore))
+                try:
+                    refusal = await _refusal(task, requirement, answer)
+                except NotStarted:
+                    return Verdict(task, [], started=False)
+            results.append(Result(requirement.sentence, requirement.name, refusal))
     return Verdict(task, results)
+
+
+@contextmanager
+def _fresh_data(task: Task, restore: Callable[[], None] | None) -> Iterator[None]:
+    if task.database is not None:
+        with connected_to({"default": task.database()}):
+            fresh_sample_database()
+            yield
+        return
+    if restore is not None:
+        restore()
+    yield
 
 
 async def _refusal(task: Task, requirement: Requirement, answer: Any) -> Refusal | None:

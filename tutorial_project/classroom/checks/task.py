@@ -40,6 +40,8 @@ class Task:
         praise: said when all requirements hold: what was right, and what else would have been.
         settings: Django settings that differ while the task is checked.
         application: for answers that are no views: makes the ASGI application to call from the answer.
+        database: makes the entry of `DATABASES` to check on, such as `postgresql`; by default the
+            database of the process.
         limit: seconds that one requirement may take before it counts as hanging.
     """
 
@@ -49,6 +51,7 @@ class Task:
     routes: Sequence[str] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     application: Callable[[Any], Any] | None = None
+    database: Callable[[], dict[str, Any]] | None = None
     limit: float = 5.0
     requirements: list[Requirement] = field(default_factory=list)
 

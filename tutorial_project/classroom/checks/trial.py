@@ -7,9 +7,12 @@ import inspect
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import httpx
+from asgiref.sync import sync_to_async
+from django.core.signals import request_finished
 from django.http import HttpRequest
 from django.urls import URLPattern, path
 
@@ -35,11 +38,19 @@ class TrialHandler(RecordedASGIHandler):
         try:
             return await super().get_response_async(request)
         except BaseException:
-            # Django closes the body with the response, and there is none.
-            request._stream.close()
+            # Django closes the body, uploads and the database connections with the response, and there is none.
+            request.close()
+            await request_finished.asend(sender=type(self))
             raise
         finally:
             self.under_way.discard(asyncio.current_task())
+
+    async def send_response(self, response: Any, send: Any) -> None:
+        try:
+            await super().send_response(response, send)
+        except Exception:
+            await sync_to_async(response.close)()  # Django leaves a stream that fails half-way open
+            raise
 
     async def cancel_requests(self) -> None:
         """Cancel the views that are still running; Django 5.2 leaves them alone when a server cancels."""
@@ -89,9 +100,9 @@ class Trial:
         self.answer, self.task = answer, task
         self.cookies = httpx.Cookies()
 
-    @property
+    @cached_property
     def application(self) -> Any:
-        """The ASGI application that the requests of this trial go to."""
+        """The ASGI application that the requests of this trial go to: one for all of them."""
         if self.task.application is not None:
             return self.task.application(self.answer)
         view = self.answer.as_view() if hasattr(self.answer, "as_view") else self.answer
@@ -120,7 +131,12 @@ class Trial:
             NotStarted: when the answer is still the stub.
         """
         sent = described_request(method, path, request)
-        application = self.application
+        try:
+            application = self.application
+        except NotImplementedError as error:
+            raise NotStarted from error
+        except Exception as error:
+            return Reply(sent, error=error)
         transport = httpx.ASGITransport(application)
         async with httpx.AsyncClient(
             transport=transport,
@@ -135,7 +151,9 @@ class Trial:
                 raise NotStarted from error
             except Exception as error:
                 return Reply(sent, error=error)
-            except asyncio.CancelledError:
+            except asyncio.CancelledError as error:
+                if not asyncio.current_task().cancelling():  # nobody cancels the check: the answer raised it
+                    return Reply(sent, error=error)
                 if isinstance(application, TrialHandler):
                     await application.cancel_requests()
                 raise
@@ -154,6 +172,10 @@ class Trial:
             return Outcome(sent, await value if inspect.isawaitable(value) else value)
         except NotImplementedError as error:
             raise NotStarted from error
+        except asyncio.CancelledError as error:
+            if asyncio.current_task().cancelling():
+                raise
+            return Outcome(sent, error=error)
         except Exception as error:
             return Outcome(sent, error=error)
 
@@ -165,7 +187,12 @@ class Trial:
         client = AsyncClient()
         await client.aforce_login(await get_user_model().objects.aget(username=username))
         for name, morsel in client.cookies.items():
-            self.cookies.set(name, morsel.value)
+            self.set_cookie(name, morsel.value)
+
+    def set_cookie(self, name: str, value: str) -> None:
+        """Let the following requests carry this cookie, until a response changes it."""
+        # Trap: under another domain it would stay beside the one that a response sets, and be sent as well.
+        self.cookies.set(name, value, domain="testserver.local")
 
     async def together(self, *paths: str, method: str = "GET", **request: Any) -> Together:
         """Send several requests at the same moment."""
@@ -196,6 +223,33 @@ class Trial:
             because="nothing in the view is awaited that really waits",
         )
         return reply
+
+    async def runs_on_the_loop(
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        next: str = "declare the view with `async def`",
+        **request: Any,
+    ) -> None:
+        """Refuse a view that Django runs in a thread; what it answers does not matter here.
+
+        Args:
+            path: where the request goes.
+            method: the HTTP method.
+            next: the step that makes this kind of view async.
+            request: options of `request`.
+        """
+        with record() as recording:
+            reply = await self.request(method, path, **request)
+        ran = {span.name for span in recording.spans if span.kind == "view"}
+        Outcome(reply.sent).expect_that(
+            ran == {"async"},
+            "Django awaits the view on the event loop",
+            got="Django ran the view in a thread, as it does with sync views",
+            because="the function that Django calls is a plain `def`",
+            next=next,
+        )
 
 
 def described_request(method: str, path: str, request: dict[str, Any]) -> str:
