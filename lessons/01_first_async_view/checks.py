@@ -2,9 +2,10 @@ from typing import Any
 
 from django.utils.datastructures import MultiValueDictKeyError
 
-from tutorial_project.classroom.checks import Outcome, Reply, Task, Trial
-from tutorial_project.classroom.timeline import record
+from tutorial_project.classroom.checks import Reply, Task, Trial
 from tutorial_project.services import running_services
+
+WRAPPERS_TOO = "declare the view with `async def`, and every wrapper around it"
 
 greeting = Task(
     "greeting",
@@ -26,7 +27,7 @@ async def greets(trial: Trial) -> None:
 
 @greeting.requirement("is an async view, which Django awaits on the event loop")
 async def is_async(trial: Trial) -> None:
-    await expect_an_async_view(trial, "GET", "/greeting/")
+    await trial.runs_on_the_loop("/greeting/", next=WRAPPERS_TOO)
 
 
 @greeting.requirement("waits before it answers, and leaves the event loop free for others meanwhile")
@@ -161,27 +162,15 @@ async def takes_post_only(trial: Trial) -> None:
 
 @weather_alert.requirement("is an async view, which Django awaits on the event loop")
 async def stays_async(trial: Trial) -> None:
-    await expect_an_async_view(trial, "POST", "/weather-alerts/", json={"city": "Lisbon"})
+    await trial.runs_on_the_loop(
+        "/weather-alerts/", method="POST", next=WRAPPERS_TOO, json={"city": "Lisbon"}
+    )
 
 
 @weather_alert.requirement("leaves the event loop free for others while it asks the weather service")
 async def asks_without_blocking(trial: Trial) -> None:
     running_services()  # or starting them would count as the view's blocking call
     await trial.leaves_the_loop_free("/weather-alerts/", method="POST", json={"city": "Lisbon"})
-
-
-async def expect_an_async_view(trial: Trial, method: str, path: str, **request: Any) -> None:
-    """Refuse a view that Django runs in a thread; what it answers does not matter here."""
-    with record() as recording:
-        reply = await trial.request(method, path, **request)
-    ran = {span.name for span in recording.spans if span.kind == "view"}
-    Outcome(reply.sent).expect_that(
-        ran == {"async"},
-        "Django awaits the view on the event loop",
-        got="Django ran the view in a thread, as it does with sync views",
-        because="the function that Django calls is a plain `def`",
-        next="declare the view with `async def`, and every wrapper around it",
-    )
 
 
 def about(reply: Reply, kind: Any = (), why: str = "", step: str = "") -> dict[str, str]:

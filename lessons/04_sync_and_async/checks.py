@@ -9,7 +9,6 @@ from django.core.exceptions import SynchronousOnlyOperation
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tutorial_project.classroom.checks import Outcome, Refusal, Reply, Task, Trial
-from tutorial_project.classroom.timeline import record
 from tutorial_project.services import running_services
 from tutorial_project.services.airline import NotFlownTo
 
@@ -46,20 +45,6 @@ def refuse_a_query_on_the_loop(reply: Reply, expected: str, because: str, next: 
     """Refuse with these words when Django's guard raised; they say more than its usual explanation."""
     if isinstance(reply.error, SynchronousOnlyOperation):
         raise Refusal(sent=reply.sent, expected=expected, got=reply.got, because=because, next=next)
-
-
-async def expect_an_async_view(trial: Trial, path: str) -> None:
-    """Refuse a view that Django runs in a thread; what it answers does not matter here."""
-    with record() as recording:
-        reply = await get(trial, path)
-    ran = {span.name for span in recording.spans if span.kind == "view"}
-    Outcome(reply.sent).expect_that(
-        ran == {"async"},
-        "Django awaits the view on the event loop",
-        got="Django ran the view in a thread, as it does with sync views",
-        because="the function that Django calls is a plain `def`",
-        next="declare the view with `async def`",
-    )
 
 
 async def expect_the_loop_free(trial: Trial, path: str) -> None:
@@ -124,7 +109,7 @@ async def knows_where_nobody_flies(trial: Trial) -> None:
 
 @fare.requirement("is an async view, which Django awaits on the event loop")
 async def is_async(trial: Trial) -> None:
-    await expect_an_async_view(trial, "/fares/Kyoto/")
+    await trial.runs_on_the_loop("/fares/Kyoto/")
 
 
 @fare.requirement("leaves the event loop free for others while the airlines are asked")
@@ -169,7 +154,7 @@ async def describes_the_trips(trial: Trial) -> None:
 
 @cheap_trips.requirement("is an async view, which Django awaits on the event loop")
 async def is_an_async_view(trial: Trial) -> None:
-    await expect_an_async_view(trial, "/cheap-trips/500/")
+    await trial.runs_on_the_loop("/cheap-trips/500/")
 
 
 @cheap_trips.requirement("crosses to a thread as often for sixty trips as for a few")

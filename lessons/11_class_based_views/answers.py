@@ -138,7 +138,7 @@ class PostsWhateverIsNoGet(Checks):
         return await self.get(request, pk) if request.method == "GET" else await self.post(request, pk)
 
 
-@known_answer("TripReviews", breaks="is_async", says="the handlers are plain `def`")
+@known_answer("TripReviews", breaks="is_async", says="`async def` before every handler")
 class SyncHandlers(View):
     def get(self, request, pk):
         reviews = Review.objects.filter(trip_id=pk).select_related("author")

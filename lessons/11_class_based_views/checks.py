@@ -8,9 +8,8 @@ from django.http import JsonResponse
 from django.urls import path
 from django.views import View
 
-from tutorial_project.classroom.checks import Outcome, Refusal, Reply, Task, Trial, counted_queries
+from tutorial_project.classroom.checks import Refusal, Reply, Task, Trial, counted_queries
 from tutorial_project.classroom.checks.trial import TrialHandler
-from tutorial_project.classroom.timeline import record
 from tutorial_project.trips.models import Review, Trip
 
 TripReviews = Task(
@@ -102,15 +101,8 @@ async def refuses_other_methods(trial: Trial) -> None:
 @TripReviews.requirement("is async: Django awaits `GET` and `POST` on the event loop")
 async def is_async(trial: Trial) -> None:
     for method, request in (("GET", {}), ("POST", {"json": {"author": "ada", "rating": 4, "text": ""}})):
-        with record() as recording:
-            reply = await trial.request(method, TRIP_8, **request)
-        ran = {span.name for span in recording.spans if span.kind == "view"}
-        Outcome(reply.sent).expect_that(
-            ran == {"async"},
-            "Django awaits the view on the event loop",
-            got="Django ran the view in a thread, as it does with sync views",
-            because="the handlers are plain `def`",
-            next="`async def` before every handler",
+        await trial.runs_on_the_loop(
+            TRIP_8, method=method, next="`async def` before every handler", **request
         )
 
 

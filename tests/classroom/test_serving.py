@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -32,6 +33,11 @@ def test_the_project_answers_on_the_loopback_address_alone() -> None:
         assert get(f"{server.url}/api/trips/") == 200
         listening = {c.laddr.ip for c in psutil.Process().net_connections() if c.status == psutil.CONN_LISTEN}
         assert listening == {"127.0.0.1"}
+
+
+def test_answers_on_a_kept_connection_do_not_wait_for_nagles_delay() -> None:
+    with serve() as server:
+        assert server._socket.proto == socket.IPPROTO_TCP  # what asyncio looks for before it sets TCP_NODELAY
 
 
 def test_a_server_is_gone_after_its_block() -> None:
@@ -70,3 +76,10 @@ def test_a_server_starts_after_nest_asyncio_was_applied_and_ends_with_its_proces
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=30
     )
     assert done.stdout.splitlines()[-1] == "<Server running>", done.stderr
+
+
+def test_a_page_has_an_address_for_the_readers_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve() as server:
+        assert server.page("/screen/") == f"{server.url}/screen/"
+        monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/ada/")
+        assert server.page("/screen/") == f"/user/ada/proxy/{server.port}/screen/"
