@@ -1,8 +1,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from asgiref.sync import iscoroutinefunction
-
 from tutorial_project.classroom.checks import Outcome, Reply, Task, Trial
 from tutorial_project.services import running_services
 from tutorial_project.services.client import ask
@@ -29,15 +27,6 @@ async def all_waiting(number: int, *paths: str, because: str, next: str) -> Asyn
     found.expect_that(barrier.met, f"{number} questions waiting at the services at the same time", **words)
     for reply in replies:
         reply.expect(200)
-
-
-async def loop_stays_free(trial: Trial, path: str) -> None:
-    running_services()  # started here, and not at the first question of the answer: to start them blocks
-    view = trial.answer.as_view() if hasattr(trial.answer, "as_view") else trial.answer
-    if not iscoroutinefunction(view):
-        (await trial.get(path)).expect(200)  # Django runs it on a thread of its own, which may block
-        return
-    (await trial.leaves_the_loop_free(path)).expect(200)
 
 
 dashboard = Task(
@@ -68,7 +57,7 @@ async def asks_for_what_the_url_says(trial: Trial) -> None:
 
 @dashboard.requirement("leaves the event loop free while it waits")
 async def leaves_the_loop_free(trial: Trial) -> None:
-    await loop_stays_free(trial, "/dashboard/Lisbon/USD/")
+    (await trial.never_holds_the_loop("/dashboard/Lisbon/USD/")).expect(200)
 
 
 @dashboard.requirement("has all three questions waiting at the services at the same time")
@@ -149,7 +138,7 @@ async def raises_every_other_error(trial: Trial) -> None:
 
 @status_board.requirement("leaves the event loop free while it waits")
 async def leaves_the_loop_free_for_others(trial: Trial) -> None:
-    await loop_stays_free(trial, board("weather/Lisbon", "failing"))
+    (await trial.never_holds_the_loop(board("weather/Lisbon", "failing"))).expect(200)
 
 
 @status_board.requirement(
@@ -201,7 +190,7 @@ def what_was_handed_over(reply: Reply) -> dict[str, str]:
 
 @booking_page.requirement("leaves the event loop free while it waits")
 async def does_not_hold_the_loop(trial: Trial) -> None:
-    await loop_stays_free(trial, "/booking-page/Lisbon/1/")
+    (await trial.never_holds_the_loop("/booking-page/Lisbon/1/")).expect(200)
 
 
 @booking_page.requirement("lets three travellers wait for the insurer at the same time")

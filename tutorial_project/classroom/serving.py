@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import os
 import socket
 import threading
 from typing import Any
@@ -26,7 +27,7 @@ class Server:
     """
 
     def __init__(self, application: Any, **config: Any) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=2048)
+        self._socket = _listening_socket()
         self.port: int = self._socket.getsockname()[1]
         options = {"lifespan": "off", "log_config": None, "access_log": False, "timeout_graceful_shutdown": 2}
         self._uvicorn = uvicorn.Server(uvicorn.Config(application, **(options | config)))
@@ -38,6 +39,17 @@ class Server:
     def url(self) -> str:
         """The address, without a slash at the end."""
         return f"http://127.0.0.1:{self.port}"
+
+    def page(self, path: str) -> str:
+        """The address of a page for the reader's browser, which on a hub is not on this machine.
+
+        There it goes through jupyter-server-proxy, so links in the page have to be relative.
+
+        Args:
+            path: such as "/departures/".
+        """
+        hub = os.environ.get("JUPYTERHUB_SERVICE_PREFIX")
+        return f"{hub.rstrip('/')}/proxy/{self.port}{path}" if hub else f"{self.url}{path}"
 
     @property
     def running(self) -> bool:
@@ -93,6 +105,15 @@ class Server:
     def _repr_html_(self) -> str:
         link = f'<a href="{self.url}" target="_blank">{self.url}</a>'
         return f"Server running at {link}" if self.running else "Server stopped"
+
+
+def _listening_socket() -> socket.socket:
+    # Trap: asyncio switches off Nagle's delay for sockets of this protocol number only, and
+    # socket.create_server leaves it 0: each answer on a kept connection would be 40 ms late.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
+    listening.listen(2048)
+    return listening
 
 
 def serve(application: Any = None, *, name: str = "notebook", **config: Any) -> Server:

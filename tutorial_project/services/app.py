@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from . import endpoints, trouble
+from . import endpoints, suppliers, trouble
 from .barrier import ExpectedBarrier, NamedBarriers, NotTogether
 from .parameters import BadParameter, number
 from .statistics import Statistics
@@ -25,6 +25,7 @@ class State:
         replaced: how the path of a request begins, and what it is answered as.
         statistics: the counts since the last `forget()`, which puts a new object here.
         flaky_calls: how often `/flaky` was called, by key.
+        bookings: the keys of the seats that are booked.
         stopping: True from the moment the server closes its connections.
     """
 
@@ -33,6 +34,7 @@ class State:
     replaced: list[tuple[str, str]] = field(default_factory=list)
     statistics: Statistics = field(default_factory=Statistics)
     flaky_calls: Counter[str] = field(default_factory=Counter)
+    bookings: list[str] = field(default_factory=list)
     stopping: bool = False
 
 
@@ -44,7 +46,8 @@ def build_app(state: State) -> web.Application:
     app = web.Application(middlewares=[count_requests, errors_as_json, hold_at_barriers, answer_as_replaced])
     app[STATE] = state
     app[trouble.FLAKY_CALLS] = state.flaky_calls
-    app.add_routes([*endpoints.routes, *trouble.routes])
+    app[suppliers.BOOKINGS] = state.bookings
+    app.add_routes([*endpoints.routes, *suppliers.routes, *trouble.routes])
     return app
 
 

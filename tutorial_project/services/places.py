@@ -57,6 +57,11 @@ def rate(currency: str) -> dict[str, Any]:
     return {"currency": currency, "rate": RATES.get(currency.upper(), made_up)}
 
 
+def quote(supplier: str, city: str) -> dict[str, Any]:
+    """What a supplier asks for a trip to a city, the same at every call, in euros."""
+    return {"supplier": supplier, "city": city, "price": 200 + number_of(f"{supplier} {city}") % 97 * 5}
+
+
 def plain(name: str) -> str:
     """The name in the form of the tables: "Cape Town", "cape-town" and "CAPE TOWN" are one."""
     letters = unicodedata.normalize("NFKD", name.casefold().replace("-", " "))

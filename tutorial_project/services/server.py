@@ -139,9 +139,10 @@ class Services:
             self._state.replaced.remove(replacement)
 
     def forget(self) -> None:
-        """Start counting anew, and let `/flaky` fail anew; requests under way are not counted any more."""
+        """Start counting anew, with nothing booked and `/flaky` failing; requests under way do not count any more."""
         self._state.statistics = Statistics()
         self._state.flaky_calls.clear()
+        self._state.bookings.clear()
 
     def stop(self) -> None:
         """Close every connection and stop; safe to call twice."""

@@ -11,10 +11,12 @@ from functools import cached_property
 from typing import Any
 
 import httpx
-from asgiref.sync import sync_to_async
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.core.signals import request_finished
 from django.http import HttpRequest
 from django.urls import URLPattern, path
+
+from tutorial_project.services import running_services
 
 from ..handlers import REQUEST_NUMBER, RecordedASGIHandler
 from ..timeline import Recording, most_at_once, record
@@ -223,6 +225,19 @@ class Trial:
             because="nothing in the view is awaited that really waits",
         )
         return reply
+
+    async def never_holds_the_loop(self, path: str, **request: Any) -> Reply:
+        """Send one request, and refuse an async view that holds the event loop; a sync view cannot.
+
+        Args:
+            path: where the request goes.
+            request: options of `leaves_the_loop_free`.
+        """
+        running_services()  # started here, and not at the first question of the answer: to start them blocks
+        view = self.answer.as_view() if hasattr(self.answer, "as_view") else self.answer
+        if iscoroutinefunction(view):
+            return await self.leaves_the_loop_free(path, **request)
+        return await self.request(request.pop("method", "GET"), path, **request)
 
     async def runs_on_the_loop(
         self,
