@@ -16,6 +16,8 @@ SECRET_KEY = "django-insecure-for-this-tutorial-only-never-use-it-for-a-real-sit
 DEBUG = os.environ.get("DJANGO_DEBUG", "1").lower() not in {"0", "false", "no", "off", ""}
 
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]", "testserver"]
+if "JUPYTERHUB_SERVICE_PREFIX" in os.environ:
+    ALLOWED_HOSTS.append("*")  # a hub shows pages through its proxy, which keeps the hub's own host name
 
 INSTALLED_APPS = [
     "django.contrib.admin",

@@ -5,15 +5,15 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
-import sqlite3
 import tempfile
 import threading
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from .pristine import Pristine, copy_of_the_default_database
 
 PREFIX = "async-views-"
 
@@ -56,40 +56,18 @@ class SampleDatabase:
     """The default database, migrated and filled, which can go back to that state in milliseconds."""
 
     def __init__(self) -> None:
-        in_thread(self._migrate_and_fill)
-        self._pristine = self._backup() if _sqlite_file() else None
+        self._pristine = in_thread(self._migrate_and_fill)
 
     def restore(self) -> None:
         """Forget what was written since the sample data was loaded."""
-        if self._pristine is None:
-            in_thread(_load_sample_data)
-            return
-        with closing(sqlite3.connect(_sqlite_file(), timeout=20)) as live:
-            self._pristine.backup(live)
-
-    def _backup(self) -> sqlite3.Connection:
-        pristine = sqlite3.connect(":memory:", check_same_thread=False)
-        atexit.register(pristine.close)
-        with closing(sqlite3.connect(_sqlite_file(), timeout=20)) as live:
-            live.backup(pristine)
-        return pristine
+        in_thread(self._pristine.restore)
 
     @staticmethod
-    def _migrate_and_fill() -> None:
+    def _migrate_and_fill() -> Pristine:
         from django.core.management import call_command
 
+        from tutorial_project.trips.sample_data import load_sample_data
+
         call_command("migrate", verbosity=0, interactive=False)
-        _load_sample_data()
-
-
-def _load_sample_data() -> None:
-    from tutorial_project.trips.sample_data import load_sample_data
-
-    load_sample_data()
-
-
-def _sqlite_file() -> str | None:
-    from django.conf import settings
-
-    default = settings.DATABASES["default"]
-    return str(default["NAME"]) if default["ENGINE"].endswith("sqlite3") else None
+        load_sample_data()
+        return copy_of_the_default_database()

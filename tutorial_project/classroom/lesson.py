@@ -7,6 +7,7 @@ from typing import Any
 
 import django
 
+from .connections import connect_to
 from .database import SampleDatabase, temporary_folder
 from .notebook import watch_cells
 
@@ -16,7 +17,9 @@ SETTINGS = "tutorial_project.settings"
 class _Lesson:
     """What `open_lesson` set up in this process, once."""
 
-    database: SampleDatabase | None = None
+    sqlite: dict[str, Any]
+    databases: dict[str, Any]
+    samples: dict[str, SampleDatabase] = {}
     overrides: Any = None
 
 
@@ -28,7 +31,8 @@ def open_lesson(**settings: Any) -> None:
     it with the sample data of the travel agency. A second call starts over with fresh data.
 
     Args:
-        settings: Django settings that shall differ in this lesson, such as `DEBUG=True`.
+        settings: Django settings that shall differ in this lesson, such as `DEBUG=True`, or
+            `DATABASES={"default": postgresql()}` for another database than the temporary one.
 
     Raises:
         RuntimeError: when this process already uses another settings module.
@@ -43,12 +47,22 @@ def open_lesson(**settings: Any) -> None:
 def prepare(**settings: Any) -> SampleDatabase:
     """Do what `open_lesson` does, without a notebook and without a word; return the database."""
     _configure_django()
+    _use_databases(settings.pop("DATABASES", _Lesson.sqlite))
     _override({"ROOT_URLCONF": "__main__", "DEBUG": False} | settings)
-    if _Lesson.database is None:
-        _Lesson.database = SampleDatabase()
+    return fresh_sample_database()
+
+
+def fresh_sample_database() -> SampleDatabase:
+    """The sample data in the default database, as it was before anything was written."""
+    from django.db import connections
+
+    default = connections.settings["default"]
+    place = f"{default['ENGINE']} {default['HOST']} {default['NAME']}"
+    if place not in _Lesson.samples:
+        _Lesson.samples[place] = SampleDatabase()
     else:
-        _Lesson.database.restore()
-    return _Lesson.database
+        _Lesson.samples[place].restore()
+    return _Lesson.samples[place]
 
 
 def _configure_django() -> None:
@@ -59,25 +73,25 @@ def _configure_django() -> None:
         raise RuntimeError(
             f"this kernel uses the settings {chosen}: restart the kernel, then open the lesson"
         )
-    _use_temporary_database()
+    from tutorial_project.databases import sqlite_database
+
+    _Lesson.sqlite = {"default": sqlite_database(temporary_folder() / "db.sqlite3")}
+    _Lesson.databases = {}
     django.setup()
 
 
-def _use_temporary_database() -> None:
+def _use_databases(databases: dict[str, Any]) -> None:
     from django.conf import settings
-    from django.db import connections
 
-    from tutorial_project.settings import sqlite_database
-
-    settings.DATABASES = {"default": sqlite_database(temporary_folder() / "db.sqlite3")}
-    # A notebook that has called django.setup() by hand may have read the old setting already.
-    connections.__dict__.pop("settings", None)
+    if _Lesson.overrides is not None:
+        _Lesson.overrides.disable()
+    if databases is not _Lesson.databases:
+        settings.DATABASES = _Lesson.databases = databases
+        connect_to(databases)
 
 
 def _override(settings: dict[str, Any]) -> None:
     from django.test import override_settings
 
-    if _Lesson.overrides is not None:
-        _Lesson.overrides.disable()
     _Lesson.overrides = override_settings(**settings)
     _Lesson.overrides.enable()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -50,8 +51,11 @@ class TrialHandler(RecordedASGIHandler):
     async def send_response(self, response: Any, send: Any) -> None:
         try:
             await super().send_response(response, send)
-        except Exception:
-            await sync_to_async(response.close)()  # Django leaves a stream that fails half-way open
+        except Exception as error:
+            # Django leaves a stream that fails half-way open. A database cursor in it has to go first: it
+            # cannot be closed any more after its connection, which ends with the response.
+            traceback.clear_frames(error.__traceback__)
+            await sync_to_async(response.close)()
             raise
 
     async def cancel_requests(self) -> None:
