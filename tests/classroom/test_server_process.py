@@ -97,7 +97,7 @@ def test_a_stopped_server_is_gone_with_its_workers(name: str) -> None:
     server.stop()
 
 
-@pytest.mark.skipif("gunicorn" not in SERVERS, reason="process groups are POSIX's")
+@pytest.mark.skipif("gunicorn" not in SERVERS, reason="2026-11-23: process groups are POSIX's")
 def test_workers_are_gone_when_their_master_is_killed() -> None:
     with ServerProcess("granian").wait_until_it_answers() as server:
         supervisor, master, *workers = family(server._process.pid)
