@@ -8,6 +8,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -105,7 +106,8 @@ class JupyterLab:
         self.page.keyboard.press("ControlOrMeta+s")
         expect(self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-mod-dirty")).to_have_count(0)
 
-    def errors_on_purpose(self, notebook: str) -> int:
-        """How many cells of a notebook are tagged to raise."""
+    def cells_on_disk(self, notebook: str) -> list[dict[str, Any]]:
+        """The code cells of a notebook as it was saved: the page holds only what is in view."""
+        self.save()
         cells = json.loads((self.lab.folder / notebook).read_text(encoding="utf-8"))["cells"]
-        return sum("raises-exception" in cell["metadata"].get("tags", []) for cell in cells)
+        return [cell for cell in cells if cell["cell_type"] == "code"]

@@ -10,7 +10,9 @@ import pytest
 
 from tutorial_project.classroom.progress import ROOT
 
-pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="2026-11-23: make is not on this machine")
+pytestmark = pytest.mark.skipif(
+    shutil.which("make") is None, reason="2026-11-23: make is not on this machine"
+)
 
 
 def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from asgiref.sync import SyncToAsync
+
 
 @contextmanager
 def show_warnings() -> Iterator[None]:
@@ -25,6 +27,8 @@ def show_warnings() -> Iterator[None]:
             _let_go(error)
             raise
         finally:
+            # Trap: asgiref's shared thread holds the error of its last call until it is called again.
+            SyncToAsync.single_thread_executor.submit(gc.collect).result(timeout=10)
             gc.collect()
             _print_each(heard)
 

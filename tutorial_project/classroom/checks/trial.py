@@ -55,6 +55,8 @@ class TrialHandler(RecordedASGIHandler):
             # Django leaves a stream that fails half-way open. A database cursor in it has to go first: it
             # cannot be closed any more after its connection, which ends with the response.
             traceback.clear_frames(error.__traceback__)
+            for _ in range(10):
+                await asyncio.sleep(0)  # the loop closes abandoned generators in its next turns
             await sync_to_async(response.close)()
             raise
 
