@@ -52,3 +52,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "lesson" in metafunc.fixturenames:
         folders = build.lesson_folders()
         metafunc.parametrize("lesson", folders, ids=[folder.name for folder in folders], scope="module")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Twice the processors, eight at most: most of a lesson's time is waiting, which is what it teaches."""
+    return min(2 * (os.cpu_count() or 1), 8)
