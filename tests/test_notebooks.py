@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
-from project import ROOT, edited_notebooks, git
+from project import ROOT, git
 
 MAKERS = {
     "notebooks": build.lesson_notebook,
@@ -22,24 +22,18 @@ COMPARED_LOOSELY = {"nbval-ignore-output"}
 
 
 def stored(kind: str, lesson: Path) -> NotebookNode:
-    """The built notebook; as committed, where a learner has worked in it."""
-    name = f"{kind}/{lesson.name}.ipynb"
-    file = ROOT / name
-    if not file.is_file():
+    """The built notebook: as committed where that comes from the present source, else as it is here.
+
+    So a learner may have answered, run or cleared it, and an author need not have committed it yet.
+    """
+    name, fresh = f"{kind}/{lesson.name}.ipynb", MAKERS[kind](lesson)
+    if committed := git("show", f"HEAD:{name}"):
+        notebook = nbformat.reads(committed, as_version=4)
+        if build.cells(notebook) == build.cells(fresh) and notebook.metadata.lesson == fresh.metadata.lesson:
+            return notebook
+    if not (ROOT / name).is_file():
         pytest.fail(f"{name} is missing: make notebooks")
-    working = nbformat.read(file, as_version=4)
-    if build.cells(working) == build.cells(MAKERS[kind](lesson)) and name not in edited_notebooks():
-        return working
-    committed = git("show", f"HEAD:{name}")
-    return (
-        nbformat.reads(committed, as_version=4)
-        if committed and not _newly_built(kind, lesson, working)
-        else working
-    )
-
-
-def _newly_built(kind: str, lesson: Path, working: NotebookNode) -> bool:
-    return build.up_to_date(MAKERS[kind](lesson), ROOT / kind / f"{lesson.name}.ipynb")
+    return nbformat.read(ROOT / name, as_version=4)
 
 
 def code_cells(notebook: NotebookNode) -> list[NotebookNode]:

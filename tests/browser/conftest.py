@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import build
+import nbformat
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from project import ROOT
@@ -51,8 +53,11 @@ def browser() -> Iterator[Browser]:
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """JupyterLab over a copy of the built notebooks, with a progress folder of its own."""
     folder = tmp_path_factory.mktemp("tutorial")
-    for name in ("notebooks", "exercises", "solutions"):
+    for name in ("notebooks", "solutions"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    (folder / "exercises").mkdir()
+    for lesson in build.lesson_folders():  # fresh ones: those of the working tree may be answered
+        nbformat.write(build.exercise_notebook(lesson), folder / "exercises" / f"{lesson.name}.ipynb")
     environment = {
         **os.environ,
         "TUTORIAL_PROGRESS": str(folder / "progress"),
