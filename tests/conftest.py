@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 
@@ -10,6 +11,7 @@ import pytest
 from django.db import connections
 from project import edited_notebooks
 from scheduling import ByNotebookAndLesson
+from twice import pytest_collection_modifyitems  # noqa: F401
 
 from tutorial_project.classroom.database import SampleDatabase
 from tutorial_project.classroom.lesson import prepare
@@ -38,6 +40,15 @@ def pytest_report_header() -> list[str]:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByNotebookAndLesson:
     """Spread the proofs of the lessons: one test module holds them all, and would keep one process busy."""
     return ByNotebookAndLesson(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Take what was imported and collected out of the garbage collector's reach.
+
+    Trap: without this each gc.collect() between two proofs walks over all of it, which costs more than the proof.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from pathlib import Path
 import build
 import nbformat
 import pytest
-from nbclient import NotebookClient
 from nbformat import NotebookNode
 from project import ROOT, git
 
@@ -87,28 +86,6 @@ def test_a_vacuous_notebook_is_found_out() -> None:
         ]
     )
     assert len(vacuous(notebook)) == 3
-
-
-@pytest.mark.parametrize("kind", ["notebooks", "solutions"])
-def test_a_notebook_runs_twice_in_one_kernel_without_a_new_warning(lesson: Path, kind: str) -> None:
-    notebook = MAKERS[kind](lesson)
-    once, twice = notebook.cells, [type(cell)(cell) for cell in MAKERS[kind](lesson).cells]
-    for cell in twice:
-        cell.id += "-again"
-    notebook.cells = once + twice
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(ROOT / kind)}}).execute()
-    complaints = {cell.source: _stderr(cell) for cell in code_cells(notebook) if _stderr(cell)}
-    shown = {cell.source: _stderr(cell) for cell in code_cells(stored(kind, lesson)) if _stderr(cell)}
-    assert complaints.keys() == shown.keys(), complaints
-    assert [_failed(cell) for cell in once] == [_failed(cell) for cell in twice]
-
-
-def _stderr(cell: NotebookNode) -> str:
-    return "".join(output.text for output in cell.outputs if output.get("name") == "stderr")
-
-
-def _failed(cell: NotebookNode) -> list[str]:
-    return [output.ename for output in cell.get("outputs", []) if output.output_type == "error"]
 
 
 @pytest.mark.parametrize("kind", MAKERS)

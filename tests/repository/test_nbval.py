@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ PICTURE = "from IPython.display import HTML; HTML('<svg class=\"timeline\">{}</s
 
 
 def nbval(tmp_path: Path, *pairs: tuple[str, object]) -> str:
-    """The closing line of pytest for a notebook whose cells have these sources and stored outputs."""
+    """The closing line of pytest for a notebook whose cells have these sources and stored outputs; run twice."""
     cells = [new_code_cell(source, execution_count=1, outputs=[output]) for source, output in pairs]
     notebook = new_notebook(cells=cells)
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -29,10 +30,13 @@ def nbval(tmp_path: Path, *pairs: tuple[str, object]) -> str:
             "-n0",
             "-c",
             str(ROOT / "pyproject.toml"),
+            "-p",
+            "twice",
             *options,
             "page.ipynb",
         ],
         cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tests")},
         capture_output=True,
         text=True,
     )
@@ -54,7 +58,7 @@ def test_another_address_and_another_picture_of_the_same_facts_pass(tmp_path: Pa
         ("object()", result("<object at 0x7f0000000000>")),
         (PICTURE.format("new"), picture("old", "facts")),
     )
-    assert closing.startswith("2 passed")
+    assert closing.startswith("4 passed")
 
 
 def test_another_result_other_facts_and_a_warning_fail(tmp_path: Path) -> None:
@@ -64,4 +68,13 @@ def test_another_result_other_facts_and_a_warning_fail(tmp_path: Path) -> None:
         (PICTURE.format("new"), picture("new", "other facts")),
         ("import warnings; warnings.warn('beware'); 2", result("2")),
     )
-    assert closing.startswith("3 failed")
+    assert closing.startswith("6 failed")
+
+
+def test_a_cell_that_shows_something_else_when_it_is_run_again_fails(tmp_path: Path) -> None:
+    closing = nbval(
+        tmp_path,
+        ("runs = globals().get('runs', 0) + 1; runs", result("1")),
+        ("'the same'", result("'the same'")),
+    )
+    assert closing.startswith("1 failed, 3 passed")
