@@ -2,6 +2,7 @@
 # make test       run every proof                 make lock       pin the newest packages in range
 # make check      check all your exercises        make bench      measure the classroom
 # make update     get new lessons, keep your answers
+# make site       the site to read, in build/site
 #
 # PYTHON=python3.13 VENV=.venv-3.13 choose another Python; ARGS="…" passes options on.
 
@@ -11,7 +12,7 @@ IN = $(VENV)/bin/python
 # In a container the learner may be root, which Jupyter refuses without this.
 AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 
-.PHONY: lab test check update notebooks lock bench ready
+.PHONY: lab test check update notebooks lock bench site ready
 
 lab: ready
 	$(IN) -m jupyterlab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir="$(CURDIR)" $(AS_ROOT) $(ARGS) \
@@ -38,6 +39,9 @@ lock: ready
 
 bench: ready
 	$(IN) tests/bench/bench.py $(ARGS)
+
+site: ready
+	$(IN) website/build.py $(ARGS)
 
 ready:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not on this machine: install Python 3.11 or newer."; exit 1; }

@@ -1,0 +1,69 @@
+"""python website/build.py: what becomes of a notebook, and when it refuses to build."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from project import ROOT
+
+# At the end: the folder holds a build.py, and the tests mean the one of the lessons.
+sys.path.append(str(ROOT / "website"))
+
+from notebook_page import linked_modules, page, with_site_links
+from pages import index
+
+
+@pytest.mark.parametrize(
+    ("written", "on_the_site"),
+    [
+        ("[x](13_middleware.ipynb#What-a-stack-costs:-crossings)", "[x](13_middleware.ipynb#what-a-stack-costs-crossings)"),
+        ("[the `README`](../README.md)", "[the `README`](../index.md)"),
+        ("[models.py](../tutorial_project/trips/models.py)", "[models.py](../tutorial_project/trips/models.md)"),
+        ("[Django](https://docs.djangoproject.com/en/5.2/#A-b)", "[Django](https://docs.djangoproject.com/en/5.2/#A-b)"),
+        ("`[x](README.md)`", "`[x](README.md)`"),
+    ],
+)  # fmt: skip
+def test_a_link_leads_to_the_page_of_the_site(written: str, on_the_site: str) -> None:
+    assert with_site_links(written) == on_the_site
+
+
+def test_modules_that_a_notebook_links_to_are_found() -> None:
+    notebook = new_notebook(cells=[new_markdown_cell("[models](../trips/models.py) [lesson](02.ipynb)")])
+    assert linked_modules(notebook, Path("/tutorial/notebooks")) == {Path("/tutorial/trips/models.py")}
+
+
+def test_a_live_page_becomes_a_sentence() -> None:
+    live = new_output("display_data", {"text/html": '<iframe src="http://127.0.0.1:4/"></iframe>'})
+    notebook = new_notebook(cells=[new_code_cell("show()", outputs=[live])])
+    assert "iframe" not in str(page(notebook, "notebooks", "10_files"))
+
+
+def test_an_exercise_says_below_its_title_where_one_does_it() -> None:
+    notebook = page(
+        new_notebook(cells=[new_markdown_cell("# Warm up\n\nOne task.")]), "exercises", "00_start"
+    )
+    assert [cell.source.splitlines()[0] for cell in notebook.cells] == ["# Warm up", "```{note}", "One task."]
+    assert "open `exercises/00_start.ipynb`" in notebook.cells[1].source
+
+
+def test_the_start_page_tells_from_where_to_clone_if_the_build_was_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SITE_REPOSITORY", "https://example.org/tutorial")
+    assert "git clone https://example.org/tutorial" in index([])
+    monkeypatch.delenv("SITE_REPOSITORY")
+    assert "git clone" not in index([])
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("Dear Ada")
+    spec = importlib.util.spec_from_file_location("website_build", ROOT / "website" / "build.py")
+    website = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(website)
+    with pytest.raises(website.SiteError, match="name a folder that is new or empty"):
+        website.build_site(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["letter.txt"]

@@ -1,0 +1,83 @@
+"""The questions that people ask: what they quote happens where they say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import build
+import nbformat
+import pytest
+from nbformat import NotebookNode
+from project import ROOT
+
+from tutorial_project.classroom.management.questions import Question, questions_of
+
+QUESTIONS = [question for folder in build.lesson_folders() for question in questions_of(folder)]
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def printed(cell: NotebookNode) -> Iterator[str]:
+    """What a cell shows, as text, in one line."""
+    for output in cell.get("outputs", []):
+        text = output.get("text") or output.get("data", {}).get("text/plain", "")
+        if output.output_type == "error":
+            text = f"{output.ename}: {output.evalue}"
+        yield " ".join(COLOUR.sub("", text).split())
+
+
+def sections(notebook: NotebookNode) -> dict[str, str]:
+    """What is shown under each heading of a notebook, its lower headings included."""
+    shown: dict[str, str] = {}
+    open_ones: list[tuple[int, str]] = []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            for marks, heading in re.findall(r"^(#+) (.+)$", cell.source, re.MULTILINE):
+                open_ones = [entry for entry in open_ones if entry[0] < len(marks)] + [(len(marks), heading)]
+                shown.setdefault(heading, "")
+        for _, heading in open_ones:
+            shown[heading] += "\n".join(printed(cell)) + "\n"
+    return shown
+
+
+def is_shown(error: str, text: str) -> bool:
+    """Whether a quoted error is in a text; of a shortened one, each part."""
+    return all(" ".join(part.split()) in text for part in re.split(r"…|\n", error))
+
+
+def name(question: Question) -> str:
+    return f"{question.lesson[:2]}-{question.title}"
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=name)
+def test_a_question_links_to_a_heading_under_which_its_error_is_shown(question: Question) -> None:
+    shown = sections(nbformat.read(ROOT / question.notebook, as_version=4))
+    assert question.section in shown
+    assert question.anchor == question.section.replace("`", "").replace(" ", "-")
+    assert is_shown(question.error, shown[question.section])
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=name)
+def test_a_question_is_answered_in_one_to_three_sentences_of_its_own_lesson(question: Question) -> None:
+    assert Path(question.notebook).stem == question.lesson
+    prose = re.sub(r"`.*?`", "code", question.answer)
+    assert 1 <= len(re.findall(r"[.?!](?=\s|$)", prose)) <= 3
+
+
+def test_no_question_is_asked_twice() -> None:
+    titles = [question.title for question in QUESTIONS]
+    assert len(titles) == len(set(titles)) > 40
+
+
+def test_a_quote_that_is_not_shown_is_found_out() -> None:
+    assert is_shown(
+        "ValueError: The view … returned\n  an unawaited", "ValueError: The view a.b returned an unawaited"
+    )
+    assert not is_shown("ValueError: The … fell", "ValueError: The view stood")
+
+
+def test_a_question_that_does_not_say_where_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "questions.md").write_text("## Why?\n\nBecause.\n")
+    with pytest.raises(ValueError, match=r"'Why\?' needs a line  Seen in"):
+        questions_of(tmp_path)
