@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
+import json
+
 from playwright.sync_api import expect
 
 from .jupyterlab import JupyterLab
 
-NOTEBOOK = "exercises/00_start_here.ipynb"
-WRONG = 'from django.http import JsonResponse\n\n\nasync def opening_hours(request):\n    JsonResponse({"opens": 9, "closes": 18})'
-RIGHT = WRONG.replace("    JsonResponse", "    return JsonResponse")
+NOTEBOOK = "exercises/01_first_async_view.ipynb"
+RIGHT = """
+import asyncio
+
+from django.http import JsonResponse
+
+
+async def greeting(request):
+    await asyncio.sleep(0.1)
+    return JsonResponse({"greeting": "Welcome to the travel agency"})
+"""
+WRONG = RIGHT.replace("await asyncio.sleep(0.1)", "time.sleep(0.1)").replace("asyncio", "time")
 HANGS = "import asyncio; await asyncio.Event().wait()"
 
 
 def test_an_exercise_goes_from_not_started_over_not_yet_to_done_and_stays(jupyterlab: JupyterLab) -> None:
     jupyterlab.open(NOTEBOOK)
     jupyterlab.restart_and_run_all()
-    check = jupyterlab.code_cell("await exercise.check(opening_hours)")
-    expect(check).to_contain_text("○ opening_hours   not started")
+    check = jupyterlab.code_cell("await exercise.check(greeting)")
+    expect(check).to_contain_text("○ greeting   not started")
 
-    jupyterlab.write(jupyterlab.code_cell("async def opening_hours"), WRONG)
+    jupyterlab.write(jupyterlab.code_cell("async def greeting"), WRONG)
     jupyterlab.run(check)
-    expect(check).to_contain_text("not yet · 0 of 2")
-    expect(check).to_contain_text("the view ended without a `return`")
+    expect(check).to_contain_text("✗ greeting   not yet · 2 of 3")
+    expect(check).to_contain_text("time.sleep")
     expect(check).not_to_contain_text("Traceback")
 
-    jupyterlab.write(jupyterlab.code_cell("async def opening_hours"), RIGHT)
+    jupyterlab.write(jupyterlab.code_cell("def greeting"), RIGHT)
     jupyterlab.run(check)
-    expect(check).to_contain_text("done · 2 of 2")
+    expect(check).to_contain_text("✓ greeting   done · 3 of 3")
 
     jupyterlab.save()
     jupyterlab.page.reload()
-    expect(jupyterlab.code_cell("await exercise.check(opening_hours)")).to_contain_text("done · 2 of 2")
-    assert '"done"' in (jupyterlab.lab.folder / "progress" / "00_start_here.json").read_text()
+    expect(jupyterlab.code_cell("await exercise.check(greeting)")).to_contain_text("done · 3 of 3")
+    progress = jupyterlab.lab.folder / "progress" / "01_first_async_view.json"
+    assert json.loads(progress.read_text(encoding="utf-8"))["tasks"]["greeting"]["state"] == "done"
 
 
 def test_two_notebooks_at_once_do_not_disturb_each_other(jupyterlab: JupyterLab) -> None:

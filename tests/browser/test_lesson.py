@@ -26,3 +26,13 @@ def test_lesson_03_shows_its_timeline_as_a_picture_with_bars(jupyterlab: Jupyter
     box = picture.bounding_box()
     assert box["width"] > 300
     assert box["height"] > 40
+
+
+def test_the_page_that_lesson_10_serves_shows_events_as_they_arrive(jupyterlab: JupyterLab) -> None:
+    jupyterlab.open("notebooks/10_files_and_streaming.ipynb")
+    jupyterlab.restart_and_run_all()
+    frame = jupyterlab.page.locator('iframe[src$="/screen/"]')
+    frame.scroll_into_view_if_needed()
+    departures = frame.content_frame.locator("li")
+    expect(departures.first).to_be_visible()
+    expect(departures).to_have_count(4)
