@@ -3,6 +3,7 @@
 # make check      check all your exercises        make bench      measure the classroom
 # make update     get new lessons, keep your answers
 # make site       the site to read, in build/site
+# make hub        JupyterHub for a class (see deploy/README.md)
 #
 # PYTHON=python3.13 VENV=.venv-3.13 choose another Python; ARGS="…" passes options on.
 
@@ -12,7 +13,7 @@ IN = $(VENV)/bin/python
 # In a container the learner may be root, which Jupyter refuses without this.
 AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 
-.PHONY: lab test check update notebooks lock bench site ready
+.PHONY: lab test check update notebooks lock bench site hub ready
 
 lab: ready
 	$(IN) -m jupyterlab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir="$(CURDIR)" $(AS_ROOT) $(ARGS) \
@@ -42,6 +43,9 @@ bench: ready
 
 site: ready
 	$(IN) website/build.py $(ARGS)
+
+hub: ready
+	$(IN) -m jupyterhub -f deploy/jupyterhub/jupyterhub_config.py $(ARGS)
 
 ready:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not on this machine: install Python 3.11 or newer."; exit 1; }

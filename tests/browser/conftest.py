@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import build
@@ -49,28 +50,17 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """JupyterLab over a copy of the built notebooks, with a progress folder of its own."""
-    folder = tmp_path_factory.mktemp("tutorial")
-    for name in ("notebooks", "solutions"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
-    (folder / "exercises").mkdir()
-    for lesson in build.lesson_folders():  # fresh ones: those of the working tree may be answered
-        nbformat.write(build.exercise_notebook(lesson), folder / "exercises" / f"{lesson.name}.ipynb")
+@contextmanager
+def serving(module: str, folder: Path) -> Iterator[Lab]:
+    """A Jupyter server such as "jupyterlab" or "notebook", over a copy of the tutorial in an empty folder."""
+    copy_tutorial(folder)
     environment = {
         **os.environ,
         "TUTORIAL_PROGRESS": str(folder / "progress"),
         "JUPYTER_CONFIG_DIR": str(folder / "c"),
     }
-    options = [
-        "--no-browser",
-        "--ServerApp.ip=127.0.0.1",
-        "--port=0",
-        "--allow-root",
-        f"--ServerApp.root_dir={folder}",
-    ]
-    command = [sys.executable, "-m", "jupyterlab", *options, "notebooks/00_start_here.ipynb"]
+    options = ["--no-browser", "--ServerApp.ip=127.0.0.1", "--port=0", "--allow-root"]
+    command = [sys.executable, "-m", module, *options, f"--ServerApp.root_dir={folder}"]
     log = folder / "log.txt"
     with log.open("w") as output:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output)
@@ -79,6 +69,29 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     finally:
         process.terminate()
         process.wait(20)
+
+
+def copy_tutorial(folder: Path) -> None:
+    """Copy the notebooks of the working tree; exercises are fresh ones, for there they may be answered."""
+    for name in ("notebooks", "solutions"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    (folder / "exercises").mkdir()
+    for lesson in build.lesson_folders():
+        nbformat.write(build.exercise_notebook(lesson), folder / "exercises" / f"{lesson.name}.ipynb")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """JupyterLab, with a progress folder of its own."""
+    with serving("jupyterlab", tmp_path_factory.mktemp("tutorial")) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def plain_notebook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """What `jupyter notebook` starts."""
+    with serving("notebook", tmp_path_factory.mktemp("tutorial")) as lab:
+        yield lab
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def started(process: subprocess.Popen[bytes], log: Path, folder: Path) -> Lab:
     """Wait until JupyterLab has written its address into its log."""
     deadline = time.monotonic() + STARTS_WITHIN
     while time.monotonic() < deadline and process.poll() is None:
-        if address := re.search(r"(http://127\.0\.0\.1:\d+)/lab\S*\?token=(\w+)", log.read_text()):
+        if address := re.search(r"(http://127\.0\.0\.1:\d+)/\S*\?token=(\w+)", log.read_text()):
             return Lab(address[1], address[2], folder)
         time.sleep(0.1)
     raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()}")
