@@ -2,7 +2,8 @@
 
 python3 set_up.py            into .venv, or into the folder named; does nothing when that is up to date
 python3 set_up.py --again    makes it anew
-python set_up.py --here      installs nothing, only fits the present environment (conda, Binder)
+python set_up.py --here      installs nothing, only fits the present environment (conda)
+python set_up.py --binder    the same, and every Jupyter of the environment opens lesson 00
 """
 
 # Trap: any Python that a machine has may read this file, so: standard library only, syntax of Python 3.8.
@@ -32,6 +33,14 @@ OFFLINE = re.compile(
 QUIET_LAB = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
 """JupyterLab's settings: no news, no look for updates, no question about either."""
 
+FIRST_PAGE = "/lab/tree/notebooks/00_start_here.ipynb"
+STARTED_BY = {
+    "LabApp": "jupyter_lab_config.json",
+    "JupyterNotebookApp": "jupyter_notebook_config.json",
+    "ServerApp": "jupyter_server_config.json",
+}
+"""What may be started, each with the file that it reads; which one it will be, only Binder knows."""
+
 
 class NotSetUp(Exception):
     """The tutorial cannot be set up; the message says what to do."""
@@ -45,11 +54,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", nargs="?", default=".venv", help="of the virtual environment")
     parser.add_argument("--again", action="store_true", help="make it anew")
     parser.add_argument("--here", action="store_true", help="only fit the present environment")
+    parser.add_argument("--binder", action="store_true", help="the same, and open lesson 00")
     options = parser.parse_args(arguments)
     try:
         demand_python(sys.version_info[:3])
-        if options.here:
+        if options.here or options.binder:
             fit(Path(sysconfig.get_path("purelib")), Path(sys.prefix))
+            if options.binder:
+                open_lesson_00(Path(sys.prefix))
             say(
                 "This environment knows the tutorial. Next:  jupyter lab --ServerApp.root_dir=. notebooks/00_start_here.ipynb"
             )
@@ -185,6 +197,18 @@ def fit(site_packages: Path, prefix: Path) -> None:
     overrides.parent.mkdir(parents=True, exist_ok=True)
     settings = json.loads(overrides.read_text(encoding="utf-8")) if overrides.is_file() else {}
     overrides.write_text(json.dumps({**settings, **QUIET_LAB}, indent=1), encoding="utf-8")
+
+
+def open_lesson_00(prefix: Path) -> None:
+    """Make every Jupyter of an environment open lesson 00, when it is started in this folder.
+
+    Args:
+        prefix: the folder of the environment.
+    """
+    folder = prefix / "etc" / "jupyter"
+    folder.mkdir(parents=True, exist_ok=True)
+    for application, file in STARTED_BY.items():
+        (folder / file).write_text(json.dumps({application: {"default_url": FIRST_PAGE}}), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def _password(environment: Mapping[str, str], variable: str, shortest: int, comm
     if len(password) < shortest:
         found = f"has {len(password)} characters" if password else "is not set"
         raise SystemExit(
-            f"The environment variable {variable} {found}, and at least {shortest} are needed. For example:\n"
+            f"The environment variable {variable} {found}: it takes at least {shortest} characters. For example:\n"
             f"  {command}\nThen start the hub again."
         )
     return password

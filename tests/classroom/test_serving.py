@@ -81,5 +81,8 @@ def test_a_server_starts_after_nest_asyncio_was_applied_and_ends_with_its_proces
 def test_a_page_has_an_address_for_the_readers_browser(monkeypatch: pytest.MonkeyPatch) -> None:
     with serve() as server:
         assert server.page("/screen/") == f"{server.url}/screen/"
+        monkeypatch.setenv("CODESPACE_NAME", "fluffy")
+        assert server.page("/screen/") == f"https://fluffy-{server.port}.app.github.dev/screen/"
         monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/ada/")
         assert server.page("/screen/") == f"/user/ada/proxy/{server.port}/screen/"
+        assert f'href="/user/ada/proxy/{server.port}/"' in server._repr_html_()

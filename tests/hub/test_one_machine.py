@@ -74,8 +74,8 @@ def test_without_a_password_the_hub_says_what_to_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
-        ({"CLASS_PASSWORD": "short"}, "CLASS_PASSWORD has 5 characters, and at least 8 are needed"),
-        ({"CLASS_ADMINS": "grace"}, "CLASS_ADMIN_PASSWORD is not set, and at least 32 are needed"),
+        ({"CLASS_PASSWORD": "short"}, "CLASS_PASSWORD has 5 characters: it takes at least 8 characters"),
+        ({"CLASS_ADMINS": "grace"}, "CLASS_ADMIN_PASSWORD is not set: it takes at least 32 characters"),
     ],
 )
 def test_a_password_that_jupyterhub_would_refuse_is_named(

@@ -81,10 +81,6 @@ def test_conda_installs_a_supported_python_and_the_lock_alone() -> None:
     assert version in SUPPORTED
 
 
-def test_binder_fits_the_environment_as_the_readme_does_for_conda() -> None:
-    assert (ROOT / "postBuild").read_text(encoding="utf-8").splitlines()[-1] == "python set_up.py --here"
-
-
 def test_the_supported_pythons_are_those_that_the_project_declares() -> None:
     assert all(PYTHONS.contains(python) for python in SUPPORTED)
     assert not PYTHONS.contains(f"3.{OLDEST[1] - 1}")

@@ -41,15 +41,20 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def page(self, path: str) -> str:
-        """The address of a page for the reader's browser, which on a hub is not on this machine.
+        """The address of a page for the reader's browser, which need not be on this machine.
 
-        There it goes through jupyter-server-proxy, so links in the page have to be relative.
+        On a hub it goes through jupyter-server-proxy, so links in the page have to be relative; in a
+        codespace it is the one that GitHub forwards to this port.
 
         Args:
             path: such as "/departures/".
         """
-        hub = os.environ.get("JUPYTERHUB_SERVICE_PREFIX")
-        return f"{hub.rstrip('/')}/proxy/{self.port}{path}" if hub else f"{self.url}{path}"
+        if hub := os.environ.get("JUPYTERHUB_SERVICE_PREFIX"):
+            return f"{hub.rstrip('/')}/proxy/{self.port}{path}"
+        if codespace := os.environ.get("CODESPACE_NAME"):
+            domain = os.environ.get("GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN", "app.github.dev")
+            return f"https://{codespace}-{self.port}.{domain}{path}"
+        return f"{self.url}{path}"
 
     @property
     def running(self) -> bool:
@@ -103,7 +108,7 @@ class Server:
         return f"<Server {'running' if self.running else 'stopped'}>"
 
     def _repr_html_(self) -> str:
-        link = f'<a href="{self.url}" target="_blank">{self.url}</a>'
+        link = f'<a href="{self.page("/")}" target="_blank">{self.url}</a>'
         return f"Server running at {link}" if self.running else "Server stopped"
 
 
