@@ -73,6 +73,24 @@ async def does_not_wait(request):
     return JsonResponse(WELCOME)
 
 
+@known_answer("greeting", breaks="greets", says="`HttpResponse` took the keys of a dictionary")
+async def a_dictionary_as_text(request):
+    await asyncio.sleep(0.1)
+    return HttpResponse(WELCOME)
+
+
+@known_answer("greeting", breaks="greets", says="a function that was not called")
+async def awaits_the_function(request):
+    await asyncio.sleep
+    return JsonResponse(WELCOME)
+
+
+@known_answer("greeting", breaks="waits_without_blocking", says="nothing in the view is awaited")
+async def starts_a_task(request):
+    request.waiting = asyncio.create_task(asyncio.sleep(0))
+    return JsonResponse(WELCOME)
+
+
 def exchanged(currency, euros):
     return JsonResponse({"currency": currency, "euros": euros, "amount": RATES[currency] * euros})
 
@@ -103,6 +121,35 @@ async def looks_at_the_digits(request, currency):
 @known_answer("exchange", breaks="multiplies", says="text times a number repeats the text")
 async def multiplies_text(request, currency):
     return exchanged(currency, request.GET.get("euros", 1))
+
+
+@known_answer("exchange", breaks="multiplies", says="everything in `request.GET` is text next")
+async def answers_with_the_text(request, currency):
+    euros = request.GET.get("euros", "1")
+    return JsonResponse({"currency": currency, "euros": euros, "amount": RATES[currency] * int(euros)})
+
+
+@known_answer("exchange", breaks="multiplies", says="the query string in `request.GET`")
+async def asks_as_in_another_framework(request, currency):
+    return exchanged(currency, int(request.query_params.get("euros", 1)))
+
+
+@known_answer("exchange", breaks="has_a_default", says="gives None when the query string")
+async def converts_none(request, currency):
+    return exchanged(currency, int(request.GET.get("euros")))
+
+
+@known_answer("exchange", breaks="knows_its_currencies", says="calculating with None raises")
+async def multiplies_none(request, currency):
+    euros = int(request.GET.get("euros", 1))
+    return JsonResponse({"currency": currency, "euros": euros, "amount": RATES.get(currency) * euros})
+
+
+@known_answer("exchange", breaks="knows_its_currencies", says="an exception was returned")
+async def returns_the_exception(request, currency):
+    if currency not in RATES:
+        return Http404("no such currency")
+    return exchanged(currency, int(request.GET.get("euros", 1)))
 
 
 @known_answer("exchange", breaks="has_a_default", says='`request.GET.get("euros", 1)`')
@@ -152,7 +199,7 @@ async def forgets_the_status(request, currency):
         return JsonResponse({"error": "a whole number, please"})
 
 
-@known_answer("exchange", breaks="refuses_text", says="the status is an argument of the response")
+@known_answer("exchange", breaks="refuses_text", says="gave back a tuple")
 async def returns_response_and_status(request, currency):
     or_404(currency)
     try:
@@ -222,6 +269,27 @@ async def looks_for_a_form(request):
     return JsonResponse({"city": report["city"], "sky": report["sky"]}, status=201)
 
 
+@known_answer("weather_alert", breaks="tells_the_sky", says="`request.POST` holds the fields of a form")
+@require_POST
+async def refuses_what_is_no_form(request):
+    if not (city := request.POST.get("city")):
+        return HttpResponse(status=400)
+    return JsonResponse({"city": city, "sky": (await ask(f"weather/{city}"))["sky"]}, status=201)
+
+
+@known_answer("weather_alert", breaks="tells_the_sky", says="the body is in `request.body`")
+@require_POST
+async def reads_as_in_another_framework(request):
+    city = (await request.json())["city"]
+    return JsonResponse({"city": city, "sky": (await ask(f"weather/{city}"))["sky"]}, status=201)
+
+
+@known_answer("weather_alert", breaks="tells_the_sky", says="`json.load` reads a file")
+@require_POST
+async def loads_from_a_file(request):
+    return JsonResponse({"city": json.load(request.body)["city"]}, status=201)
+
+
 @known_answer("weather_alert", breaks="tells_the_sky", says="something was called and not awaited")
 @require_POST
 async def forgets_to_await_the_service(request):
@@ -277,6 +345,16 @@ async def trusts_every_object(request):
         return HttpResponse(status=400)
 
 
+@known_answer("weather_alert", breaks="refuses_bad_bodies", says="although the body holds no city")
+@require_POST
+async def asks_about_no_city(request):
+    try:
+        city = json.loads(request.body).get("city")
+    except ValueError:
+        return HttpResponse(status=400)
+    return JsonResponse({"city": city, "sky": (await ask(f"weather/{city}"))["sky"]}, status=201)
+
+
 async def sky_or_400(request):
     try:
         return await sky(request)
@@ -287,6 +365,21 @@ async def sky_or_400(request):
 @known_answer("weather_alert", breaks="takes_post_only", says="whatever the method was")
 async def takes_every_method(request):
     return await sky_or_400(request)
+
+
+@known_answer("weather_alert", breaks="takes_post_only", says="its status is 405")
+async def refuses_the_method_with_400(request):
+    return await sky_or_400(request) if request.method == "POST" else HttpResponse(status=400)
+
+
+@known_answer("weather_alert", breaks="takes_post_only", says="looked at the body before")
+async def looks_at_the_method_last(request):
+    response = await sky_or_400(request)
+    return (
+        response
+        if response.status_code == 400 or request.method == "POST"
+        else HttpResponseNotAllowed(["POST"])
+    )
 
 
 @known_answer("weather_alert", breaks="takes_post_only", says="405 without the header Allow")

@@ -83,6 +83,25 @@ async def trips_in_place_of_titles(city):
     return len(trips), trips
 
 
+@known_answer("count_and_list", breaks="returns_number_and_titles", says="only builds a query")
+async def awaits_the_queryset(city):
+    trips = await Trip.objects.filter(destination__name=city, active=True)
+    return len(trips), [trip.title for trip in trips]
+
+
+@known_answer("count_and_list", breaks="returns_number_and_titles", says="there is no such method")
+async def invents_a_method(city):
+    titles = await Trip.objects.filter(destination__name=city).values_list("title", flat=True).alist()
+    return len(titles), titles
+
+
+@known_answer("count_and_list", breaks="returns_number_and_titles", says="('Trams and tiles of Alfama',)")
+async def titles_in_tuples(city):
+    trips = Trip.objects.filter(destination__name=city, active=True)
+    titles = [title async for title in trips.values_list("title")]
+    return len(titles), titles
+
+
 @known_answer("count_and_list", breaks="leaves_out_what_is_not_on_sale", says="was taken off sale before")
 async def counts_what_is_not_on_sale(city):
     titles = [trip.title async for trip in Trip.objects.filter(destination__name=city)]
@@ -165,6 +184,27 @@ async def the_stringio_itself():
     text = io.StringIO()
     await sync_to_async(call_command)("load_sample_data", stdout=text)
     return text
+
+
+@known_answer("reload_agency", breaks="returns_what_the_command_printed", says="takes the function alone")
+async def arguments_to_the_wrapper():
+    text = io.StringIO()
+    await sync_to_async(call_command, "load_sample_data")
+    return text.getvalue()
+
+
+@known_answer("reload_agency", breaks="returns_what_the_command_printed", says="it was not called")
+async def awaits_the_wrapper():
+    text = io.StringIO()
+    await sync_to_async(call_command)
+    return text.getvalue()
+
+
+@known_answer("reload_agency", breaks="returns_what_the_command_printed", says="an empty text")
+async def reads_on_from_the_end():
+    text = io.StringIO()
+    await sync_to_async(call_command)("load_sample_data", stdout=text)
+    return text.read()
 
 
 @known_answer("reload_agency", breaks="brings_back_what_was_deleted", says="has not run on this database")
@@ -259,7 +299,41 @@ def the_future_itself(city):
         return pool.submit(_query, city)
 
 
-@known_answer("cheapest_trip", breaks="works_in_a_cell", says="cannot be run again from inside")
+@known_answer("cheapest_trip", breaks="works_in_a_script", says="the thread was given its result")
+def called_before_it_is_submitted(city):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(_query(city)).result()
+
+
+@known_answer("cheapest_trip", breaks="works_in_a_cell", says="SynchronousOnlyOperation")
+def the_lazy_queryset_comes_back(city):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(Trip.objects.filter(destination__name=city).order_by, "price").result()[0].title
+
+
+@known_answer("cheapest_trip", breaks="works_in_a_cell", says="no second one can run inside it")
+def a_new_loop_without_a_thread(city):
+    loop, coroutine = asyncio.new_event_loop(), _async_query(city)
+    try:
+        return loop.run_until_complete(coroutine)
+    finally:
+        coroutine.close()
+        loop.close()
+
+
+@known_answer("cheapest_trip", breaks="raises_for_an_unknown_city", says="gives None where there is no row")
+def the_first_or_none(city):
+    def query():
+        try:
+            return Destination.objects.filter(name=city).first().trips.earliest("price").title
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(query).result()
+
+
+@known_answer("cheapest_trip", breaks="works_in_a_cell", says="no second one can run inside it")
 def runs_the_running_loop(city):
     coroutine = _async_query(city)
     try:

@@ -208,8 +208,6 @@ async def works_in_a_cell(trial: Trial) -> None:
         outcome.expect(CHEAPEST)
         return
     because, _ = explain(outcome.error)
-    if because is None and "loop is already running" in str(outcome.error):
-        because = "the event loop of the cell is running already, and cannot be run again from inside"
     # Not the steps that explain() knows: they say `await`, and the call of this answer has none.
     step = (
         "let a thread of your own do it, where no event loop runs: way 3 of the lesson" if because else None
@@ -221,14 +219,19 @@ async def works_in_a_cell(trial: Trial) -> None:
 async def raises_for_an_unknown_city(trial: Trial) -> None:
     for call in (_in_a_script, _in_a_cell):
         outcome = await call(trial, "Atlantis")
-        lost: dict[str, str] = {}
+        words: dict[str, str] = {}
+        if "'NoneType' object has no attribute" in outcome.got:
+            words = {
+                "because": "a query such as `.first()` gives None where there is no row",
+                "next": "`Destination.objects.get(name=…)` raises the error that is asked for",
+            }
         if outcome.lost:
-            lost = {
+            words = {
                 "because": f"the thread ended with {outcome.lost[0]}, and a `Thread` hands no error to who started it",
                 "next": "use a `ThreadPoolExecutor`: `.result()` raises the error where it is called",
             }
         outcome.expect_error(
-            Destination.DoesNotExist, expected="Destination.DoesNotExist to be raised", **lost
+            Destination.DoesNotExist, expected="Destination.DoesNotExist to be raised", **words
         )
 
 

@@ -63,6 +63,38 @@ async def waits_for_coroutines(request, city, currency):
     return three(*(task.result() for task in done))
 
 
+@known_answer("dashboard", breaks="answers_with_all_three", says="`asyncio.gather` was given one list")
+async def gathers_a_list(request, city, currency):
+    return three(
+        *await asyncio.gather([ask(f"weather/{city}"), ask(f"flights/{city}"), ask(f"rates/{currency}")])
+    )
+
+
+@known_answer("dashboard", breaks="answers_with_all_three", says="a result that is here already")
+async def awaits_inside_gather(request, city, currency):
+    return three(
+        *await asyncio.gather(
+            await ask(f"weather/{city}"), await ask(f"flights/{city}"), await ask(f"rates/{currency}")
+        )
+    )
+
+
+@known_answer("dashboard", breaks="answers_with_all_three", says="a task was put into the answer")
+async def shows_the_tasks(request, city, currency):
+    async with asyncio.TaskGroup() as group:
+        names = (f"weather/{city}", f"flights/{city}", f"rates/{currency}")
+        tasks = [group.create_task(ask(name)) for name in names]
+    return three(*tasks)
+
+
+@known_answer("dashboard", breaks="answers_with_all_three", says="before the task was done")
+async def reads_results_inside_the_group(request, city, currency):
+    async with asyncio.TaskGroup() as group:
+        names = (f"weather/{city}", f"flights/{city}", f"rates/{currency}")
+        tasks = [group.create_task(ask(name)) for name in names]
+        return three(*(task.result() for task in tasks))
+
+
 @known_answer(
     "dashboard", breaks="answers_with_all_three", says='got 200 {"weather": {"city": "Lisbon", "flights"'
 )
@@ -111,6 +143,12 @@ async def one_after_another(request, city, currency):
 async def called_first_awaited_later(request, city, currency):
     weather, flights, rates = ask(f"weather/{city}"), ask(f"flights/{city}"), ask(f"rates/{currency}")
     return three(await weather, await flights, await rates)
+
+
+@known_answer("dashboard", breaks="asks_all_three_together", says="stand in line for one thread")
+async def gathers_calls_on_one_thread(request, city, currency):
+    services = [f"weather/{city}", f"flights/{city}", f"rates/{currency}"]
+    return three(*await asyncio.gather(*(sync_to_async(ask_blocking)(service) for service in services)))
 
 
 @known_answer("dashboard", breaks="asks_all_three_together", says="at most 2 of 3 questions were waiting")
@@ -227,6 +265,38 @@ async def shows_the_errors_as_answers(request):
     return JsonResponse({"answers": dict(zip(names, found, strict=True)), "failed": []})
 
 
+@known_answer("status_board", breaks="keeps_the_good_answers", says="in the order in which they failed")
+async def notes_failures_as_they_come(request):
+    answers, failed = {}, []
+
+    async def note(name):
+        try:
+            answers[name] = await ask(name)
+        except ServiceError:
+            failed.append(name)
+
+    await asyncio.gather(*(note(name) for name in request.GET.getlist("service")))
+    return JsonResponse({"answers": answers, "failed": failed})
+
+
+@known_answer("status_board", breaks="keeps_the_good_answers", says='got 503 {"answers"')
+async def passes_the_failure_on(request):
+    names = request.GET.getlist("service")
+    found = await asyncio.gather(*(ask(name) for name in names), return_exceptions=True)
+    response = shown(names, found)
+    response.status_code = 503 if len(found) > sum(isinstance(answer, dict) for answer in found) else 200
+    return response
+
+
+@known_answer("status_board", breaks="keeps_the_good_answers", says="answered 500: Internal Server Error")
+async def lists_the_messages(request):
+    names = request.GET.getlist("service")
+    found = dict(zip(names, await asyncio.gather(*map(ask, names), return_exceptions=True), strict=True))
+    failed = {name: str(error) for name, error in found.items() if isinstance(error, Exception)}
+    answers = {name: answer for name, answer in found.items() if name not in failed}
+    return JsonResponse({"answers": answers, "failed": list(failed.values())})
+
+
 @known_answer("status_board", breaks="raises_every_other_error", says="it hides mistakes in the code")
 async def keeps_every_exception(request):
     names = request.GET.getlist("service")
@@ -335,6 +405,22 @@ async def forgets_to_await_the_thread(request, city, nights):
 @known_answer("booking_page", breaks="gives_the_same_answers", says="it was not called")
 async def awaits_the_wrapper(request, city, nights):
     return await page(city, await sync_to_async(premium))
+
+
+@known_answer("booking_page", breaks="gives_the_same_answers", says="a result that is here already")
+async def gathers_the_price_itself(request, city, nights):
+    sky, flight, price = await asyncio.gather(forecast(city), cheapest_flight(city), premium(nights))
+    return JsonResponse({"forecast": sky, "flight": flight, "insurance": price})
+
+
+@known_answer("booking_page", breaks="gives_the_same_answers", says="to a thread, hand a sync function")
+async def hands_an_async_function_to_a_thread(request, city, nights):
+    return await page(city, await asyncio.to_thread(insurance, nights))
+
+
+@known_answer("booking_page", breaks="gives_the_same_answers", says="missing 1 required positional argument")
+async def forgets_the_argument(request, city, nights):
+    return await page(city, await asyncio.to_thread(premium))
 
 
 @known_answer("booking_page", breaks="gives_the_same_answers", says='"insurance": null')

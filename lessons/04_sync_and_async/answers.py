@@ -81,6 +81,24 @@ async def tries_the_wrong_line(request, city):
     return JsonResponse({"city": city, "euros": await question})
 
 
+@known_answer("fare", breaks="tells_the_fare", says="takes the function alone")
+async def hands_the_city_to_the_wrapper(request, city):
+    return JsonResponse({"city": city, "euros": await sync_to_async(cheapest_fare, city)})
+
+
+@known_answer("fare", breaks="tells_the_fare", says="the thread was given its result")
+async def calls_before_the_thread(request, city):
+    return JsonResponse({"city": city, "euros": await asyncio.to_thread(cheapest_fare(city))})
+
+
+@known_answer("fare", breaks="knows_where_nobody_flies", says="an exception was returned")
+async def returns_the_exception(request, city):
+    try:
+        return JsonResponse({"city": city, "euros": await sync_to_async(cheapest_fare)(city)})
+    except NotFlownTo:
+        return Http404("nobody flies there")
+
+
 @known_answer("fare", breaks="knows_where_nobody_flies", says='"euros": null')
 async def answers_with_nothing(request, city):
     return JsonResponse({"city": city, "euros": await fare_or_none(city)})
@@ -153,6 +171,21 @@ async def hands_over_a_generator(request, euros):
         return (described(trip) for trip in trips_below(euros).all().iterator())
 
     return JsonResponse({"trips": list(await sync_to_async(descriptions)())})
+
+
+@known_answer("cheap_trips", breaks="describes_the_trips", says="something lazy was read on the event loop")
+async def maps_before_it_crosses(request, euros):
+    return JsonResponse({"trips": await sync_to_async(list)(map(described, trips_below(euros)))})
+
+
+@known_answer("cheap_trips", breaks="describes_the_trips", says="something lazy was read on the event loop")
+async def reads_the_relation_of_each_row(request, euros):
+    return JsonResponse({"trips": [described(trip) async for trip in trips_below(euros)]})
+
+
+@known_answer("cheap_trips", breaks="describes_the_trips", says="only builds a query")
+async def awaits_the_queryset(request, euros):
+    return JsonResponse({"trips": [described(trip) for trip in await trips_below(euros)]})
 
 
 @known_answer("cheap_trips", breaks="is_an_async_view", says="plain `def`")
@@ -242,6 +275,33 @@ async def activates_the_language_anew(request, city):
 @known_answer("offer", breaks="makes_the_offer", says="`next_trip` was called on the event loop")
 async def gathers_results(request, city):
     return offered(*await asyncio.gather(cheapest_fare(city), forecast(city), next_trip(city)))
+
+
+@known_answer("offer", breaks="makes_the_offer", says="`thread_sensitive` belongs to `sync_to_async`")
+async def hands_the_option_to_the_call(request, city):
+    helpers = (cheapest_fare, forecast)
+    calls = (sync_to_async(helper)(city, thread_sensitive=False) for helper in helpers)
+    return offered(*await asyncio.gather(*calls, sync_to_async(next_trip)(city)))
+
+
+@known_answer("offer", breaks="makes_the_offer", says="something that is no awaitable")
+async def gathers_functions(request, city):
+    return offered(*await asyncio.gather(*map(sync_to_async, (cheapest_fare, forecast, next_trip))))
+
+
+@known_answer("offer", breaks="asks_all_three_together", says="at most 1 of 3 questions")
+async def crosses_once_with_all_three(request, city):
+    def all_three():
+        return cheapest_fare(city), forecast(city), next_trip(city)
+
+    return offered(*await sync_to_async(all_three)())
+
+
+@known_answer("offer", breaks="asks_all_three_together", says="at most 2 of 3 questions")
+async def leaves_two_on_one_thread(request, city):
+    sky = sync_to_async(forecast, thread_sensitive=False)(city)
+    calls = (sync_to_async(cheapest_fare)(city), sky, sync_to_async(next_trip)(city))
+    return offered(*await asyncio.gather(*calls))
 
 
 @known_answer("offer", breaks="speaks_the_language", says="the language did not come along")

@@ -1,7 +1,7 @@
 import time
 from contextlib import AsyncExitStack
 
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 
 from tutorial_project.classroom.checks import known_answer
 
@@ -82,6 +82,32 @@ async def send_without_await(scope, receive, send):
 def no_coroutine_function(scope, receive, send):
     send({"type": "http.response.start", "status": 200, "headers": PLAIN})
     send({"type": "http.response.body", "body": DEPARTURES.encode()})
+
+
+@known_answer("departure_board", breaks="answers_with_the_departures", says="a list of pairs")
+async def headers_in_a_dictionary(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": dict(PLAIN)})
+    await send({"type": "http.response.body", "body": DEPARTURES.encode()})
+
+
+@known_answer("departure_board", breaks="answers_with_the_departures", says="a status is a number")
+async def a_status_as_in_wsgi(scope, receive, send):
+    await send({"type": "http.response.start", "status": "200 OK", "headers": PLAIN})
+    await send({"type": "http.response.body", "body": DEPARTURES.encode()})
+
+
+@known_answer("departure_board", breaks="answers_with_the_departures", says="Qu\\\\xe9bec")
+async def another_encoding(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": PLAIN})
+    await send({"type": "http.response.body", "body": DEPARTURES.encode("latin-1")})
+
+
+@known_answer("departure_board", breaks="answers_404_elsewhere", says="no Django is around this application")
+async def raises_the_404_of_django(scope, receive, send):
+    if scope["path"] != "/departures/":
+        raise Http404("no such page")
+    await send({"type": "http.response.start", "status": 200, "headers": PLAIN})
+    await send({"type": "http.response.body", "body": DEPARTURES.encode()})
 
 
 @known_answer("departure_board", breaks="answers_404_elsewhere", says="GET /arrivals/")
@@ -208,6 +234,72 @@ def a_header_on_every_message(application, clock=time.perf_counter):
 @known_answer("timed", breaks="adds_the_header", says="called, and not awaited")
 async def an_async_maker(application, clock=time.perf_counter):
     return changes_the_message_in_place(application, clock)
+
+
+@known_answer("timed", breaks="adds_the_header", says="another clock was read")
+def its_own_clock(application, clock=time.perf_counter):
+    return changes_the_message_in_place(application)
+
+
+@known_answer("timed", breaks="adds_the_header", says="x-milliseconds: 250.0")
+def parts_of_milliseconds(application, clock=time.perf_counter):
+    async def layer(scope, receive, send):
+        start = clock()
+
+        async def stamp(message):
+            if message["type"] == "http.response.start":
+                message["headers"].append((b"x-milliseconds", str((clock() - start) * 1000).encode()))
+            await send(message)
+
+        await application(scope, receive, stamp)
+
+    return layer
+
+
+@known_answer("timed", breaks="adds_the_header", says="hands to the inner application is a plain function")
+def a_plain_send(application, clock=time.perf_counter):
+    async def layer(scope, receive, send):
+        start = clock()
+
+        def stamp(message):
+            if message["type"] == "http.response.start":
+                message["headers"].append((b"x-milliseconds", str(round((clock() - start) * 1000)).encode()))
+            send(message)
+
+        await application(scope, receive, stamp)
+
+    return layer
+
+
+@known_answer("timed", breaks="adds_the_header", says="the layer's own `send` passed none of them on")
+def a_send_that_awaits_nothing(application, clock=time.perf_counter):
+    async def layer(scope, receive, send):
+        async def stamp(message):
+            send(message)
+
+        await application(scope, receive, stamp)
+
+    return layer
+
+
+@known_answer("timed", breaks="adds_the_header", says="the inner application did not run")
+def an_application_not_awaited(application, clock=time.perf_counter):
+    async def layer(scope, receive, send):
+        application(scope, receive, send)
+
+    return layer
+
+
+@known_answer("timed", breaks="leaves_other_connections_alone", says="ValueError: only http")
+def refuses_what_is_not_http(application, clock=time.perf_counter):
+    inner = changes_the_message_in_place(application, clock)
+
+    async def layer(scope, receive, send):
+        if scope["type"] != "http":
+            raise ValueError("only http")
+        await inner(scope, receive, send)
+
+    return layer
 
 
 @known_answer("timed", breaks="leaves_the_answer_as_it_is", says="without set-cookie: trip=7")
@@ -356,6 +448,64 @@ def never_says_complete(application, open_client):
         scope["state"]["client"] = client = open_client()
         await receive()
         await client.aclose()
+
+    return layer
+
+
+@known_answer("with_client", breaks="opens_at_startup", says="can't be")
+def awaits_the_opening(application, open_client):
+    async def layer(scope, receive, send):
+        await receive()
+        try:
+            scope["state"]["client"] = await open_client()
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+
+    return layer
+
+
+@known_answer("with_client", breaks="hands_it_to_requests", says="the layer answers `lifespan` alone")
+def leaves_the_requests_out(application, open_client):
+    async def layer(scope, receive, send):
+        if scope["type"] == "lifespan":
+            await receive()
+            scope["state"]["client"] = open_client()
+            await send({"type": "lifespan.startup.complete"})
+
+    return layer
+
+
+@known_answer("with_client", breaks="closes_at_shutdown", says="`aclose()` was called and not awaited")
+def closes_without_await(application, open_client):
+    async def layer(scope, receive, send):
+        if scope["type"] != "lifespan":
+            return await application(scope, receive, send)
+        await receive()
+        scope["state"]["client"] = client = open_client()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        client.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return layer
+
+
+@known_answer(
+    "with_client", breaks="says_that_the_start_failed", says="OSError('the rates office is closed')"
+)
+def sends_the_error_itself(application, open_client):
+    async def layer(scope, receive, send):
+        if scope["type"] != "lifespan":
+            return await application(scope, receive, send)
+        await receive()
+        try:
+            scope["state"]["client"] = client = open_client()
+        except OSError as error:
+            return await send({"type": "lifespan.startup.failed", "message": error})
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await client.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
 
     return layer
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import warnings
 from copy import deepcopy
 
 import httpx
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.urls import path
 
-from tutorial_project.classroom.checks import NotStarted, Outcome, Task, Trial
+from tutorial_project.classroom.checks import NotStarted, Outcome, Refusal, Task, Trial
 from tutorial_project.classroom.checks.asgi import Exchange, application_from, exchange, http_scope
 from tutorial_project.classroom.checks.lifespan import Lifespan
 from tutorial_project.classroom.checks.trial import TrialHandler
@@ -40,7 +42,12 @@ async def answers_with_the_departures(trial: Trial) -> None:
 @departure_board.requirement("answers any other path with 404 and the text `no such page`")
 async def answers_404_elsewhere(trial: Trial) -> None:
     for other in ("/", "/arrivals/", "/departures/today/"):
-        (await exchange(trial.answer, http_scope(other))).expect_answer(404, b"no such page")
+        found = await exchange(trial.answer, http_scope(other))
+        words = {}
+        if isinstance(found.error, Http404):
+            words = {"because": "no Django is around this application, to make an answer of `Http404`"}
+        found.expect_that(found.error is None, "an answer of two messages", **words)
+        found.expect_answer(404, b"no such page")
 
 
 @departure_board.requirement(
@@ -71,8 +78,10 @@ class Clock:
     """A clock that the checks set, in seconds."""
 
     now = 0.0
+    asked = 0
 
     def __call__(self) -> float:
+        self.asked += 1
         return self.now
 
 
@@ -83,7 +92,7 @@ timed = Task(
         "Who calls `send`, and can you be the one who is called?",
         "Hand the inner application a `send` of your own. It looks for one type of message, and passes everything on.",
         'Inside: `if message["type"] == "http.response.start": message["headers"] = [*message["headers"], (b"x-milliseconds", …)]`, '
-        "then `await send(message)`. The moment of the start belongs into the inner function, where each request has its own.",
+        "then `await send(message)`. The moment of the start belongs in the inner function, where each request has its own.",
     ),
     praise="Right: a layer around the application sees every message and needs nothing of Django. "
     "A class with `__init__` and `async def __call__` would do the same.",
@@ -98,7 +107,16 @@ async def adds_the_header(trial: Trial) -> None:
 
     async def takes_a_quarter_second(scope, receive, send):
         clock.now += 0.25
-        await send({"type": "http.response.start", "status": 200, "headers": []})
+        started = send({"type": "http.response.start", "status": 200, "headers": []})
+        if not inspect.isawaitable(started):
+            raise Refusal(
+                sent="the first message of the inner application",
+                expected="a `send` that can be awaited",
+                got=f"{started!r} at once",
+                because="the `send` that the layer hands to the inner application is a plain function",
+                next="`async def`",
+            )
+        await started
         clock.now += 1
         await send({"type": "http.response.body", "body": b"stamped"})
 
@@ -106,7 +124,19 @@ async def adds_the_header(trial: Trial) -> None:
     found.sent = (
         "a request that takes 250 milliseconds to the start of its answer, and a second more to its end"
     )
-    found.expect_answer(200, b"stamped", [("x-milliseconds", "250")])
+    if found.error is None and not found.messages:
+        found.refuse(expected="an answer", got="nothing was sent", **_what_was_not_awaited(clock.now > 0))
+    words = {} if clock.asked else {"because": "the layer has not called `clock()`: another clock was read"}
+    found.expect_answer(200, b"stamped", [("x-milliseconds", "250")], **words)
+
+
+def _what_was_not_awaited(inner_ran: bool) -> dict[str, str]:
+    if inner_ran:
+        return {
+            "because": "the inner application sent its messages, and the layer's own `send` passed none of them on",
+            "next": "`await send(message)`",
+        }
+    return {"because": "the inner application did not run", "next": "`await application(scope, receive, …)`"}
 
 
 async def _booking(request):
@@ -233,7 +263,11 @@ class Office:
         return self.clients[-1]
 
     def count(self) -> str:
-        return f"{len(self.clients)} clients opened"
+        return _opened(len(self.clients))
+
+
+def _opened(number: int) -> str:
+    return f"{number} client{'' if number == 1 else 's'} opened"
 
 
 async def _no_page(scope, receive, send):
@@ -254,11 +288,13 @@ async def opens_at_startup(trial: Trial) -> None:
     async with Lifespan(layer, on_message=lambda message: opened.append(len(office.clients))) as server:
         answer = await server.start()
         refused = "not lifespan" in str(answer.error)
+        if answer.value == "lifespan.startup.failed":
+            answer.value += f": {server.messages[-1].get('message')}"
         answer.expect(
             "lifespan.startup.complete",
             because="Django knows no `lifespan`: the layer has to answer it" if refused else None,
         )
-    Outcome("lifespan.startup", f"{opened[0]} clients opened").expect("1 clients opened")
+    Outcome("lifespan.startup", _opened(opened[0])).expect("1 client opened")
 
 
 @with_client.requirement(
@@ -278,12 +314,20 @@ async def hands_it_to_requests(trial: Trial) -> None:
         (await server.start()).expect("lifespan.startup.complete")
         for _ in range(2):
             scope = http_scope("/rates/", state=server.state.copy())
-            (await exchange(layer, scope)).expect_answer(200, b"rates")
+            reply = await exchange(layer, scope)
+            reply.expect_that(
+                bool(found),
+                "`application` called for the request",
+                got="it was not called",
+                because="the layer answers `lifespan` alone",
+                next="`await application(scope, receive, send)` for every other connection",
+            )
+            reply.expect_answer(200, b"rates")
         shown = [client if isinstance(client, str) else _described(client) for client in found]
         Outcome('two requests, each looking at scope["state"]["client"]', shown).expect(
             ["an open client"] * 2
         )
-        Outcome("two requests", office.count()).expect("1 clients opened")
+        Outcome("two requests", office.count()).expect("1 client opened")
 
 
 def _described(client: object) -> str:
@@ -299,11 +343,15 @@ async def closes_at_shutdown(trial: Trial) -> None:
     note = lambda message: closed.setdefault(message["type"], office.clients[0].is_closed)  # noqa: E731
     async with Lifespan(application_from(trial, _no_page, office.open_client), on_message=note) as server:
         (await server.start()).expect("lifespan.startup.complete")
-        (await server.stop()).expect("lifespan.shutdown.complete")
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always", RuntimeWarning)
+            (await server.stop()).expect("lifespan.shutdown.complete")
+    because = "the server may end the process as soon as it has heard of the end"
+    if any("aclose' was never awaited" in str(warning.message) for warning in heard):
+        because = "`aclose()` was called and not awaited, so it did nothing"
     state = "a closed client" if closed["lifespan.shutdown.complete"] else "a client that is open still"
     Outcome("lifespan.shutdown", f"lifespan.shutdown.complete, with {state}").expect(
-        "lifespan.shutdown.complete, with a closed client",
-        because="the server may end the process as soon as it has heard of the end",
+        "lifespan.shutdown.complete, with a closed client", because=because
     )
 
 

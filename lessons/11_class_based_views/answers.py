@@ -5,7 +5,7 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.mixins import AccessMixin, LoginRequiredMixin
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import aget_object_or_404, get_object_or_404
@@ -109,6 +109,12 @@ class BuildsAndDoesNotSave(Lists):
         return JsonResponse(as_row(review), status=201)
 
 
+@known_answer("TripReviews", breaks="adds_a_review", says="`request.POST` holds the fields of a form")
+class ReadsTheFormFields(Lists):
+    async def post(self, request, pk):
+        return JsonResponse(as_row(await created(pk, request.POST)), status=201)
+
+
 class Trusts(Lists):
     async def post(self, request, pk):
         return JsonResponse(as_row(await created(pk, json.loads(request.body))), status=201)
@@ -117,6 +123,15 @@ class Trusts(Lists):
 @known_answer("TripReviews", breaks="refuses_other_ratings", says="the database refuses such a rating")
 class TrustsEveryRating(Trusts):
     pass
+
+
+@known_answer("TripReviews")
+class LeavesTheRangeToTheDatabase(Trusts):
+    async def post(self, request, pk):
+        try:
+            return await super().post(request, pk)
+        except IntegrityError:
+            return HttpResponse(status=400)
 
 
 class Checks(Trusts):
@@ -215,6 +230,14 @@ class AsksWhetherThereIsAUser(Desk):
         return await super().dispatch(request, *args, **kwargs)
 
 
+@known_answer("MembersDesk", breaks="sends_visitors_to_the_login", says="has to be returned")
+class RedirectNotReturned(Desk):
+    async def dispatch(self, request, *args, **kwargs):
+        if not (await request.auser()).is_authenticated:
+            redirect_to_login(request.get_full_path())
+        return await super().dispatch(request, *args, **kwargs)
+
+
 @known_answer("MembersDesk", breaks="sends_visitors_to_the_login", says="got 401")
 class Answers401(Desk):
     async def dispatch(self, request, *args, **kwargs):
@@ -237,6 +260,14 @@ class SuperNotAwaited(Desk):
         if not (await request.auser()).is_authenticated:
             return redirect_to_login(request.get_full_path())
         return super().dispatch(request, *args, **kwargs)
+
+
+@known_answer("MembersDesk", breaks="lets_ada_through", says="did not go through `dispatch`")
+class HandsOnTheRequestOnly(Desk):
+    async def dispatch(self, request, *args, **kwargs):
+        if not (await request.auser()).is_authenticated:
+            return redirect_to_login(request.get_full_path())
+        return await super().dispatch(request)
 
 
 @known_answer("MembersDesk", breaks="lets_ada_through", says="ended without a `return`")
@@ -323,10 +354,32 @@ class NothingReturned:
         await super().dispatch(request, *args, **kwargs)
 
 
+@known_answer("TripMixin", breaks="loads_the_trip", says="in the place of the mixin's")
+class LoadsInGet:
+    async def get(self, request, *args, **kwargs):
+        self.trip = await aget_object_or_404(ON_SALE, pk=kwargs["pk"])
+        return await super().get(request, *args, **kwargs)
+
+
+@known_answer("TripMixin", breaks="loads_the_trip", says="did not go through `dispatch`")
+class KeepsThePk:
+    async def dispatch(self, request, pk, *args, **kwargs):
+        self.trip = await aget_object_or_404(ON_SALE, pk=pk)
+        return await super().dispatch(request, *args, **kwargs)
+
+
 @known_answer("TripMixin", breaks="fetches_the_destination", says="the destination was not fetched")
 class DestinationNotFetched:
     async def dispatch(self, request, *args, **kwargs):
         self.trip = await aget_object_or_404(Trip, pk=kwargs["pk"], active=True)
+        return await super().dispatch(request, *args, **kwargs)
+
+
+@known_answer("TripMixin", breaks="sends_one_query", says='next `select_related("destination")`')
+class DestinationPrefetched:
+    async def dispatch(self, request, *args, **kwargs):
+        on_sale = Trip.objects.filter(active=True).prefetch_related("destination")
+        self.trip = await aget_object_or_404(on_sale, pk=kwargs["pk"])
         return await super().dispatch(request, *args, **kwargs)
 
 

@@ -6,6 +6,7 @@ from django.core.exceptions import ObjectDoesNotExist, SynchronousOnlyOperation
 from django.db import IntegrityError
 from django.http import JsonResponse
 from django.urls import path
+from django.utils.datastructures import MultiValueDictKeyError
 from django.views import View
 
 from tutorial_project.classroom.checks import Refusal, Reply, Task, Trial, counted_queries
@@ -66,8 +67,13 @@ async def lists_the_reviews(trial: Trial) -> None:
 )
 async def adds_a_review(trial: Trial) -> None:
     before, new = await rows_of(8), {"author": "ada", "rating": 4, "text": "Bring a hat."}
-    reply = await trial.post(TRIP_8, json=new)
-    reply.expect(201, json=new)
+    reply, words = await trial.post(TRIP_8, json=new), {}
+    if isinstance(reply.error, MultiValueDictKeyError):
+        words = {
+            "because": "`request.POST` holds the fields of a form, and this body is JSON",
+            "next": "`json.loads(request.body)`",
+        }
+    reply.expect(201, json=new, **words)
     saved = (await rows_of(8))[len(before) :]
     reply.expect_that(
         saved == [new], f"{new} in the database", got=f"{saved or 'no review'} added in the database"
@@ -143,7 +149,8 @@ async def sends_visitors_to_the_login(trial: Trial) -> None:
     if reply.status == 200:
         words = {
             "because": "the visitor reached the handler",
-            "next": "`auser()` gives a user in any case; `is_authenticated` says whether somebody is logged in",
+            "next": "`auser()` gives a user in any case; `is_authenticated` says whether somebody is logged in, and "
+            "the redirect has to be returned",
         }
     expect_the_login(reply, **words)
 
@@ -208,7 +215,20 @@ def explain_the_guard(reply: Reply, expected: str) -> None:
     elif isinstance(reply.error, AttributeError) and passes_through(reply, "auth/decorators"):
         because = "a decorator for functions took `self` for the request"
         step = "`@method_decorator(login_required)`"
+    elif lost_on_the_way(reply):
+        because, step = NOT_HANDED_ON["because"], NOT_HANDED_ON["next"]
     refuse_because(reply, expected, because, step)
+
+
+NOT_HANDED_ON = {
+    "because": "what the URL holds did not go through `dispatch`",
+    "next": "take `*args, **kwargs` and give both to `super().dispatch`",
+}
+
+
+def lost_on_the_way(reply: Reply) -> bool:
+    """Whether a handler was called without what the URL holds, or `dispatch` does not take it."""
+    return isinstance(reply.error, TypeError) and "argument" in str(reply.error)
 
 
 def explain_the_relation(reply: Reply, expected: str, name: str) -> None:
@@ -304,6 +324,13 @@ async def loads_the_trip(trial: Trial) -> None:
                 "because": "Django calls `setup` without awaiting it",
                 "next": "do what has to wait in an `async def dispatch`",
             }
+        elif isinstance(reply.error, AttributeError) and hasattr(trial.answer, "get"):
+            words = {
+                "because": "the page has a `get` of its own, which stands in the place of the mixin's",
+                "next": "load the trip in `dispatch`, which runs before every handler",
+            }
+        elif "required positional argument: 'pk'" in str(reply.error):
+            words = NOT_HANDED_ON
         holds = reply.error is None and reply.status == 200 and reply.json == {"id": pk, "title": trip.title}
         reply.expect_that(holds, expected, **words)
 
@@ -322,7 +349,12 @@ async def sends_one_query(trial: Trial) -> None:
     with counted_queries() as sent:
         reply = await trial.get("/trips/7/place/")
     reply.expect(200)
-    reply.expect_that(len(sent) == 1, "one query", got=f"{len(sent)} queries")
+    reply.expect_that(
+        len(sent) == 1,
+        "one query",
+        got=f"{len(sent)} queries",
+        next='`select_related("destination")` brings both in one query',
+    )
 
 
 @TripMixin.requirement("answers 404 when there is no such trip or it is not `active`, such as 7000 and 12")
@@ -344,13 +376,8 @@ async def answers_404(trial: Trial) -> None:
 )
 async def hands_on_the_url(trial: Trial) -> None:
     reply = await trial.get("/trips/7/days/3/")
-    lost = isinstance(reply.error, TypeError) and ("argument" in str(reply.error))
-    reply.expect(
-        200,
-        json={"id": 7, "pk": 7, "day": 3},
-        because="what the URL holds did not go through `dispatch`" if lost else None,
-        next="take `*args, **kwargs` and give both to `super().dispatch`" if lost else None,
-    )
+    words = NOT_HANDED_ON if lost_on_the_way(reply) else {}
+    reply.expect(200, json={"id": 7, "pk": 7, "day": 3}, **words)
 
 
 @TripMixin.requirement("answers 405 to a method that the view has no handler for, such as `POST`")

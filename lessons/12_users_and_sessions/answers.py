@@ -134,6 +134,18 @@ async def forgets_to_await_the_login(request):
     return named(user)
 
 
+@known_answer("login_session", breaks="logs_in", says="the body is JSON")
+async def reads_the_fields_of_a_form(request):
+    if request.method == "POST":
+        sent = {name: request.POST.get(name) for name in ("username", "password")}
+        user = await aauthenticate(request, **sent)
+        if user is None:
+            return unknown()
+        await alogin(request, user)
+        return named(user)
+    return await rest_of_the_session(request)
+
+
 @known_answer("login_session", breaks="logs_in", says="the session does not hold the user")
 async def only_authenticates(request):
     if request.method != "POST":
@@ -279,6 +291,26 @@ async def appends_to_the_default(request):
         return wishes_as_json(wishes)
     if sent_trip(request) not in wishes:
         wishes.append(sent_trip(request))
+    return wishes_as_json(wishes, 201)
+
+
+@known_answer("wish_list", breaks="adds_a_trip", says="the session keeps what is assigned to it")
+async def saves_and_assigns_nothing(request):
+    wishes = await request.session.aget("wish_list", [])
+    if request.method == "GET":
+        return wishes_as_json(wishes)
+    if (trip := sent_trip(request)) not in wishes:
+        wishes.append(trip)
+    await request.session.asave()
+    return wishes_as_json(wishes, 201)
+
+
+@known_answer("wish_list", breaks="answers_in_order", says="this body is JSON")
+async def reads_the_trip_from_a_form(request):
+    wishes = await request.session.aget("wish_list", [])
+    if request.method == "GET":
+        return wishes_as_json(wishes)
+    await request.session.aset("wish_list", [*wishes, int(request.POST["trip"])])
     return wishes_as_json(wishes, 201)
 
 
@@ -489,6 +521,15 @@ def staff_with_change(view):
         raise PermissionDenied
 
     return login_required(user_passes_test(test)(view))
+
+
+@known_answer("take_off_sale", breaks="takes_it_off_sale", says="its name begins with the app's")
+@login_required
+async def names_the_permission_without_its_app(request, pk):
+    user = await request.auser()
+    if not user.is_staff or not await user.ahas_perm("change_trip"):
+        raise PermissionDenied
+    return await off_sale(request, pk)
 
 
 @known_answer("take_off_sale", breaks="takes_it_off_sale", says="`asave` was called and not awaited")

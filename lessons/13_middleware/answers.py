@@ -3,7 +3,7 @@ import threading
 from time import perf_counter
 from uuid import uuid4
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from asgiref.sync import async_to_sync, iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.http import JsonResponse
 from django.utils.decorators import async_only_middleware, sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
@@ -242,6 +242,23 @@ class InTheHooksOfTheMixin(MiddlewareMixin):
         return response
 
 
+@known_answer("RequestId")
+class MakesAUUIDObject(Named):
+    def id_of(self, request):
+        return request.headers.get("X-Request-ID") or uuid4()
+
+    async def __call__(self, request):
+        current_id.set(self.id_of(request))
+        return await self.answered(request, current_id.get())
+
+
+@known_answer("RequestId", breaks="gives_the_id_back", says="something ended without a `return`")
+class DoesNotReturn(Named):
+    async def __call__(self, request):
+        current_id.set(self.id_of(request))
+        await self.answered(request, current_id.get())
+
+
 @known_answer("RequestId", breaks="gives_the_id_back", says="something was called and not awaited")
 class DoesNotAwait(Named):
     async def __call__(self, request):
@@ -337,6 +354,15 @@ class SetsItTooLate(Named):
         return response
 
 
+@known_answer("RequestId", breaks="names_log_lines", says="before the view started")
+class SetsItBesideTheRunningView(Named):
+    async def __call__(self, request):
+        request_id = self.id_of(request)
+        view = asyncio.create_task(self.answered(request, request_id))
+        current_id.set(request_id)
+        return await view
+
+
 @known_answer("RequestId", breaks="keeps_requests_apart", says="another one has written over it")
 class KeepsItOnTheMiddleware(Named):
     async def __call__(self, request):
@@ -403,6 +429,17 @@ def as_two_functions(get_response):
         return stamped(get_response(request), trip)
 
     return in_the_loop if iscoroutinefunction(get_response) else in_a_thread
+
+
+@known_answer("SeatsLeft")
+class AsyncOnly(MiddlewareMixin):
+    sync_capable = False  # Django adapts it to a WSGI site
+
+    async def __call__(self, request):
+        trip = await aasked(request)
+        if trip and trip.seats_left == 0:
+            return sold_out()
+        return stamped(await self.get_response(request), trip)
 
 
 class InBothWorlds(MiddlewareMixin):
@@ -484,6 +521,15 @@ class GetsTheTrip(InBothWorlds):
         return stamped(await self.get_response(request), trip)
 
 
+@known_answer("SeatsLeft", breaks="leaves_others_alone", says="`if trip:` before you read from it")
+class ReadsFromNone(InBothWorlds):
+    async def __acall__(self, request):
+        trip = await aasked(request)
+        if trip.seats_left == 0:
+            return sold_out()
+        return stamped(await self.get_response(request), trip)
+
+
 @known_answer("SeatsLeft", breaks="serves_wsgi_too", says="gives back a coroutine, and nobody awaits it")
 class AlwaysAsync(MiddlewareMixin):
     async def __call__(self, request):
@@ -496,3 +542,15 @@ class AlwaysAsync(MiddlewareMixin):
 @known_answer("SeatsLeft", breaks="blocks_no_thread", says="the middleware is sync only")
 class FirstAid(AsItWas):
     async_capable = False
+
+
+@known_answer("SeatsLeft", breaks="blocks_no_thread", says="from there back to the view")
+class AllOfItInAThread(InBothWorlds):
+    async def __acall__(self, request):
+        return await sync_to_async(self.in_a_thread)(request)
+
+    def in_a_thread(self, request):
+        trip = asked(request)
+        if trip and trip.seats_left == 0:
+            return sold_out()
+        return stamped(async_to_sync(self.get_response)(request), trip)

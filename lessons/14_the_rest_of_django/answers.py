@@ -1,4 +1,5 @@
 import asyncio
+import json
 from weakref import WeakValueDictionary
 
 from asgiref.sync import sync_to_async
@@ -74,6 +75,12 @@ async def renders_without_the_request(request, slug):
 @known_answer("destination_page", breaks="knows_no_atlantis", says="await aget_object_or_404(…)")
 async def missing_row_not_caught(request, slug):
     destination = await Destination.objects.aget(slug=slug)
+    return TemplateResponse(request, PAGE, {"destination": destination, "trips": lazy_trips(destination)})
+
+
+@known_answer("destination_page", breaks="knows_no_atlantis", says="`afirst` gives None")
+async def missing_row_not_noticed(request, slug):
+    destination = await Destination.objects.filter(slug=slug).afirst()
     return TemplateResponse(request, PAGE, {"destination": destination, "trips": lazy_trips(destination)})
 
 
@@ -193,6 +200,28 @@ async def never_saves(request):
     if not await sync_to_async(form.is_valid)():
         return refused(form)
     return JsonResponse({"trip": form.save(commit=False).pk}, status=201)
+
+
+@known_answer("new_trip", breaks="makes_a_trip", says="the trip has no row yet")
+async def saves_the_themes_before_the_trip(request):
+    if request.method == "GET":
+        return await page_of_the_form()
+    form = TripForm(request.POST)
+    if not await sync_to_async(form.is_valid)():
+        return refused(form)
+    trip = form.save(commit=False)
+    trip.seats_left = trip.seats
+    await sync_to_async(form.save_m2m)()
+    await trip.asave()
+    return JsonResponse({"trip": trip.pk}, status=201)
+
+
+@known_answer("new_trip", breaks="makes_a_trip", says="`TripForm(request.POST)`")
+async def reads_json(request):
+    if request.method == "GET":
+        return await page_of_the_form()
+    form = TripForm(json.loads(request.body))
+    return await saved(form) if await sync_to_async(form.is_valid)() else refused(form)
 
 
 @known_answer("new_trip", breaks="keeps_the_themes", says="`commit=False` leaves the themes to `save_m2m`")
@@ -361,6 +390,19 @@ async def kept_under_another_key(request, city):
 @cache_page(60)
 async def cached_by_a_decorator(request, city):
     return JsonResponse(await ask(f"weather/{city}"))
+
+
+@known_answer("forecast", breaks="keeps_it_in_the_cache", says="a key for each city")
+async def one_key_for_all_cities(request, city):
+    async with queues.setdefault(city, asyncio.Lock()):
+        found = await cache.aget("forecast:Lisbon")
+        if found is None:
+            try:
+                found = await ask(f"weather/{city}")
+            except ServiceError:
+                return no_forecast()
+            await cache.aset("forecast:Lisbon", found, timeout=60)
+        return JsonResponse(found)
 
 
 @known_answer("forecast", breaks="awaits_the_cache", says="`await cache.aget(…)`")

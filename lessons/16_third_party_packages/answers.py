@@ -88,6 +88,24 @@ async def not_flown_to_not_caught(request, pk):
     return costs(trip, fare, insurance)
 
 
+@known_answer("journey_costs", breaks="flies_nowhere", says="stands in the place of the fare")
+async def error_in_the_place_of_the_fare(request, pk):
+    trip = await aget_object_or_404(TRIPS, pk=pk)
+    fare = asyncio.to_thread(cheapest_fare, trip.destination.name)
+    insurance = asyncio.to_thread(premium, trip.nights)
+    return costs(trip, *await asyncio.gather(fare, insurance, return_exceptions=True))
+
+
+@known_answer("journey_costs", breaks="flies_nowhere", says="one `try` is around both")
+async def one_try_around_both(request, pk):
+    trip = await aget_object_or_404(TRIPS, pk=pk)
+    fare = asyncio.to_thread(cheapest_fare, trip.destination.name)
+    try:
+        return costs(trip, *await asyncio.gather(fare, asyncio.to_thread(premium, trip.nights)))
+    except NotFlownTo:
+        return costs(trip, None, None)
+
+
 @known_answer("journey_costs", breaks="knows_its_trips", says="`aget` raises when there is no such row")
 async def missing_trip_not_caught(request, pk):
     trip = await TRIPS.aget(pk=pk)
@@ -175,7 +193,7 @@ async def reads_attributes_with_hasattr(middleware):
     try:
         if also_async:
             response = await middleware(page)(request)
-            works = response.status_code == 200
+            works = hasattr(response, "status_code")
         else:
             works = sync
     except Exception:
@@ -238,6 +256,29 @@ async def error_not_caught(middleware):
         await given
         return said | {"works": True}
     return said | {"works": False}
+
+
+@known_answer("judge", breaks="finds_broken_promises", says="raises when it is built")
+async def catches_type_errors_only(middleware):
+    said = flags(middleware)
+    if not said["async"]:
+        return said | {"works": said["sync"]}
+    try:
+        await middleware(page)(request)
+    except TypeError:
+        return said | {"works": False}
+    return said | {"works": True}
+
+
+@known_answer("judge", breaks="trusts_honest_ones", says="the status is not its promise")
+async def wants_the_page(middleware):
+    said = flags(middleware)
+    if not said["async"]:
+        return said | {"works": said["sync"]}
+    try:
+        return said | {"works": (await middleware(page)(request)).status_code == 200}
+    except Exception:
+        return said | {"works": False}
 
 
 @known_answer("judge", breaks="trusts_honest_ones", says="`__call__` is a plain function")
@@ -342,6 +383,19 @@ class BlocksTheLoop(Client):
     async def premium(self, nights):
         async with asyncio.timeout(self.timeout):
             return self.sdk.premium(nights)
+
+
+@known_answer("AsyncInsurer", breaks="gives_the_premium", says="the thread was given its result")
+class CallsTheFunctionAtOnce(Client):
+    async def premium(self, nights):
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.threads, self.sdk.premium(nights))
+
+
+@known_answer("AsyncInsurer", breaks="stays_off_the_loop", says="for example with `.result()`")
+class WaitsForTheThreadOnTheLoop(Client):
+    async def premium(self, nights):
+        return self.threads.submit(self.sdk.premium, nights).result(timeout=self.timeout)
 
 
 @known_answer("AsyncInsurer", breaks="translates_errors", says="ServiceError: rates answered 503")

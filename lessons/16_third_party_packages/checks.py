@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakSet
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpResponse
@@ -57,15 +59,23 @@ def expect_no_query_on_the_loop(reply: Reply) -> None:
 )
 async def flies_nowhere(trial: Trial) -> None:
     reply = await trial.get("/trips/21/costs/")
-    lost = isinstance(reply.error, NotFlownTo)
-    reply.expect(
-        200,
-        json=await costs(21, None),
-        because="`NotFlownTo` comes out where the call is awaited, and nothing catches it there"
-        if lost
-        else None,
-        next="`try` and `except NotFlownTo:` around that one `await`" if lost else None,
-    )
+    words = {}
+    if isinstance(reply.error, NotFlownTo):
+        words = {
+            "because": "`NotFlownTo` comes out where the call is awaited, and nothing catches it there",
+            "next": "`try` and `except NotFlownTo:` around that one `await`",
+        }
+    elif "NotFlownTo is not JSON serializable" in str(reply.error):
+        words = {
+            "because": "with `return_exceptions=True` the error stands in the place of the fare",
+            "next": "look at it: `None` for a `NotFlownTo`, and `raise` every other error",
+        }
+    elif reply.status == 200 and isinstance(reply.json, dict) and reply.json.get("insurance", 0) is None:
+        words = {
+            "because": "the insurance is lost with the flight: one `try` is around both",
+            "next": "`try` and `except NotFlownTo:` around the call that raises, and around no other",
+        }
+    reply.expect(200, json=await costs(21, None), **words)
 
 
 @journey_costs.requirement("answers 404 when there is no such trip")
@@ -143,6 +153,11 @@ class ForBoth(Plain):
         return await self.get_response(request)
 
 
+class AnswersItself(AsyncOnly):
+    async def __call__(self, request: Any) -> Any:
+        return HttpResponse("back soon", status=503)
+
+
 class OfDjangosMixin(MiddlewareMixin):
     def process_response(self, request: Any, response: Any) -> Any:
         return response
@@ -170,7 +185,7 @@ class CannotStart(Plain):
     async_capable = True
 
     def __init__(self, get_response: Any) -> None:
-        raise TypeError("this middleware wants a sync get_response")
+        raise RuntimeError("this middleware wants a sync get_response")
 
 
 @sync_only_middleware
@@ -288,12 +303,17 @@ async def finds_broken_promises(trial: Trial) -> None:
 
 @judge.requirement(
     'has `"works": True` for every other one: sync ones, which Django puts into a thread, and async ones of every form, '
-    "classes and functions"
+    "classes and functions, also one that answers 503 by itself"
 )
 async def trusts_honest_ones(trial: Trial) -> None:
     plain = (Plain, decorated_sync)
-    for middleware in (AsyncOnly, ForBoth, OfDjangosMixin, decorated_async, decorated_both, *plain):
+    honest = (AsyncOnly, ForBoth, AnswersItself, OfDjangosMixin, decorated_async, decorated_both, *plain)
+    for middleware in honest:
         words = {}
+        if middleware is AnswersItself:
+            words = {
+                "because": "it answers 503 in place of the view, as it should: the status is not its promise"
+            }
         if middleware is ForBoth:
             words = {
                 "because": "its `__call__` is a plain function and gives back a coroutine: Django can await that",
@@ -416,7 +436,7 @@ ONE_CALL = "await AsyncInsurer(sdk, at_most=2, timeout=5).premium(7)"
 )
 async def gives_the_premium(trial: Trial) -> None:
     outcome, words = await outcome_of(trial, SDK(), ONE_CALL, 7), {}
-    if isinstance(outcome.error, TypeError) and "float" in str(outcome.error):
+    if isinstance(outcome.error, TypeError) and re.search("float.*await", str(outcome.error)):
         Outcome(ONE_CALL).refuse(
             expected="28.0, when it is awaited",
             got="28.0 without being awaited",
@@ -428,11 +448,38 @@ async def gives_the_premium(trial: Trial) -> None:
     outcome.expect(28.0, **words)
 
 
+blocking: WeakSet[Any] = WeakSet()
+"""The answers that wait for a thread on the event loop; each of their calls would hold up the checks."""
+
+
+def refuse_what_blocks(trial: Trial) -> None:
+    """Refuse an answer that was seen to wait for its thread on the event loop."""
+    if trial.answer in blocking:
+        Outcome(ONE_CALL).refuse(
+            expected="other work has its turn while the SDK answers",
+            got="the event loop stood still until the thread came back",
+            because="the thread was waited for without `await`, for example with `.result()`",
+            next="`await asyncio.get_running_loop().run_in_executor(threads, self.sdk.premium, nights)`",
+        )
+
+
 @AsyncInsurer.requirement("calls the SDK in a thread, never on the event loop")
 async def stays_off_the_loop(trial: Trial) -> None:
-    sdk = SDK()
+    loop, stood_still = asyncio.get_running_loop(), []
+
+    def watches_the_loop(nights: int) -> float:
+        turn = threading.Event()
+        loop.call_soon_threadsafe(turn.set)
+        if threading.get_ident() != sdk.loop_thread and not turn.wait(1):
+            stood_still.append(nights)
+        return nights * 4.0
+
+    sdk = SDK(watches_the_loop)
     outcome = await outcome_of(trial, sdk, ONE_CALL, 7)
     outcome.expect_that(True, "28.0")
+    if stood_still:
+        blocking.add(trial.answer)
+    refuse_what_blocks(trial)
     outcome.expect_that(
         not sdk.on_the_loop,
         "the SDK called in a thread",
@@ -490,6 +537,7 @@ async def lets_others_through(trial: Trial) -> None:
     "raises `InsurerError` when `timeout` seconds are over, waiting for a turn included"
 )
 async def gives_up_in_time(trial: Trial) -> None:
+    refuse_what_blocks(trial)
     with held_sdk() as sdk:
         sent = "await AsyncInsurer(sdk, at_most=2, timeout=0.05).premium(7)  with an SDK that does not answer"
         try:
@@ -514,6 +562,7 @@ async def gives_up_in_time(trial: Trial) -> None:
 
 @AsyncInsurer.requirement("has up to `at_most` calls inside the SDK at the same time, and never more")
 async def keeps_the_limit(trial: Trial) -> None:
+    refuse_what_blocks(trial)
     with held_sdk() as sdk:
         sent = "five calls together, at_most=3"
         calls = asyncio.ensure_future(outcome_of(trial, sdk, sent, 1, 2, 3, 4, 5, at_most=3))
@@ -527,12 +576,13 @@ async def keeps_the_limit(trial: Trial) -> None:
             "three calls inside the SDK at the same time",
             got=f"at most {most} inside the SDK",
             because="the calls wait for each other",
+            next="`ThreadPoolExecutor(max_workers=at_most)`, one for each client",
         )
         outcome.expect_that(
             not too_many,
             "at most three calls inside the SDK",
             got=f"{sdk.most} calls inside the SDK",
-            because="nothing holds the others back: the event loop's own threads are more than three",
+            because="nothing holds the others back: there is a thread for each of them",
             next="`ThreadPoolExecutor(max_workers=at_most)`, one for each client",
         )
         outcome.expect([4.0, 8.0, 12.0, 16.0, 20.0])
@@ -542,6 +592,7 @@ async def keeps_the_limit(trial: Trial) -> None:
     "counts a call that was given up for as long as it is inside the SDK: its thread goes on"
 )
 async def counts_what_was_given_up(trial: Trial) -> None:
+    refuse_what_blocks(trial)
     with held_sdk() as sdk:
         client = client_of(trial, sdk, at_most=1, timeout=0.1)
         for nights in (1, 2):

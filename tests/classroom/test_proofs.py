@@ -22,6 +22,7 @@ from tutorial_project.classroom.checks import (
     counted_queries,
     run_without_a_loop,
 )
+from tutorial_project.classroom.checks.proofs import tasks_of
 from tutorial_project.trips.models import Trip
 
 
@@ -164,3 +165,47 @@ def test_a_cookie_of_the_trial_gives_way_to_the_one_that_a_view_sets() -> None:
 
     asyncio.run(two_visits())
     assert sent == ["tea=black", "tea=green"]
+
+
+async def starts_a_task(request: Any) -> HttpResponse:
+    asyncio.create_task(sleeps_for_ever())
+    return HttpResponse()
+
+
+async def sleeps_for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+def test_a_task_that_an_answer_leaves_behind_is_found_and_no_other() -> None:
+    async def left() -> list[str]:
+        before = asyncio.all_tasks()
+        other = asyncio.create_task(asyncio.Event().wait())
+        await Trial(starts_a_task, TASK).get("/page/")
+        tasks = tasks_of(starts_a_task, before)
+        names = [task.get_coro().__name__ for task in tasks]
+        for task in (other, *tasks):
+            task.cancel()
+        return names
+
+    assert asyncio.run(left()) == ["sleeps_for_ever"]
+
+
+async def never_answers(request: Any) -> HttpResponse:
+    inside.set()
+    await asyncio.Event().wait()
+    return HttpResponse()
+
+
+inside = asyncio.Event()
+
+
+def test_a_request_that_a_check_gives_up_leaves_no_task_behind() -> None:
+    async def given_up() -> set[asyncio.Task[Any]]:
+        before = asyncio.all_tasks()
+        asking = asyncio.create_task(Trial(never_answers, TASK).get("/page/"))
+        await inside.wait()
+        asking.cancel()
+        await asyncio.wait([asking])
+        return asyncio.all_tasks() - before
+
+    assert asyncio.run(given_up()) == set()

@@ -91,6 +91,21 @@ def test_a_view_that_fails_is_refused_with_its_error() -> None:
         play(use, broken)
 
 
+@pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")
+def test_a_type_error_of_the_view_is_told_although_django_hides_it() -> None:
+    async def mistaken(request: HttpRequest) -> StreamingHttpResponse:
+        async def lines() -> Any:
+            yield "a line" + 1
+
+        return StreamingHttpResponse(lines())
+
+    async def use(stream: OpenStream) -> None:
+        await stream.until(lambda: stream.text != "", "a line", found)
+
+    with pytest.raises(Refusal, match="can only concatenate str"):
+        play(use, mistaken)
+
+
 def test_the_stub_is_not_started() -> None:
     async def stub(request: HttpRequest) -> StreamingHttpResponse:
         raise NotImplementedError

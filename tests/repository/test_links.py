@@ -37,8 +37,8 @@ def text_of(file: Path) -> str:
 
 
 def anchors(file: Path) -> set[str]:
-    """The anchors of headings, as JupyterLab makes them and as GitHub does."""
-    headings = re.findall(r"^#+ (.+)$", text_of(file), re.MULTILINE)
+    """The anchors of headings, as JupyterLab makes them, from the text that shows, and as GitHub does."""
+    headings = [heading.replace("`", "") for heading in re.findall(r"^#+ (.+)$", text_of(file), re.MULTILINE)]
     github = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
     return {heading.replace(" ", "-") for heading in headings} | github
 
@@ -58,8 +58,15 @@ def test_every_link_in_a_notebook_resolves(kind: str, lesson_name: str) -> None:
     assert broken(ROOT / kind / f"{lesson_name}.ipynb") == []
 
 
-def test_every_link_in_the_readme_resolves() -> None:
-    assert broken(ROOT / "README.md") == []
+@pytest.mark.parametrize("page", ["README.md", "deploy/README.md"])
+def test_every_link_in_a_readme_resolves(page: str) -> None:
+    assert broken(ROOT / page) == []
+
+
+@pytest.mark.parametrize(("kind", "lesson_name"), PAGES, ids=[f"{k}-{n}" for k, n in PAGES])
+def test_no_notebook_names_a_lesson_that_does_not_exist(kind: str, lesson_name: str) -> None:
+    named = set(re.findall(r"\b[Ll]essons? (\d\d)\b", text_of(ROOT / kind / f"{lesson_name}.ipynb")))
+    assert named <= {folder.name[:2] for folder in build.lesson_folders()}
 
 
 def test_a_broken_link_and_a_broken_anchor_are_found(tmp_path: Path) -> None:

@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 import re
+import traceback
 
-# (type name, pattern in the message, cause, next step); the first that fits is used.
+# (type name, with "in MODULE" where the error must come from there, or "through FUNCTION" that was on its way;
+# pattern in the message, cause, next step); the first that fits is used.
 KNOWN: tuple[tuple[str, str, str, str | None], ...] = (
+    (
+        "SynchronousOnlyOperation through Atomic.__enter__",
+        "",
+        "a transaction was begun in the event loop, and it has no async form: it belongs to one connection, and that to "
+        "one thread",
+        "put the whole transaction into one sync function with `with transaction.atomic():`, and call it once: "
+        "`await sync_to_async(function)(…)`",
+    ),
+    (
+        "SynchronousOnlyOperation through ForwardManyToOneDescriptor.__get__",
+        "",
+        "the database was used directly in the event loop: an attribute that is a relation was read, and its row had "
+        "not been fetched",
+        "fetch it with the row it belongs to: `select_related(…)`",
+    ),
     (
         "SynchronousOnlyOperation",
         "",
@@ -76,16 +93,52 @@ KNOWN: tuple[tuple[str, str, str, str | None], ...] = (
     ),
     (
         "AttributeError",
-        r"'(dict|list|str|int|float|bool|tuple|set|QuerySet|\w*Model|Trip|Booking)' object has no attribute "
+        r"'(dict|list|str|int|float|bool|set|QuerySet|\w*Model|Trip|Booking)' object has no attribute "
         r"'(headers|status_code|has_header)'",
         "a view gives back a response object, and this one gave back something else",
         "return a response, for example `return JsonResponse(…)`",
     ),
     (
+        "AttributeError",
+        "'NoneType' object has no attribute '(_resource_closers|headers|status_code|has_header)'",
+        "None came back where a response was expected: something ended without a `return`",
+        "return the response",
+    ),
+    (
+        "AttributeError",
+        "'tuple' object has no attribute '(get|headers|status_code|has_header)'",
+        "a view gives back a response object, and this one gave back a tuple",
+        "one response, with its status in it: `JsonResponse(…, status=404)`",
+    ),
+    (
+        "TypeError",
+        "In order to allow non-dict objects to be serialized",
+        "`JsonResponse` was given no dictionary: a coroutine that nobody awaited, or a list, or text",
+        "put `await` before the call that gives the data; what is no dictionary goes into one",
+    ),
+    (
+        "AttributeError",
+        "'(Http404|BadRequest|PermissionDenied)' object has no attribute",
+        "an exception was returned, as if it were a response",
+        "`raise` in the place of `return`",
+    ),
+    (
+        "AttributeError",
+        r"'\w+Request' object has no attribute '(json|data|query_params)'",
+        "Django's requests have no such attribute: the body is in `request.body`, the query string in `request.GET`",
+        '`json.loads(request.body)`, or `request.GET.get("name")`',
+    ),
+    (
+        "AttributeError",
+        "'bytes' object has no attribute 'read'",
+        "`json.load` reads a file, and it was given bytes",
+        "`json.loads(…)`",
+    ),
+    (
         "TypeError",
         "Object of type coroutine is not JSON serializable",
         "a coroutine was put into the answer: something was called and not awaited",
-        "put `await` before the call whose result goes into the answer",
+        "put `await` before the call whose result goes into the answer; to a thread, hand a sync function",
     ),
     (
         "TypeError",
@@ -93,11 +146,39 @@ KNOWN: tuple[tuple[str, str, str, str | None], ...] = (
         "a coroutine was used in place of its result: something was called and not awaited",
         "put `await` before the call",
     ),
+    *(
+        (
+            kind,
+            "<coroutine object",
+            "a coroutine was used in place of its result: something was called and not awaited",
+            "put `await` before the call",
+        )
+        for kind in ("TypeError", "ValueError")
+    ),
+    (
+        "TypeError",
+        "Object of type (CombinedExpression|F) is not JSON serializable",
+        "the attribute holds the expression: the database has computed it, and the object does not know the number",
+        "`await ….arefresh_from_db()`",
+    ),
     (
         "AttributeError",
         "'coroutine' object has no attribute",
         "a coroutine was used in place of its result: something was called and not awaited",
         "put `await` before the call, in parentheses: `(await …).attribute`",
+    ),
+    (
+        "TypeError",
+        r"'(Timeout|TaskGroup|Semaphore|Lock|AsyncClient|_AsyncGeneratorContextManager)' object does not support the context manager protocol"
+        "|Use async with instead",
+        "it takes time to enter or to leave this block, so a plain `with` cannot do it",
+        "`async with`",
+    ),
+    (
+        "AttributeError",
+        "RequestContextManager' object has no attribute",
+        "aiohttp's `session.get(…)` is no response yet: it waits to be entered",
+        "`async with session.get(…) as response:`, and in it `await response.json()`",
     ),
     (
         "TypeError",
@@ -119,9 +200,34 @@ KNOWN: tuple[tuple[str, str, str, str | None], ...] = (
     ),
     (
         "TypeError",
+        r"sync_to_async\(\) (takes from 0|got an unexpected)",
+        "`sync_to_async` takes the function alone; the arguments belong to the call of what it gives",
+        "`await sync_to_async(function)(arguments)`",
+    ),
+    (
+        "TypeError",
+        "unexpected keyword argument 'thread_sensitive'",
+        "`thread_sensitive` belongs to `sync_to_async`, and the call of the function was given it",
+        "`await sync_to_async(function, thread_sensitive=False)(arguments)`",
+    ),
+    (
+        "TypeError in concurrent.futures.thread",
+        "object is not callable",
+        "the function was called at once, and the thread was given its result",
+        "hand over the function and its arguments: `await asyncio.to_thread(function, arguments)`, "
+        "`pool.submit(function, arguments)`",
+    ),
+    (
+        "TypeError",
         "sync_to_async can only be applied to sync functions",
         "what `sync_to_async` was given is no sync function: it is the result of a call, or it is async already",
         "hand over the function itself, `await sync_to_async(function)(arguments)`; await directly what is async",
+    ),
+    (
+        "TypeError",
+        "object (function|method) can't be used in 'await'|'(function|method)' object can't be awaited",
+        "`await` stands before a function that was not called",
+        "call, then await: `await function(arguments)`",
     ),
     (
         "TypeError",
@@ -148,6 +254,36 @@ KNOWN: tuple[tuple[str, str, str, str | None], ...] = (
         "put `await` before the call, for example `await asyncio.gather(…)`",
     ),
     (
+        "RuntimeError",
+        "Cannot run the event loop while another loop is running|This event loop is already running",
+        "an event loop is running in this thread already, and no second one can run inside it",
+        "await the coroutine directly",
+    ),
+    (
+        "TypeError in asyncio.tasks",
+        "unhashable type: '(list|set)'",
+        "`asyncio.gather` was given one list; it takes the awaitables one by one",
+        "unpack the list with a star: `await asyncio.gather(*questions)`",
+    ),
+    (
+        "TypeError in asyncio.tasks",
+        "unhashable type: 'dict'|a coroutine or an awaitable is required",
+        "`asyncio.gather` was given something that is no awaitable: a result that is here already, or a function",
+        "hand over the calls of async functions, with no `await` before them: `await asyncio.gather(ask(…), ask(…))`",
+    ),
+    (
+        "InvalidStateError",
+        "Result is not set",
+        "the result of a task was read before the task was done",
+        "read `.result()` after the `async with` block of the group has ended, or `await` the task",
+    ),
+    (
+        "TypeError",
+        "Object of type (Task|Future) is not JSON serializable",
+        "a task was put into the answer in place of its result",
+        "`.result()` of the task once its group has ended, or `await` it",
+    ),
+    (
         "TypeError",
         "Passing coroutines is forbidden, use tasks explicitly",
         "`asyncio.wait` takes tasks, and coroutines were given to it",
@@ -155,15 +291,33 @@ KNOWN: tuple[tuple[str, str, str, str | None], ...] = (
     ),
     (
         "AttributeError",
-        "has no attribute '(aall|afilter|aexclude|aorder_by|avalues)'",
+        "has no attribute '(aall|afilter|aexclude|aorder_by|avalues|avalues_list)'",
         "building a query is never async: there is no such method, because nothing waits yet",
         "build the query with the plain method, then `async for` over it",
+    ),
+    (
+        "AttributeError",
+        "has no attribute '(alist|atolist)'",
+        "there is no such method: a list is made by whoever goes through the QuerySet",
+        "`[row async for row in …]`",
     ),
     (
         "TypeError",
         "'async for' requires an object with __aiter__ method",
         "`async for` stands before something that is an ordinary iterable",
         "use a plain `for`",
+    ),
+    (
+        "AttributeError",
+        r"Storage' object has no attribute 'a(save|open|delete|exists|url|size)'",
+        "Django's storages are plain sync code: they have no async methods",
+        "`await asyncio.to_thread(default_storage.save, …)`",
+    ),
+    (
+        "TypeError",
+        r"'function' object is not (an async iterable|iterable)",
+        "a function was given in place of what it makes: it was not called",
+        "call it, with parentheses",
     ),
     (
         "TypeError",
@@ -181,7 +335,20 @@ def explain(error: BaseException) -> tuple[str | None, str | None]:
     """
     if isinstance(error, BaseExceptionGroup):
         return next((words for e in error.exceptions if (words := explain(e)) != (None, None)), (None, None))
+    name = type(error).__name__
+    kinds = {name, f"{name} in {_module_that_raised(error)}"} | {
+        f"{name} through {f}" for f in _functions(error)
+    }
     for kind, pattern, because, step in KNOWN:
-        if type(error).__name__ == kind and re.search(pattern, str(error)):
+        if kind in kinds and re.search(pattern, str(error)):
             return because, step
     return None, None
+
+
+def _module_that_raised(error: BaseException) -> str:
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return frames[-1].f_globals.get("__name__", "") if frames else ""
+
+
+def _functions(error: BaseException) -> set[str]:
+    return {frame.f_code.co_qualname for frame, _ in traceback.walk_tb(error.__traceback__)}

@@ -50,7 +50,7 @@ def _start(message: Message) -> Fault | None:
         return None
     return (
         f"the headers {quoted(message['headers'])}",
-        "names and values of ASGI headers are bytes",
+        "ASGI headers are bytes: a list of pairs, each of a name and a value",
         '`[(b"content-type", b"text/plain")]`',
     )
 

@@ -138,3 +138,22 @@ async def first_moment(condition: Callable[[], bool], pending: Awaitable[Any] | 
             return condition()
         await asyncio.sleep(0)
     return True
+
+
+def tasks_of(answer: Any, before: set[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
+    """The unfinished tasks that run the answer's own code.
+
+    Args:
+        answer: a function, class or bound view of the learner.
+        before: tasks that do not count: those there were before the answer was called.
+    """
+    # Trap: a Jupyter kernel has tasks of its own on this loop, and begins new ones at any moment.
+    own = _place(getattr(_plain(answer), "__code__", None))
+    new = [task for task in asyncio.all_tasks() - before if not task.done()]
+    return [task for task in new if own and _place(getattr(task.get_coro(), "cr_code", None)) == own]
+
+
+def _place(code: CodeType | None) -> Path | None:
+    if code is None:
+        return None
+    return Path(code.co_filename).parent if "ipykernel" in code.co_filename else Path(code.co_filename)

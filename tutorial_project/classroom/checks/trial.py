@@ -58,14 +58,33 @@ class TrialHandler(RecordedASGIHandler):
             for _ in range(10):
                 await asyncio.sleep(0)  # the loop closes abandoned generators in its next turns
             await sync_to_async(response.close)()
-            raise
+            raise unmasked(error)  # noqa: B904 - the error itself, or the one that it came from
+
+    async def listen_for_disconnect(self, receive: Any) -> None:
+        self.under_way.add(asyncio.current_task())
+        try:
+            await super().listen_for_disconnect(receive)
+        finally:
+            self.under_way.discard(asyncio.current_task())
 
     async def cancel_requests(self) -> None:
-        """Cancel the views that are still running; Django 5.2 leaves them alone when a server cancels."""
+        """Cancel the views that are still running, and what waits for their clients to leave.
+
+        Django 5.2 leaves both alone when a server cancels.
+        """
         for task in self.under_way:
             task.cancel()
         if self.under_way:
             await asyncio.wait(self.under_way, timeout=1)
+
+
+def unmasked(error: Exception) -> Exception:
+    """The error of a stream's own code, where Django hides it behind one of its own.
+
+    Django takes a TypeError in an async generator for the sign of a sync iterator, and tries it as one.
+    """
+    masks = isinstance(error, TypeError) and str(error) == "'async_generator' object is not iterable"
+    return error.__context__ if masks and isinstance(error.__context__, TypeError) else error
 
 
 @dataclass
