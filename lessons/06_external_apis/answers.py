@@ -84,6 +84,25 @@ async def forgets_to_await_the_body(request, city):
         return JsonResponse({"report": response.json()})
 
 
+@known_answer("city_weather", breaks="tells_the_weather", says="a coroutine that nobody awaited")
+async def answers_with_the_coroutine(request, city):
+    async with aiohttp.ClientSession(timeout=TOTAL) as session, session.get(weather_url(city)) as response:
+        return JsonResponse(response.json())
+
+
+@known_answer("city_weather", breaks="tells_the_weather", says="`async with session.get(…) as response:`")
+async def awaits_the_end_of_the_chain(request, city):
+    async with aiohttp.ClientSession(timeout=TOTAL) as session:
+        return JsonResponse(await session.get(weather_url(city)).json())
+
+
+@known_answer("city_weather", breaks="tells_the_weather", says="a plain `with` cannot do it")
+async def limits_it_with_a_plain_with(request, city):
+    async with httpx.AsyncClient() as client:
+        with asyncio.timeout(LIMIT):
+            return JsonResponse((await client.get(weather_url(city))).json())
+
+
 @known_answer("city_weather", breaks="tells_the_weather", says="something that is not awaitable")
 async def awaits_the_json_of_httpx(request, city):
     async with httpx.AsyncClient() as client, asyncio.timeout(LIMIT):
@@ -138,6 +157,15 @@ async def fetched(city):
 async def leaves_the_call_running(request, city):
     done, _ = await asyncio.wait({asyncio.ensure_future(fetched(city))}, timeout=LIMIT)
     return JsonResponse(done.pop().result()) if done else too_slow()
+
+
+@known_answer("city_weather", breaks="gives_up_on_silence", says="a thread, which nobody can cancel")
+async def leaves_a_thread_running(request, city):
+    try:
+        response = await asyncio.wait_for(asyncio.to_thread(httpx.get, weather_url(city), timeout=2), LIMIT)
+    except TimeoutError:
+        return too_slow()
+    return JsonResponse(response.json())
 
 
 @known_answer("city_weather", breaks="gives_up_on_silence", says="200 says that all went well")
@@ -299,6 +327,22 @@ class GivesTheResponse(OneClientEach):
             return await client.get(weather_url(city))
 
 
+@known_answer(
+    "WeatherClient", breaks="is_made_at_import_and_asks_later", says="no `async with` around the kept client"
+)
+class ClosesAfterEachCall(OneClientEach):
+    async def ask(self, city):
+        loop = asyncio.get_running_loop()
+        async with self.clients.setdefault(loop, httpx.AsyncClient()) as client:
+            return (await client.get(weather_url(city))).json()
+
+
+@known_answer("WeatherClient", breaks="is_made_at_import_and_asks_later", says="ended without a `return`")
+class ForgetsTheReturn(OneClientEach):
+    async def ask(self, city):
+        await super().ask(city)
+
+
 @known_answer("WeatherClient", breaks="keeps_its_connection", says="a new client was made for each call")
 class ClientForEachCall(OneClientEach):
     async def ask(self, city):
@@ -390,6 +434,13 @@ class ForgetsToAwaitTheEnd(OneClientEach):
             client.aclose()
 
 
+@known_answer("WeatherClient", breaks="closes_its_connection", says="`await client.aclose()` with httpx")
+class ClosesAsAiohttpDoes(OneClientEach):
+    async def close(self):
+        if client := self.clients.pop(asyncio.get_running_loop(), None):
+            await client.close()
+
+
 @known_answer("WeatherClient", breaks="closes_no_other_client", says="closed the client of the first one")
 class ClosesAll(OneClientEach):
     async def close(self):
@@ -444,6 +495,22 @@ async def looks_in_a_table(request, city):
     except (aiohttp.ClientError, json.JSONDecodeError):
         return JsonResponse({"error": "broken"}, status=502)
     answer = JsonResponse({"error": "trouble"}, status={404: 404, 429: 503}.get(response.status, 502))
+    if later := response.headers.get("Retry-After"):
+        answer["Retry-After"] = later
+    return answer
+
+
+@known_answer("flights")
+def asks_in_djangos_thread(request, city):
+    try:
+        response = httpx.get(flights_url(city), timeout=LIMIT)
+        if response.status_code == 200:
+            return JsonResponse(response.json())
+    except httpx.TimeoutException:
+        return too_slow()
+    except (httpx.HTTPError, ValueError):
+        return HttpResponse(status=502)
+    answer = HttpResponse(status={404: 404, 429: 503}.get(response.status_code, 502))
     if later := response.headers.get("Retry-After"):
         answer["Retry-After"] = later
     return answer
@@ -581,7 +648,7 @@ async def waits_for_ever(request, city):
         return HttpResponse(status=502)
 
 
-@known_answer("flights", breaks="calls_silence_504", says="put the `except` for the time before the others")
+@known_answer("flights", breaks="calls_silence_504", says="the `except` for other errors caught it")
 async def catches_the_time_too_late(request, city):
     try:
         async with httpx.AsyncClient(timeout=LIMIT) as client:
@@ -591,6 +658,14 @@ async def catches_the_time_too_late(request, city):
         return HttpResponse(status=502)
     except httpx.TimeoutException:
         return too_slow()
+
+
+@known_answer("flights", breaks="passes_404_on", says="with its status in it")
+async def answers_with_a_tuple(request, city):
+    status, answer, headers = await asked(city)
+    if status == 404:
+        return JsonResponse(answer), 404
+    return all_translated(status, answer, headers)
 
 
 @known_answer("flights", breaks="calls_silence_504", says="what httpx raises is not a `TimeoutError`")

@@ -20,14 +20,15 @@ from tutorial_project.classroom.checks import (
     blocking_calls_refused,
     run_without_a_loop,
 )
+from tutorial_project.classroom.checks.proofs import first_moment
 from tutorial_project.services import Services, running_services
 
-SILENT = "/slow?wait=8"
+SILENT = "/slow?wait=3"
 """In place of a service that never answers: a blocking client in a thread must come back some time."""
-TRICKLING = "/trickle?chunks=80&wait=0.1"
+TRICKLING = "/trickle?chunks=25&wait=0.1"
 SAYS_NOTHING = "while the service says nothing"
-PATIENCE = 2.0
-"""Seconds after which a view is given up that should have given up by itself long before."""
+PATIENCE = 1.0
+"""Seconds, from the request at the service on, after which a view is given up that should have given up by itself."""
 
 LISBON = {"city": "Lisbon", "celsius": 24, "sky": "sunny"}
 REYKJAVIK = {"city": "Reykjavik", "celsius": 4, "sky": "snow"}
@@ -120,15 +121,13 @@ async def tells_the_weather(trial: Trial) -> None:
 @city_weather.requirement("leaves the event loop free for others while it waits for the service")
 @keeping_every_client
 async def waits_without_blocking(trial: Trial) -> None:
-    running_services()  # or starting them would count as the view's blocking call
-    await trial.leaves_the_loop_free("/weather/Lisbon/")
+    await trial.never_holds_the_loop("/weather/Lisbon/")
 
 
 @city_weather.requirement("answers 504 when the service says nothing within `LIMIT` seconds, and hangs up")
 @keeping_every_client
 async def gives_up_on_silence(trial: Trial) -> None:
-    services = _counting_anew()
-    with services.replaced("/weather", by=SILENT):
+    with running_services().replaced("/weather", by=SILENT):
         reply = await _patient_get(
             trial,
             "/weather/Lisbon/",
@@ -139,13 +138,14 @@ async def gives_up_on_silence(trial: Trial) -> None:
         )
         reply.expect(504, **_words_about_limits(reply))
         try:
-            await services.left(timeout=1)
+            await running_services().left(timeout=0.5)
         except TimeoutError:
             reply.refuse(
                 expected="504, and the call to the service given up",
                 got="504, and the service is still working for a client that waits",
-                because="the view stopped waiting, but what it waited for goes on",
-                next="cancel the call: `asyncio.timeout(LIMIT)` around it does",
+                because="the view stopped waiting, but what it waited for goes on: a task that nobody cancels, or a thread, "
+                "which nobody can cancel",
+                next="await the call of an async client in the view itself, with `asyncio.timeout(LIMIT)` around it",
             )
 
 
@@ -203,8 +203,9 @@ WeatherClient = Task(
 @keeping_every_client
 async def is_made_at_import_and_asks_later(trial: Trial) -> None:
     weather = await _made_at_import(trial)
-    (await _ask(weather, "Lisbon")).expect(LISBON)
-    (await _ask(weather, "Reykjavik")).expect(REYKJAVIK)
+    for city, expected in (("Lisbon", LISBON), ("Reykjavik", REYKJAVIK)):
+        outcome = await _ask(weather, city)
+        outcome.expect(expected, **_words_about_answers(outcome))
 
 
 @WeatherClient.requirement("opens one connection for ten calls, one after another, on the same event loop")
@@ -267,13 +268,12 @@ async def closes_its_connection(trial: Trial) -> None:
     services = _counting_anew()
     weather = await _made_at_import(trial)
     (await _ask(weather, "Lisbon")).expect(LISBON)
-    (await _close(weather)).expect_that(True, "no error")
-    await _expect_closed(
-        services,
-        "await weather.close()",
-        _unclosed_words("after it")
-        | {"next": "`await client.aclose()` with httpx, `await session.close()` with aiohttp"},
+    closed, next_step = (
+        await _close(weather),
+        "`await client.aclose()` with httpx, `await session.close()` with aiohttp",
     )
+    closed.expect_that(True, "no error", next=next_step)
+    await _expect_closed(services, "await weather.close()", _unclosed_words("after it") | {"next": next_step})
 
 
 @WeatherClient.requirement("closing on one event loop leaves the clients of the others as they are")
@@ -357,8 +357,7 @@ async def lists_the_flights(trial: Trial) -> None:
 @flights.requirement("leaves the event loop free for others while it waits for the service")
 @keeping_every_client
 async def waits_for_the_partner_without_blocking(trial: Trial) -> None:
-    running_services()
-    await trial.leaves_the_loop_free("/flights/Kyoto/")
+    await trial.never_holds_the_loop("/flights/Kyoto/")
 
 
 @flights.requirement("answers 404 when the service answers 404")
@@ -425,15 +424,20 @@ def _counting_anew() -> Services:
 
 
 async def _patient_get(trial: Trial, path: str, meanwhile: str, **words: str) -> Reply:
-    """Send a request; refuse with these words when the view still waits after `PATIENCE` seconds."""
-    sent = f"GET {path}  {meanwhile}"
-    try:
-        with blocking_calls_refused(trial.answer):
-            async with asyncio.timeout(PATIENCE):
-                reply = await trial.get(path)
-    except TimeoutError:
+    """Send a request; refuse with these words when the view still waits `PATIENCE` seconds after it asked the service."""
+    sent, services = f"GET {path}  {meanwhile}", _counting_anew()
+    with blocking_calls_refused(trial.answer):
+        asking = asyncio.ensure_future(trial.get(path))
+        try:
+            await first_moment(lambda: services.waiting > 0, asking)
+            done, _ = await asyncio.wait({asking}, timeout=PATIENCE)
+        finally:
+            asking.cancel()
+            await asyncio.wait({asking})
+    if not done:
         waiting = "no answer: the view was still waiting for the service, and had to be stopped"
         Reply(sent).refuse(expected="504", got=waiting, **words)
+    reply = asking.result()
     reply.sent = sent
     return reply
 
@@ -478,8 +482,8 @@ def _words_about_limits(reply: Reply) -> dict[str, str]:
         }
     if reply.status == 502:
         return {
-            "because": "another `except` came first: what ends the wait belongs to the family of the other errors too",
-            "next": "put the `except` for the time before the others",
+            "because": "the `except` for other errors caught it: what ends the wait belongs to their family too",
+            "next": "an `except` for the time, before the others",
         }
     return {}
 
@@ -524,6 +528,17 @@ def _words_about_broken(reply: Reply) -> dict[str, str]:
             "because": "the connection broke while the answer was read, after its status had come",
             "next": "`except aiohttp.ClientError`, or `except httpx.HTTPError`, around the whole call",
         }
+    return {}
+
+
+def _words_about_answers(outcome: Outcome) -> dict[str, str]:
+    if "once it has been closed" in outcome.got or "Session is closed" in outcome.got:
+        return {
+            "because": "the client that is kept was closed when the call before had its answer",
+            "next": "no `async with` around the kept client: `close` is what closes it",
+        }
+    if outcome.error is None and outcome.value is None:
+        return {"because": "`ask` ended without a `return`"}
     return {}
 
 

@@ -77,6 +77,21 @@ async def leaves_them_in_the_order_of_the_url(request, city):
     return JsonResponse({"offers": await asyncio.gather(*questions)})
 
 
+@known_answer("compare_prices", breaks="sorts_by_price", says="taken apart into its letters")
+async def takes_the_last_name_for_all(request, city):
+    questions = (through(gate(), supplier, city) for supplier in request.GET.get("supplier"))
+    return by_price(await asyncio.gather(*questions))
+
+
+@known_answer("compare_prices", breaks="sorts_by_price", says="a plain `with` cannot do it")
+async def enters_with_a_plain_with(request, city):
+    async def offer(supplier):
+        with gate():
+            return await offer_or_none(supplier, city)
+
+    return by_price(await asyncio.gather(*map(offer, request.GET.getlist("supplier"))))
+
+
 @known_answer("compare_prices", breaks="sorts_by_price", says="it was called and not awaited")
 async def gathers_without_await(request, city):
     return by_price(asyncio.gather(*(ask(f"quotes/{s}/{city}") for s in request.GET.getlist("supplier"))))
@@ -127,6 +142,13 @@ async def one_after_another(request, city):
 async def four_at_a_time(request, city):
     four = asyncio.Semaphore(4)
     questions = (through(four, supplier, city) for supplier in request.GET.getlist("supplier"))
+    return by_price(await asyncio.gather(*questions))
+
+
+@known_answer("compare_prices", breaks="never_asks_six", says="nothing holds the sixth question back")
+async def a_semaphore_for_each_question(request, city):
+    suppliers = request.GET.getlist("supplier")
+    questions = (through(asyncio.Semaphore(5), supplier, city) for supplier in suppliers)
     return by_price(await asyncio.gather(*questions))
 
 
@@ -251,6 +273,46 @@ async def takes_every_result(request, city):
     offers = {name: task.result() for name, task in tasks.items() if task in done}
     [task.exception() for task in done]
     return in_order(tasks, offers)
+
+
+@known_answer(
+    "quotes_in_time",
+    breaks="names_who_failed",
+    says="the offers that came are lost with the one that did not",
+)
+async def catches_around_the_group(request, city):
+    suppliers, offers = request.GET.getlist("supplier"), {}
+
+    async def keep(supplier):
+        async with asyncio.timeout(LIMIT):
+            offers[supplier] = await ask(f"quotes/{supplier}/{city}")
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for supplier in suppliers:
+                group.create_task(keep(supplier))
+    except* (TimeoutError, ServiceError):
+        pass
+    return in_order(suppliers, offers)
+
+
+@known_answer("quotes_in_time", breaks="lists_the_offers", says="`asyncio.wait` takes tasks")
+async def waits_for_coroutines(request, city):
+    suppliers = request.GET.getlist("supplier")
+    done, _ = await asyncio.wait([ask(f"quotes/{s}/{city}") for s in suppliers], timeout=LIMIT)
+    return in_order(suppliers, {offer["supplier"]: offer for offer in (task.result() for task in done)})
+
+
+@known_answer("quotes_in_time", breaks="gives_up_who_is_late", says="2 still being asked")
+async def shields_them_from_the_deadline(request, city):
+    suppliers, offers = request.GET.getlist("supplier"), {}
+
+    async def keep(supplier):
+        offers[supplier] = await offer_or_none(supplier, city)
+
+    with suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(asyncio.gather(*map(keep, suppliers))), LIMIT)
+    return in_order(suppliers, offers)
 
 
 @known_answer("quotes_in_time", breaks="leaves_it_free", says="a blocking call holds the event loop")
@@ -392,9 +454,7 @@ async def asks_the_wrong_one_first(request, city):
     return JsonResponse(await ask(f"quotes/Borealis/{city}"))
 
 
-@known_answer(
-    "quick_quote", breaks="asks_only_one", says="the second question was sent before Albatros had its time"
-)
+@known_answer("quick_quote", breaks="asks_only_one", says="did not depend on what Albatros does")
 async def asks_both_at_once(request, city):
     tasks = {question("Albatros", city), question("Borealis", city)}
     done, _ = await asyncio.wait(tasks, return_when=asyncio.ALL_COMPLETED)
@@ -409,6 +469,34 @@ async def blocks_for_albatros(request, city):
 @known_answer("quick_quote", breaks="falls_back", says="a task that failed is done, too")
 async def waits_for_albatros_alone(request, city):
     return JsonResponse(await ask(f"quotes/Albatros/{city}"))
+
+
+@known_answer("quick_quote", breaks="falls_back", says="nobody waited for the offer of Borealis")
+async def asks_borealis_only_when_it_is_late(request, city):
+    tasks = {question("Albatros", city)}
+    try:
+        _, late = await asyncio.wait(tasks, timeout=HEDGE_AFTER)
+        if late:
+            tasks.add(question("Borealis", city))
+        return await first_good(tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+@known_answer("quick_quote", breaks="falls_back", says="nobody waited for the offer of Borealis")
+async def looks_at_the_first_that_is_done(request, city):
+    tasks = [question("Albatros", city)]
+    try:
+        await asyncio.wait(tasks, timeout=HEDGE_AFTER)
+        if not tasks[0].done() or tasks[0].exception():
+            tasks.append(question("Borealis", city))
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        good = [task for task in done if not task.exception()]
+        return JsonResponse(good[0].result()) if good else JsonResponse({"error": NOBODY}, status=502)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 @known_answer("quick_quote", breaks="falls_back", says="before it looks at Borealis")
@@ -467,9 +555,21 @@ async def lets_the_last_error_through(request, city):
             task.cancel()
 
 
-@known_answer("quick_quote", breaks="gives_up_the_loser", says="`asyncio.wait` cancels nothing")
+@known_answer("quick_quote", breaks="gives_up_the_loser", says="cancel nothing: the other task goes on")
 async def lets_the_loser_go_on(request, city):
     return await hedged(city, [])
+
+
+@known_answer("quick_quote", breaks="asks_only_one", says="did not depend on what Albatros does")
+async def as_completed_and_a_late_second(request, city):
+    async def second():
+        await asyncio.sleep(HEDGE_AFTER)
+        return await ask(f"quotes/Borealis/{city}")
+
+    for answer in asyncio.as_completed([ask(f"quotes/Albatros/{city}"), second()]):
+        with suppress(ServiceError):
+            return JsonResponse(await answer)
+    return JsonResponse({"error": NOBODY}, status=502)
 
 
 @known_answer("quick_quote", breaks="gives_up_when_the_traveller_leaves", says="and its tasks were not")

@@ -32,6 +32,15 @@ async def sync_function_behind_one_crossing(request):
     return JsonResponse({"trips": await sync_to_async(rows)()})
 
 
+@known_answer("trip_list", breaks="keeps_one_destination", says="something was called and not awaited")
+async def forgets_to_await_the_destination(request):
+    trips = Trip.objects.filter(active=True).order_by("price")
+    if slug := request.GET.get("destination"):
+        trips = trips.filter(destination=aget_object_or_404(Destination, slug=slug))
+    trips = trips.select_related("destination").prefetch_related("themes")
+    return JsonResponse({"trips": [as_row(trip) async for trip in trips]})
+
+
 @known_answer("trip_list")
 async def list_or_404(request):
     trips = Trip.objects.order_by("price").select_related("destination").prefetch_related("themes")
@@ -205,6 +214,26 @@ async def nothing_awaited(request, pk):
     trip = await aget_object_or_404(Trip, pk=pk)
     booking, created = Booking.objects.aget_or_create(trip=trip, traveller=await named_traveller(request))
     return await answer(booking, trip, created)
+
+
+@known_answer("book", breaks="books_a_seat", says="got 14 seats left in the database")
+async def forgets_to_await_the_update(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    ada = await User.objects.aget(username=json.loads(request.body)["traveller"])
+    booking, created = await Booking.objects.aget_or_create(trip=trip, traveller=ada)
+    if created:
+        Trip.objects.filter(pk=pk).aupdate(seats_left=F("seats_left") - 1)
+    await trip.arefresh_from_db()
+    answer = {"booking": booking.pk, "seats_left": trip.seats_left}
+    return JsonResponse(answer, status=201 if created else 200)
+
+
+@known_answer("book", breaks="books_a_seat", says="something was called and not awaited")
+async def forgets_to_await_the_traveller(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    ada = User.objects.aget(username=json.loads(request.body)["traveller"])
+    booking = await Booking.objects.acreate(trip=trip, traveller=ada)
+    return JsonResponse({"booking": booking.pk, "seats_left": trip.seats_left - 1}, status=201)
 
 
 @known_answer("book", breaks="books_a_seat", says="'tuple' object has no attribute 'pk'")
@@ -438,6 +467,15 @@ async def inner_join_drops_the_empty_place(request):
     async for place in places.prefetch_related("trips__bookings__traveller"):
         bookings = [booking for trip in place.trips.all() for booking in trip.bookings.all()]
         rows.append(place_row(place, place.trips.all(), bookings))
+    return JsonResponse({**await totals(), "destinations": rows})
+
+
+@known_answer("report", breaks="names_the_travellers", says='got {"name": "Athens", "travellers": []}')
+async def travellers_of_trips_on_sale_only(request):
+    rows = []
+    async for place in Destination.objects.prefetch_related("trips__bookings__traveller"):
+        trips = [trip for trip in place.trips.all() if trip.active]
+        rows.append(place_row(place, trips, [booking for trip in trips for booking in trip.bookings.all()]))
     return JsonResponse({**await totals(), "destinations": rows})
 
 

@@ -250,6 +250,47 @@ async def async_with_atomic(request, pk):
     return answer(True)
 
 
+@known_answer("buy_seat", breaks="sells_a_seat", says="a transaction was begun in the event loop")
+async def with_atomic(request, pk):
+    traveller = json.loads(request.body)["traveller"]
+    with transaction.atomic():
+        trip = await Trip.objects.select_for_update().aget(pk=pk)
+        await Booking.objects.acreate(trip=trip, traveller_id=traveller)
+    return JsonResponse({"sold": True}, status=201)
+
+
+@known_answer("buy_seat", breaks="sells_a_seat", says="put `await` before the call")
+async def sale_that_is_not_awaited(request, pk):
+    traveller = json.loads(request.body)["traveller"]
+
+    @sync_to_async
+    @transaction.atomic
+    def sell():
+        trip = Trip.objects.select_for_update().get(pk=pk)
+        if not trip.seats_left:
+            return False
+        Booking.objects.create(trip=trip, traveller_id=traveller)
+        trip.seats_left -= 1
+        trip.save()
+        return True
+
+    sold = bool(sell())
+    return JsonResponse({"sold": sold}, status=201 if sold else 409)
+
+
+@known_answer("buy_seat", breaks="refuses_when_sold_out", says="would go below 0")
+async def lets_the_database_refuse(request, pk):
+    traveller = json.loads(request.body)["traveller"]
+
+    def sell():
+        with transaction.atomic():
+            Trip.objects.filter(pk=pk).update(seats_left=F("seats_left") - 1)
+            Booking.objects.create(trip_id=pk, traveller_id=traveller)
+
+    await sync_to_async(sell)()
+    return JsonResponse({"sold": True}, status=201)
+
+
 @known_answer("buy_seat", breaks="refuses_when_sold_out", says="409")
 async def never_sold_out(request, pk):
     @transaction.atomic

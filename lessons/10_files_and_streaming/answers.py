@@ -131,6 +131,14 @@ async def lazy_relations(request):
     return csv_file(lines())
 
 
+@known_answer("reviews_csv", breaks="is_a_csv_file", says="it was not called")
+async def hands_over_the_function(request):
+    async def lines():
+        yield as_csv(COLUMNS)
+
+    return csv_file(lines)
+
+
 @known_answer("reviews_csv", breaks="has_all_reviews", says='expected ["id"')
 async def no_head(request):
     async def lines():
@@ -330,6 +338,69 @@ def a_dictionary_as_text(departure):
 @wrong_events("sends_heartbeats", "': still here\\n\\n")
 def no_heartbeat(departure):
     return event(departure)
+
+
+@known_answer("departures_feed", breaks="sends_events_one_by_one", says="join and leave inside the generator")
+async def leaves_when_the_view_returns(request):
+    queue = board.join()
+
+    async def events():
+        while True:
+            yield await next_event(queue)
+
+    try:
+        return event_stream(events())
+    finally:
+        board.leave(queue)
+
+
+@known_answer(
+    "departures_feed", breaks="sends_events_one_by_one", says="unexpected keyword argument 'timeout'"
+)
+async def gives_the_queue_a_limit(request):
+    async def events():
+        queue = board.join()
+        try:
+            while True:
+                yield event(await queue.get(timeout=HEARTBEAT))
+        finally:
+            board.leave(queue)
+
+    return event_stream(events())
+
+
+@known_answer("departures_feed", breaks="sends_events_one_by_one", says="looks into that when it wakes up")
+async def looks_now_and_then(request):
+    async def events():
+        queue = board.join()
+        try:
+            while True:
+                await asyncio.sleep(HEARTBEAT)
+                yield STILL_HERE if queue.empty() else event(queue.get_nowait())
+        finally:
+            board.leave(queue)
+
+    return event_stream(events())
+
+
+@known_answer("departures_feed", breaks="leaves_while_waiting", says="1 task of the feed that goes on")
+async def a_task_for_the_heartbeats(request):
+    async def beat(queue):
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            queue.put_nowait(None)
+
+    async def events():
+        queue = board.join()
+        asyncio.create_task(beat(queue))
+        try:
+            while True:
+                departure = await queue.get()
+                yield event(departure) if departure else STILL_HERE
+        finally:
+            board.leave(queue)
+
+    return event_stream(events())
 
 
 @known_answer("departures_feed", breaks="sends_heartbeats", says="StopAsyncIteration")

@@ -19,6 +19,7 @@ from django.db.models.query import ValuesListIterable
 
 from tutorial_project.classroom.checks import Outcome, Refusal, Reply, Task, Trial, counted_queries
 from tutorial_project.classroom.checks.evidence import described, quoted
+from tutorial_project.classroom.checks.proofs import tasks_of
 from tutorial_project.classroom.checks.streams import OpenStream
 from tutorial_project.classroom.database import temporary_folder
 from tutorial_project.trips.departures import board
@@ -240,22 +241,51 @@ def shown(stream: OpenStream) -> dict[str, str | None]:
 async def connected(stream: OpenStream) -> None:
     """Wait until the answer has joined the board."""
     await stream.until(
-        lambda: board.listeners == 1,
+        lambda: board.listeners == 1 or (board.join.called and bool(stream.text)),
         "1 listener of `board`",
-        lambda: {
-            "got": f"{board.listeners} listeners",
-            "because": "nobody called `board.join()` for this client" if not board.listeners else None,
-        },
+        lambda: {"got": f"{board.listeners} listeners"} | why_nobody_listens(),
     )
+    Outcome(stream.sent, "0 listeners").expect_that(
+        board.listeners == 1, "1 listener of `board`", **why_nobody_listens()
+    )
+
+
+def why_nobody_listens() -> dict[str, str]:
+    if board.listeners:
+        return {}
+    if not board.join.called:
+        return {"because": "nobody called `board.join()` for this client"}
+    return {
+        "because": "the board was joined and left again: a `finally` of the view runs when the view returns, and its "
+        "generator begins after that",
+        "next": "join and leave inside the generator",
+    }
+
+
+async def event_comes(stream: OpenStream, expected: list[Any], said: str, otherwise: Any) -> None:
+    """Wait until the last of these events has come; refuse when it came in another form."""
+    await stream.until(lambda: expected[-1]["to"] in stream.text, said, otherwise)
+    await turns()  # for the rest of an event that is sent in pieces
+    come = events(stream.text) == expected
+    Outcome(stream.sent).expect_that(come, said, **({} if come else otherwise()))
+
+
+async def turns() -> None:
+    """Give the event loop many turns, and no time: whoever waits for nothing can go on."""
+    for _ in range(1000):
+        await asyncio.sleep(0)
 
 
 @contextmanager
 def empty_board() -> Iterator[None]:
-    """A board without listeners, now and afterwards."""
+    """A board without listeners, now and afterwards, whose `join` is watched."""
     for queue in list(board._queues):
         board.leave(queue)
     try:
-        yield
+        with mock.patch.object(board, "join", wraps=board.join), warnings.catch_warnings():
+            # Trap: Django warns of a sync iterator whenever a generator fails with a TypeError, whatever it is.
+            warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume")
+            yield
     finally:
         board.announce(LISBON)  # wakes an answer that would wait for ever, so that it can be ended
 
@@ -312,12 +342,20 @@ async def sends_events_one_by_one(trial: Trial) -> None:
             await connected(stream)
             for number, departure in enumerate((LISBON, KYOTO), 1):
                 board.announce(departure)
-                expected = [LISBON, KYOTO][:number]
-                await stream.until(
-                    lambda expected=expected: events(stream.text) == expected,
+                await event_comes(
+                    stream,
+                    [LISBON, KYOTO][:number],
                     repr(f"data: {json.dumps(departure)}\n\n"),
                     lambda: shown(stream) | {"because": why_no_event(stream.text)},
                 )
+            board.announce(BERGEN)
+            await turns()
+            Outcome(stream.sent, "nothing yet, although it was announced").expect_that(
+                events(stream.text) == [LISBON, KYOTO, BERGEN],
+                f"{json.dumps(BERGEN)} at once",
+                because="the feed waits for something else than its queue, and looks into that when it wakes up",
+                next="await `queue.get()`, with a time limit around it",
+            )
 
 
 def why_no_event(text: str) -> str | None:
@@ -343,24 +381,32 @@ async def sends_heartbeats(trial: Trial) -> None:
                 lambda: stream.text.count(HEARTBEAT) >= 2, repr(HEARTBEAT * 2), lambda: shown(stream)
             )
             board.announce(BERGEN)
-            await stream.until(
-                lambda: events(stream.text) == [BERGEN],
-                f"two heartbeats, and then {json.dumps(BERGEN)}",
-                lambda: shown(stream),
-            )
+            said = f"two heartbeats, and then {json.dumps(BERGEN)}"
+            await event_comes(stream, [BERGEN], said, lambda: shown(stream))
 
 
-@departures_feed.requirement("ends and leaves `board` when the client goes while it waits for a departure")
+@departures_feed.requirement(
+    "ends, with every task that it has started, and leaves `board` when the client goes while it waits for a departure"
+)
 async def leaves_while_waiting(trial: Trial) -> None:
+    before = asyncio.all_tasks()
     with empty_board():
         async with OpenStream(trial, "/departures/") as stream:
             await connected(stream)
             board.announce(KYOTO)
-            await stream.until(
-                lambda: events(stream.text) == [KYOTO], json.dumps(KYOTO), lambda: shown(stream)
-            )
+            await event_comes(stream, [KYOTO], json.dumps(KYOTO), lambda: shown(stream))
             await ends(stream)
             await nobody_listens(stream)
+            await turns()  # for a task that is cancelled and has not ended yet
+            left = tasks_of(trial.answer, before)
+    for task in left:
+        task.cancel()
+    Outcome(f"{stream.sent}, and the client goes", f"{len(left)} task of the feed that goes on").expect_that(
+        not left,
+        "no task that goes on",
+        because="a task that the feed has started is still there, and nothing cancels a task but its own `cancel()`",
+        next="`task.cancel()` in the `finally`; or no task: a time limit around `queue.get()` is enough",
+    )
 
 
 @departures_feed.requirement(
@@ -383,15 +429,15 @@ async def leaves_while_sending(trial: Trial) -> None:
 async def ends(stream: OpenStream) -> None:
     stream.leave()
     before = len(stream.messages)
-    await stream.until(
-        lambda: stream.ended,
-        "the feed ends when the client goes",
-        lambda: {
-            "got": f"it goes on, with {len(stream.messages) - before} messages to nobody",
-            "because": "the CancelledError was caught, and not raised again",
-            "next": "`raise` at the end of `except asyncio.CancelledError:`, or only a `finally:`",
-        },
-    )
+    to_nobody = lambda: len(stream.messages) - before  # noqa: E731
+    said = "the feed ends when the client goes"
+    words = {
+        "because": "the CancelledError was caught, and not raised again",
+        "next": "`raise` at the end of `except asyncio.CancelledError:`, or only a `finally:`",
+    }
+    got = lambda: f"it goes on, with {to_nobody()} messages to nobody"  # noqa: E731
+    await stream.until(lambda: stream.ended or to_nobody() > 3, said, lambda: {"got": got()} | words)
+    Outcome(stream.sent, got()).expect_that(stream.ended, said, **words)
 
 
 async def nobody_listens(stream: OpenStream, **words: str) -> None:
@@ -446,14 +492,18 @@ def expect_saved(reply: Reply, content: bytes, saved: dict[str, bytes]) -> None:
     reply.expect(201)
     name, size = (reply.json.get(key) for key in ("name", "size"))
     found = {each: f"{len(data):,} bytes" for each, data in saved.items()}
-    because = None
+    because, step = None, None
     if saved.get(name) == b"":
         because = "the upload had been read to its end before it was saved, or it was never written"
+    elif content in saved.values() and name in saved:
+        because = "the storage chose a free name and returned it, and the answer tells the name that was sent"
+        step = "`name = default_storage.save(…)`"
     reply.expect_that(
         saved.get(name) == content,
         f"{len(content):,} bytes, as sent, in the file that the answer names",
         got=f"{quoted(reply.text)}, and under MEDIA_ROOT: {found or 'nothing'}",
         because=because,
+        next=step,
     )
     reply.expect_that(size == len(content), f'"size": {len(content)}')
 
