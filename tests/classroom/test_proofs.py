@@ -99,10 +99,16 @@ def test_the_guard_is_gone_after_its_block() -> None:
 
 
 def test_all_inside_holds_for_views_that_wait_and_not_for_views_that_block() -> None:
+    everybody = asyncio.Barrier(3)
+
+    async def waits_for_everybody(request: Any) -> HttpResponse:
+        await everybody.wait()
+        return HttpResponse()
+
     async def three(view: Callable[..., Any]) -> None:
         (await Trial(view, TASK).together(*["/page/"] * 3)).expect_all_inside()
 
-    asyncio.run(three(waits))
+    asyncio.run(three(waits_for_everybody))
     with pytest.raises(Refusal, match="at most 1 of them at the same time"):
         asyncio.run(three(sleeps))
 

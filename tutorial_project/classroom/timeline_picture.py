@@ -39,7 +39,7 @@ def timeline_html(timeline: Timeline) -> str:
     Args:
         timeline: what to draw; of more than sixty requests the first sixty are drawn.
     """
-    return f'{timeline_svg(timeline)}<pre style="white-space:pre-wrap">{escape(timeline.text)}</pre>'
+    return f'{timeline_svg(timeline)}<pre style="white-space:pre-wrap;word-break:normal">{escape(timeline.text)}</pre>'
 
 
 def timeline_svg(timeline: Timeline) -> str:

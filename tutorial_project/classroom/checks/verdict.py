@@ -11,6 +11,8 @@ from typing import Any
 from .evidence import Refusal
 from .task import Task
 
+WIDTH = 92
+"""Characters in a line: what JupyterLab shows on a page of 1280 pixels, beside its list of files."""
 MARKS = {"done": "✓", "not yet": "✗", "not started": "○"}
 
 
@@ -61,22 +63,21 @@ class Verdict:
         """The whole verdict in plain text."""
         return "\n".join([self.headline, *self._body()])
 
-    def _body(self) -> Iterator[str]:
+    def _body(self) -> list[str]:
         if not self.started:
-            yield f"\n  Fill the gap, run the cell, and check again. Stuck? exercise.hint({self.task.name!r})"
-            return
-        yield ""
+            return [
+                "",
+                f"  Fill the gap, run the cell, and check again. Stuck? exercise.hint({self.task.name!r})",
+            ]
+        lines = [""]
         for result in self.results:
-            yield f"  {MARKS['not yet' if result.refusal else 'done']} {result.sentence}"
+            lines.append(_wrapped(f"  {MARKS['not yet' if result.refusal else 'done']} ", result.sentence))
             if result.refusal is not None and result.refusal is self.refusal:
-                yield from _evidence(result.refusal)
+                lines += ["", *_evidence(result.refusal), ""]
         if self.problem:
-            yield from _evidence(self.problem)
-        yield (
-            f"\n  {self.task.praise}"
-            if self.state == "done"
-            else f"\n  A hint: exercise.hint({self.task.name!r})"
-        )
+            lines += ["", *_evidence(self.problem), ""]
+        last = self.task.praise if self.state == "done" else f"A hint: exercise.hint({self.task.name!r})"
+        return [*lines, *([""] if lines[-1] else []), _wrapped("  ", last)]
 
     def __repr__(self) -> str:
         return self.text
@@ -92,18 +93,21 @@ class Verdict:
 
 
 def _evidence(refusal: Refusal) -> Iterator[str]:
-    rows = {name: getattr(refusal, name) for name in ("sent", "expected", "got", "because", "next")}
-    yield ""
-    for name, value in rows.items():
-        if value:
-            yield textwrap.fill(
-                value,
-                100,
-                initial_indent=f"      {name:<10} ",
-                subsequent_indent=" " * 17,
-                break_long_words=False,
-            )
-    yield ""
+    for name in ("sent", "expected", "got", "because", "next"):
+        if value := getattr(refusal, name):
+            yield _wrapped(f"      {name:<10} ", value)
+
+
+def _wrapped(first: str, text: str) -> str:
+    """A text that starts after `first`, with its other lines below its own beginning."""
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=" " * len(first),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 class AnswerRefused(Exception):
