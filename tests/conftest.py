@@ -8,10 +8,10 @@ import tempfile
 
 import build
 import pytest
+import twice
 from django.db import connections
 from project import edited_notebooks
-from scheduling import ByNotebookAndLesson
-from twice import pytest_collection_modifyitems  # noqa: F401
+from scheduling import ByNotebookAndLesson, in_turns
 
 from tutorial_project.classroom.database import SampleDatabase
 from tutorial_project.classroom.lesson import prepare
@@ -40,6 +40,12 @@ def pytest_report_header() -> list[str]:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByNotebookAndLesson:
     """Spread the proofs of the lessons: one test module holds them all, and would keep one process busy."""
     return ByNotebookAndLesson(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run each notebook twice, and let long and short tests take turns."""
+    twice.pytest_collection_modifyitems(items)
+    items[:] = in_turns(items)
 
 
 def pytest_collection_finish() -> None:

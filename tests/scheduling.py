@@ -1,16 +1,40 @@
-"""How tests are spread over processes."""
+"""How tests are spread over processes, and in which order they come."""
 
 from __future__ import annotations
 
+import itertools
 import re
 
+import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+LESSON = re.compile(r"\d\d_\w+")
+
+
+def scope_of(nodeid: str) -> str:
+    """What stays on one process: the cells of a notebook; of a test module, the tests of one lesson."""
+    scope, _, test = nodeid.rpartition("::")
+    lesson = re.search(rf"\[(?:\w+-)?({LESSON.pattern})", test)
+    return f"{scope} {lesson[1]}" if lesson else scope
 
 
 class ByNotebookAndLesson(LoadScopeScheduling):
     """Keeps the cells of a notebook together, and the tests of one lesson of each test module."""
 
     def _split_scope(self, nodeid: str) -> str:
-        scope, _, test = nodeid.rpartition("::")
-        lesson = re.search(r"\[(?:\w+-)?(\d\d_\w+)", test)
-        return f"{scope} {lesson[1]}" if lesson else scope
+        return scope_of(nodeid)
+
+
+def in_turns(items: list[pytest.Item]) -> list[pytest.Item]:
+    """The same tests, with those that belong to no lesson and those that do in turns.
+
+    Browsers, hubs and servers, which take long, so come early, and not all at the same time;
+    at the end there are only lessons, which are short, and no process waits for another.
+    """
+    scopes: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        scopes.setdefault(scope_of(item.nodeid), []).append(item)
+    others = [tests for scope, tests in scopes.items() if not LESSON.search(scope)]
+    lessons = [tests for scope, tests in scopes.items() if LESSON.search(scope)]
+    pairs = itertools.zip_longest(others, lessons, fillvalue=[])
+    return [item for pair in pairs for tests in pair for item in tests]

@@ -54,6 +54,7 @@ def browser() -> Iterator[Browser]:
 def serving(module: str, folder: Path) -> Iterator[Lab]:
     """A Jupyter server such as "jupyterlab" or "notebook", over a copy of the tutorial in an empty folder."""
     copy_tutorial(folder)
+    save_only_when_asked(folder / "c")
     environment = {
         **os.environ,
         "TUTORIAL_PROGRESS": str(folder / "progress"),
@@ -78,6 +79,13 @@ def copy_tutorial(folder: Path) -> None:
     (folder / "exercises").mkdir()
     for lesson in build.lesson_folders():
         nbformat.write(build.exercise_notebook(lesson), folder / "exercises" / f"{lesson.name}.ipynb")
+
+
+def save_only_when_asked(configuration: Path) -> None:
+    # Trap: a save of JupyterLab's own may be on its way while a test reads the file.
+    file = configuration / "lab/user-settings/@jupyterlab/docmanager-extension/plugin.jupyterlab-settings"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"autosave": false}', encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

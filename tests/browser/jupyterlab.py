@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Response, expect
 
 STARTS_WITHIN, RUNS_WITHIN = 60, 40
 """Seconds."""
@@ -33,6 +33,10 @@ def started(process: subprocess.Popen[bytes], log: Path, folder: Path) -> Lab:
             return Lab(address[1], address[2], folder)
         time.sleep(0.1)
     raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()}")
+
+
+def _saves(response: Response) -> bool:
+    return response.request.method == "PUT" and "/api/contents/" in response.url
 
 
 class JupyterLab:
@@ -103,7 +107,8 @@ class JupyterLab:
 
     def save(self) -> None:
         """Save the notebook and wait until it is on disk."""
-        self.page.keyboard.press("ControlOrMeta+s")
+        with self.page.expect_response(_saves):
+            self.page.keyboard.press("ControlOrMeta+s")
         expect(self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-mod-dirty")).to_have_count(0)
 
     def cells_on_disk(self, notebook: str) -> list[dict[str, Any]]:
