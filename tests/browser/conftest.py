@@ -61,6 +61,7 @@ def serving(module: str, folder: Path) -> Iterator[Lab]:
         "JUPYTER_CONFIG_DIR": str(folder / "c"),
     }
     options = ["--no-browser", "--ServerApp.ip=127.0.0.1", "--port=0", "--allow-root"]
+    options.append("--LabApp.expose_app_in_browser=True")
     command = [sys.executable, "-m", module, *options, f"--ServerApp.root_dir={folder}"]
     log = folder / "log.txt"
     with log.open("w") as output:

@@ -52,8 +52,7 @@ def test_two_notebooks_at_once_do_not_disturb_each_other(jupyterlab: JupyterLab)
     second = JupyterLab(jupyterlab.page.context.new_page(), jupyterlab.lab)
     second.open("notebooks/00_start_here.ipynb")
     for tab in (first, second):
-        tab.menu("Kernel", "Restart Kernel and Run All Cells…")
-        tab.page.locator(".jp-Dialog .jp-mod-accept").click()
+        tab.start_all()
     for tab in (first, second):
         tab.until_all_ran()
         assert tab.errors.count() == 0

@@ -8,13 +8,11 @@ from .jupyterlab import JupyterLab
 
 
 def test_lesson_01_runs_with_no_error_but_those_on_purpose(jupyterlab: JupyterLab) -> None:
-    notebook = "notebooks/01_first_async_view.ipynb"
-    jupyterlab.open(notebook)
+    jupyterlab.open("notebooks/01_first_async_view.ipynb")
     jupyterlab.restart_and_run_all()
-    cells = jupyterlab.cells_on_disk(notebook)
+    cells = jupyterlab.cells_on_disk()
     failed = [cell for cell in cells if any(output["output_type"] == "error" for output in cell["outputs"])]
     assert failed == [cell for cell in cells if "raises-exception" in cell["metadata"].get("tags", [])]
-    assert all(cell["execution_count"] for cell in cells)
 
 
 def test_lesson_03_shows_its_timeline_as_a_picture_with_bars(jupyterlab: JupyterLab) -> None:
