@@ -9,10 +9,13 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 LESSON = re.compile(r"\d\d_\w+")
+BROWSERS = "tests/browser/"
 
 
 def scope_of(nodeid: str) -> str:
-    """What stays on one process: the cells of a notebook; of a test module, the tests of one lesson."""
+    """What stays on one process: the cells of a notebook; of a test module, the tests of one lesson; all browsers."""
+    if nodeid.startswith(BROWSERS):
+        return BROWSERS  # two at the same time would keep both processors of a small machine from the kernels
     scope, _, test = nodeid.rpartition("::")
     lesson = re.search(rf"\[(?:\w+-)?({LESSON.pattern})", test)
     return f"{scope} {lesson[1]}" if lesson else scope

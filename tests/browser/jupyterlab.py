@@ -10,13 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 STARTS_WITHIN, RUNS_WITHIN = 60, 90
 """Seconds."""
 ALL_RAN = """() => jupyterapp.shell.currentWidget.content.model.sharedModel.cells
     .every(cell => cell.cell_type !== "code" || cell.execution_count)"""
-"""Asks the notebook's model, which JupyterLab shows to pages when it is told to."""
+WHERE_IT_STOPPED = """() => {
+    const cells = jupyterapp.shell.currentWidget.content.model.sharedModel.cells.map(cell => cell.toJSON());
+    const next = cells.findIndex(cell => cell.cell_type === "code" && !cell.execution_count);
+    return `not run: ${JSON.stringify(cells[next])}, after ${JSON.stringify(cells.slice(0, next).at(-1))}; `
+        + document.querySelector("#jp-bottom-panel, .jp-StatusBar-Widget")?.innerText
+        + document.querySelector(".jp-Dialog")?.innerText;
+}"""
+"""Ask the notebook's model, which JupyterLab shows to pages when it is told to."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,10 @@ class JupyterLab:
 
         Trap: the page holds the cells in view only, and the kernel is idle for a moment between two of them.
         """
-        self.page.wait_for_function(ALL_RAN, timeout=RUNS_WITHIN * 1000, polling=200)
+        try:
+            self.page.wait_for_function(ALL_RAN, timeout=RUNS_WITHIN * 1000, polling=200)
+        except TimeoutError as late:
+            raise AssertionError(self.page.evaluate(WHERE_IT_STOPPED)) from late
 
     def save(self) -> None:
         """Save the notebook and wait until it is on disk."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Self
 
 from .app import State
@@ -118,8 +119,12 @@ class Services:
         try:
             yield barrier
         finally:
-            self._state.expected.remove(barrier)
-            self._server.call(barrier.give_up)
+            self._server.call(partial(self._end, barrier))
+
+    def _end(self, barrier: ExpectedBarrier) -> None:
+        # Trap: on the server's loop, where a request that has arrived has also reached its barrier.
+        self._state.expected.remove(barrier)
+        barrier.give_up()
 
     @contextmanager
     def replaced(self, path_prefix: str, *, by: str) -> Iterator[None]:
