@@ -150,7 +150,7 @@ def test_no_page_scrolls_sideways_on_a_telephone(browser: Browser, site: Path, a
     page = context.new_page()
     widths = {}
     for file in pages(site):
-        page.goto(f"{address}/{file.relative_to(site).as_posix()}", wait_until="domcontentloaded")
+        page.goto(f"{address}/{file.relative_to(site).as_posix()}", wait_until="load")
         widths[file.name] = page.evaluate("document.documentElement.scrollWidth")
     context.close()
     assert {name: width for name, width in widths.items() if width > 390} == {}

@@ -33,6 +33,7 @@ class TrialHandler(RecordedASGIHandler):
         super().__init__()
         self.urlpatterns = tuple(urlpatterns)
         self.under_way: set[asyncio.Task[Any]] = set()
+        self.bodies: list[Any] = []
 
     async def get_response_async(self, request: HttpRequest) -> Any:
         self.under_way.add(asyncio.current_task())
@@ -60,6 +61,10 @@ class TrialHandler(RecordedASGIHandler):
             await sync_to_async(response.close)()
             raise unmasked(error)  # noqa: B904 - the error itself, or the one that it came from
 
+    async def read_body(self, receive: Any) -> Any:
+        self.bodies.append(body := await super().read_body(receive))
+        return body
+
     async def listen_for_disconnect(self, receive: Any) -> None:
         self.under_way.add(asyncio.current_task())
         try:
@@ -76,6 +81,8 @@ class TrialHandler(RecordedASGIHandler):
             task.cancel()
         if self.under_way:
             await asyncio.wait(self.under_way, timeout=1)
+        for body in self.bodies:
+            body.close()
 
 
 def unmasked(error: Exception) -> Exception:
