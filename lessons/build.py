@@ -29,12 +29,11 @@ LESSONS = Path(__file__).resolve().parent
 ROOT = LESSONS.parent
 sys.path.insert(0, str(ROOT))
 
-from tutorial_project.classroom.checks.task import load_tasks  # noqa: E402
+from tutorial_project.checks.loading import REQUIREMENTS, load_tasks  # noqa: E402
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 GAP = re.compile(r"^( *)### BEGIN SOLUTION\n(.*?)^ *### END SOLUTION *\n?", re.DOTALL | re.MULTILINE)
 STUB = r"\1# Your code here\n\1raise NotImplementedError\n"
-REQUIREMENTS = re.compile(r"^\{\{ requirements: (\w+) \}\}$", re.MULTILINE)
 FRAME_OUTSIDE = re.compile(r"File .*(site-packages|lib/python|asyncio|tutorial_project)")
 CELL_LIMIT = 120
 """Seconds that one cell may take."""
@@ -51,17 +50,18 @@ def lesson_folders() -> list[Path]:
 
 def lesson_notebook(folder: Path) -> NotebookNode:
     """`lesson.md` as a notebook that is not executed yet."""
-    return _notebook(folder, (folder / "lesson.md").read_text(encoding="utf-8"), ["lesson.md"])
+    file = folder / "lesson.md"
+    return _notebook(folder, file.read_text(encoding="utf-8"), [file])
 
 
 def solution_notebook(folder: Path) -> NotebookNode:
     """`exercise.md` with the solutions in place, not executed yet."""
-    return _notebook(folder, GAP.sub(r"\2", _exercise_text(folder)), ["exercise.md", "checks.py"])
+    return _notebook(folder, GAP.sub(r"\2", _exercise_text(folder)), exercise_sources(folder))
 
 
 def exercise_notebook(folder: Path) -> NotebookNode:
     """`exercise.md` as the learner gets it, with every solution replaced by a gap."""
-    return _notebook(folder, GAP.sub(STUB, _exercise_text(folder)), ["exercise.md", "checks.py"])
+    return _notebook(folder, GAP.sub(STUB, _exercise_text(folder)), exercise_sources(folder))
 
 
 def _exercise_text(folder: Path) -> str:
@@ -73,12 +73,18 @@ def _exercise_text(folder: Path) -> str:
     return REQUIREMENTS.sub(bullets, (folder / "exercise.md").read_text(encoding="utf-8"))
 
 
-def _notebook(folder: Path, text: str, sources: list[str]) -> NotebookNode:
+def exercise_sources(folder: Path) -> list[Path]:
+    """The files that an exercise and its solution show: the text, and what verdicts say."""
+    shared = [file for file in [folder / "shared.py"] if file.is_file()]
+    return [folder / "exercise.md", *shared, *sorted(folder.glob("tasks/*.py"))]
+
+
+def _notebook(folder: Path, text: str, sources: list[Path]) -> NotebookNode:
     notebook = jupytext.reads(text, fmt="md:myst")
     notebook.metadata = NotebookNode(
         kernelspec=KERNEL,
         language_info={"name": "python"},
-        lesson={"minutes": minutes(folder), "source": source_hash(folder, sources)},
+        lesson={"minutes": minutes(folder), "source": source_hash(sources)},
     )
     _name_cells(notebook)
     return notebook
@@ -93,9 +99,9 @@ def _name_cells(notebook: NotebookNode) -> None:
         cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
 
 
-def source_hash(folder: Path, sources: list[str]) -> str:
+def source_hash(sources: list[Path]) -> str:
     """A digest of the files that a notebook is made from."""
-    return hashlib.sha256(b"\0".join((folder / name).read_bytes() for name in sources)).hexdigest()[:16]
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in sources)).hexdigest()[:16]
 
 
 def minutes(folder: Path) -> int:

@@ -13,8 +13,8 @@ from django.db import connections
 from project import edited_notebooks
 from scheduling import ByNotebookAndLesson, in_turns
 
-from tutorial_project.classroom.database import SampleDatabase
-from tutorial_project.classroom.lesson import prepare
+from tutorial_project.classroom.data.sample import SampleDatabase
+from tutorial_project.classroom.opening import prepare
 
 # At import, and not in a fixture: test modules import models while they are collected.
 SAMPLE_DATABASE = prepare(ROOT_URLCONF="tutorial_project.urls")

@@ -15,18 +15,14 @@ import build
 import pytest
 from nbformat import NotebookNode
 
-from tutorial_project.classroom.checks.answers import KnownAnswer, known_answers
-from tutorial_project.classroom.checks.judge import judge
-from tutorial_project.classroom.checks.task import Task, exercise_names, load_module, load_tasks
-from tutorial_project.classroom.checks.verdict import Verdict
+from tutorial_project.checks.judge import judge
+from tutorial_project.checks.known_answers import KnownAnswer
+from tutorial_project.checks.loading import exercise_names, load_known_answers, load_tasks, task_names
+from tutorial_project.checks.task import Task
+from tutorial_project.checks.verdict import Verdict
 
-TASKS = [(name, task) for name in exercise_names() for task in load_tasks(name)]
-ANSWERS = [
-    (name, answer)
-    for name in exercise_names()
-    if (build.LESSONS / name / "answers.py").is_file()  # where it is not, the last two proofs fail
-    for answer in known_answers(load_module(name, "answers"))
-]
+TASKS = [(name, task) for name in exercise_names() for task in task_names(name)]
+ANSWERS = [(name, answer) for name in exercise_names() for answer in load_known_answers(name)]
 
 each_task = pytest.mark.parametrize(("lesson_name", "task_name"), TASKS, ids=[f"{n}-{t}" for n, t in TASKS])
 

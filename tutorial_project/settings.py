@@ -27,7 +27,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "tutorial_project.trips",
-    "tutorial_project.classroom",
+    "tutorial_project.desk",
 ]
 
 MIDDLEWARE = [

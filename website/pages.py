@@ -10,7 +10,7 @@ from pathlib import Path
 import build as lessons
 from notebook_page import with_site_links
 
-from tutorial_project.classroom.management.questions import questions_of
+from tutorial_project.desk.management.questions import questions_of
 
 RUN_IT = """
 ## Run it

@@ -36,7 +36,7 @@ BARE = """
         from django.core.management import call_command
         call_command("migrate", verbosity=0)
 """
-OPENED = "from tutorial_project.classroom.lesson import open_lesson; open_lesson()"
+OPENED = "from tutorial_project.classroom import open_lesson; open_lesson()"
 TIMED = """
 from time import perf_counter
 started = perf_counter()
@@ -87,7 +87,7 @@ def serving(processes: ProcessPoolExecutor, rounds: int = 7) -> list[float]:
     from django.core.asgi import get_asgi_application
 
     from tutorial_project.classroom import serve
-    from tutorial_project.classroom.handlers import asgi_application
+    from tutorial_project.classroom.serving.handlers import asgi_application
 
     ratios = []
     with (
@@ -156,9 +156,9 @@ def checks() -> dict[str, list[float]]:
     import build
     from test_exercises import answer_in, fresh_task
 
-    from tutorial_project.classroom.checks.judge import judge
-    from tutorial_project.classroom.checks.task import exercise_names, load_tasks
-    from tutorial_project.classroom.lesson import prepare
+    from tutorial_project.checks.judge import judge
+    from tutorial_project.checks.loading import exercise_names, load_tasks
+    from tutorial_project.classroom.opening import prepare
 
     database = prepare()
 
@@ -180,7 +180,7 @@ def open_a_lesson_with_views() -> None:
     from django.urls import path
 
     import __main__
-    from tutorial_project.classroom.lesson import prepare
+    from tutorial_project.classroom.opening import prepare
 
     async def hello(request: Any) -> JsonResponse:
         return JsonResponse({"message": "hello"})

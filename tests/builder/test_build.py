@@ -37,7 +37,6 @@ def example(tmp_path: Path) -> Path:
         "---\nminutes: 5\n---\n\n# Ask\n\n```{code-cell} ipython3\n1 + 1\n```\n"
     )
     (folder / "exercise.md").write_text(EXERCISE)
-    (folder / "checks.py").write_text("")
     return folder
 
 

@@ -27,7 +27,7 @@ limit_memory({figures.LIMIT * figures.MIB})
 """
 POSTGRESQL = """
 import threading
-from tutorial_project.classroom.postgresql import postgresql
+from tutorial_project.classroom.data.postgresql_server import postgresql
 everybody = threading.Barrier(41)
 threads = [threading.Thread(target=everybody.wait) for _ in range(40)]
 for thread in threads: thread.start()

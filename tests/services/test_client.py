@@ -84,6 +84,8 @@ def test_ask_reports_its_wait_to_the_timeline(services, monkeypatch):
         reported.append(name)
         yield
 
-    monkeypatch.setitem(sys.modules, "tutorial_project.classroom.timeline", SimpleNamespace(span=span))
+    monkeypatch.setitem(
+        sys.modules, "tutorial_project.classroom.watching.recording", SimpleNamespace(span=span)
+    )
     ask_both_ways("weather/Lisbon", wait=0)
     assert reported == ["weather", "weather"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tutorial_project.classroom.progress import ROOT
+from tutorial_project.paths import ROOT
 
 OPTIONS = ["--no-browser", "--ServerApp.ip=127.0.0.1", "--port=0", "--allow-root", "--ServerApp.token=mine"]
 

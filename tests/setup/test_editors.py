@@ -11,7 +11,7 @@ import pytest
 from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 
-from tutorial_project.classroom.progress import ROOT
+from tutorial_project.paths import ROOT
 
 CONTAINER = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
 RECOMMENDED = json.loads((ROOT / ".vscode" / "extensions.json").read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tutorial_project.classroom.progress import ROOT
+from tutorial_project.paths import ROOT
 
 pytestmark = pytest.mark.skipif(
     shutil.which("make") is None, reason="2026-11-23: make is not on this machine"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tutorial_project.classroom.progress import ROOT
+from tutorial_project.paths import ROOT
 
 SCRIPT = ROOT / "set_up.py"
 

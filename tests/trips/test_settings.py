@@ -33,7 +33,7 @@ def test_the_middleware_is_startprojects_in_its_order():
 
 
 def test_the_apps_are_startprojects_and_two_of_our_own():
-    own = ["tutorial_project.trips", "tutorial_project.classroom"]
+    own = ["tutorial_project.trips", "tutorial_project.desk"]
     assert [*startproject("INSTALLED_APPS"), *own] == settings.INSTALLED_APPS
 
 

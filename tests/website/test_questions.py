@@ -12,7 +12,7 @@ import pytest
 from nbformat import NotebookNode
 from project import ROOT
 
-from tutorial_project.classroom.management.questions import Question, questions_of
+from tutorial_project.desk.management.questions import Question, questions_of
 
 QUESTIONS = [question for folder in build.lesson_folders() for question in questions_of(folder)]
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")

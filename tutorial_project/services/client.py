@@ -75,8 +75,8 @@ def _url(service: str) -> str:
 
 def _span(service: str) -> AbstractContextManager[None]:
     # Looked up, not imported: the classroom imports Django, and nothing records before it is imported.
-    timeline = sys.modules.get("tutorial_project.classroom.timeline")
-    return timeline.span(service.strip("/").partition("/")[0]) if timeline else nullcontext()
+    recording = sys.modules.get("tutorial_project.classroom.watching.recording")
+    return recording.span(service.strip("/").partition("/")[0]) if recording else nullcontext()
 
 
 def _content(service: str, response: httpx.Response) -> dict[str, Any]:

@@ -1,0 +1,142 @@
+from django.core.exceptions import BadRequest
+from django.http import Http404, HttpResponse, HttpResponseNotFound, JsonResponse
+
+from tutorial_project.checks import known_answer
+
+RATES = {"JPY": 162, "ISK": 149, "MAD": 11}
+
+
+def exchanged(currency, euros):
+    return JsonResponse({"currency": currency, "euros": euros, "amount": RATES[currency] * euros})
+
+
+@known_answer("exchange")
+async def raises_bad_request(request, currency):
+    try:
+        rate, euros = RATES[currency], int(request.GET.get("euros", 1))
+    except KeyError:
+        raise Http404 from None
+    except ValueError as error:
+        raise BadRequest from error
+    if euros < 1:
+        raise BadRequest("less than one euro")
+    return JsonResponse({"currency": currency, "euros": euros, "amount": rate * euros})
+
+
+@known_answer("exchange")
+async def looks_at_the_digits(request, currency):
+    euros = request.GET.get("euros", "1")
+    if currency not in RATES:
+        return HttpResponseNotFound()
+    if not euros.isdecimal() or not int(euros):
+        return HttpResponse("a whole number, please", status=400)
+    return exchanged(currency, int(euros))
+
+
+@known_answer("exchange", breaks="multiplies", says="text times a number repeats the text")
+async def multiplies_text(request, currency):
+    return exchanged(currency, request.GET.get("euros", 1))
+
+
+@known_answer("exchange", breaks="multiplies", says="everything in `request.GET` is text next")
+async def answers_with_the_text(request, currency):
+    euros = request.GET.get("euros", "1")
+    return JsonResponse({"currency": currency, "euros": euros, "amount": RATES[currency] * int(euros)})
+
+
+@known_answer("exchange", breaks="multiplies", says="the query string in `request.GET`")
+async def asks_as_in_another_framework(request, currency):
+    return exchanged(currency, int(request.query_params.get("euros", 1)))
+
+
+@known_answer("exchange", breaks="has_a_default", says="gives None when the query string")
+async def converts_none(request, currency):
+    return exchanged(currency, int(request.GET.get("euros")))
+
+
+@known_answer("exchange", breaks="knows_its_currencies", says="calculating with None raises")
+async def multiplies_none(request, currency):
+    euros = int(request.GET.get("euros", 1))
+    return JsonResponse({"currency": currency, "euros": euros, "amount": RATES.get(currency) * euros})
+
+
+@known_answer("exchange", breaks="knows_its_currencies", says="an exception was returned")
+async def returns_the_exception(request, currency):
+    if currency not in RATES:
+        return Http404("no such currency")
+    return exchanged(currency, int(request.GET.get("euros", 1)))
+
+
+@known_answer("exchange", breaks="has_a_default", says='`request.GET.get("euros", 1)`')
+async def insists_on_an_amount(request, currency):
+    return exchanged(currency, int(request.GET["euros"]))
+
+
+@known_answer("exchange", breaks="knows_its_currencies", says="KeyError: 'XXX'")
+async def looks_up_any_currency(request, currency):
+    return exchanged(currency, int(request.GET.get("euros", 1)))
+
+
+@known_answer("exchange", breaks="knows_its_currencies", says="got 400")
+async def refuses_all_alike(request, currency):
+    try:
+        return exchanged(currency, int(request.GET.get("euros", 1)))
+    except (KeyError, ValueError):
+        raise BadRequest from None
+
+
+def or_404(currency):
+    if currency not in RATES:
+        raise Http404
+
+
+@known_answer("exchange", breaks="refuses_text", says="ValueError: invalid literal for int()")
+async def converts_anything(request, currency):
+    or_404(currency)
+    return exchanged(currency, int(request.GET.get("euros", 1)))
+
+
+@known_answer("exchange", breaks="refuses_text", says='got 200 {"currency": "JPY", "euros": 1')
+async def swallows_the_error(request, currency):
+    or_404(currency)
+    try:
+        return exchanged(currency, int(request.GET.get("euros", 1)))
+    except ValueError:
+        return exchanged(currency, 1)
+
+
+@known_answer("exchange", breaks="refuses_text", says='got 200 {"error"')
+async def forgets_the_status(request, currency):
+    or_404(currency)
+    try:
+        return exchanged(currency, int(request.GET.get("euros", 1)))
+    except ValueError:
+        return JsonResponse({"error": "a whole number, please"})
+
+
+@known_answer("exchange", breaks="refuses_text", says="gave back a tuple")
+async def returns_response_and_status(request, currency):
+    or_404(currency)
+    try:
+        return exchanged(currency, int(request.GET.get("euros", 1)))
+    except ValueError:
+        return JsonResponse({"error": "a whole number, please"}), 400
+
+
+@known_answer("exchange", breaks="refuses_nothing_and_less", says='"euros": 0')
+async def takes_zero(request, currency):
+    or_404(currency)
+    try:
+        return exchanged(currency, int(request.GET.get("euros", 1)))
+    except ValueError:
+        raise BadRequest from None
+
+
+@known_answer("exchange", breaks="refuses_nothing_and_less", says='"euros": -5')
+async def takes_everything_but_zero(request, currency):
+    or_404(currency)
+    try:
+        euros = int(request.GET.get("euros", 1))
+    except ValueError:
+        raise BadRequest from None
+    return exchanged(currency, euros) if euros else HttpResponse(status=400)

@@ -1,0 +1,85 @@
+import asyncio
+import json
+import time
+
+from django.http import HttpResponse, JsonResponse
+from django.views import View
+
+from tutorial_project.checks import known_answer
+
+WELCOME = {"greeting": "Welcome to the travel agency"}
+
+
+@known_answer("greeting")
+async def waits_in_a_thread(request):
+    await asyncio.to_thread(time.sleep, 0.1)
+    return JsonResponse(WELCOME)
+
+
+@known_answer("greeting")
+async def waits_for_a_timeout(request):
+    try:
+        async with asyncio.timeout(0.1):
+            await asyncio.Event().wait()
+    except TimeoutError:
+        return HttpResponse(json.dumps(WELCOME), content_type="application/json")
+
+
+@known_answer("greeting")
+class GreetingView(View):
+    async def get(self, request):
+        await asyncio.sleep(0.1)
+        return JsonResponse(WELCOME)
+
+
+@known_answer("greeting", breaks="greets", says="gives back a response object")
+async def greets_with_a_dictionary(request):
+    await asyncio.sleep(0.1)
+    return WELCOME
+
+
+@known_answer("greeting", breaks="greets", says="what makes it is not async")
+async def awaits_the_response(request):
+    await asyncio.sleep(0.1)
+    return await JsonResponse(WELCOME)
+
+
+@known_answer("greeting", breaks="is_async", says="plain `def`")
+def sync_view(request):
+    time.sleep(0.1)
+    return JsonResponse(WELCOME)
+
+
+@known_answer("greeting", breaks="waits_without_blocking", says="`time.sleep` holds the event loop")
+async def sleeps_on_the_loop(request):
+    time.sleep(0.1)
+    return JsonResponse(WELCOME)
+
+
+@known_answer("greeting", breaks="waits_without_blocking", says="nothing in the view is awaited")
+async def forgets_the_await(request):
+    asyncio.sleep(0.1)
+    return JsonResponse(WELCOME)
+
+
+@known_answer("greeting", breaks="waits_without_blocking", says="nothing in the view is awaited")
+async def does_not_wait(request):
+    return JsonResponse(WELCOME)
+
+
+@known_answer("greeting", breaks="greets", says="`HttpResponse` took the keys of a dictionary")
+async def a_dictionary_as_text(request):
+    await asyncio.sleep(0.1)
+    return HttpResponse(WELCOME)
+
+
+@known_answer("greeting", breaks="greets", says="a function that was not called")
+async def awaits_the_function(request):
+    await asyncio.sleep
+    return JsonResponse(WELCOME)
+
+
+@known_answer("greeting", breaks="waits_without_blocking", says="nothing in the view is awaited")
+async def starts_a_task(request):
+    request.waiting = asyncio.create_task(asyncio.sleep(0))
+    return JsonResponse(WELCOME)

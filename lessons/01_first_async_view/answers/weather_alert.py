@@ -1,0 +1,197 @@
+import json
+from functools import wraps
+
+from asgiref.sync import sync_to_async
+from django.core.exceptions import BadRequest
+from django.http import HttpResponse, HttpResponseNotAllowed, JsonResponse
+from django.views import View
+from django.views.decorators.http import require_http_methods, require_POST
+
+from tutorial_project.checks import known_answer
+from tutorial_project.services.client import ask, ask_blocking
+
+
+@known_answer("weather_alert")
+@require_POST
+async def decorated(request):
+    try:
+        city = json.loads(request.body)["city"]
+    except (ValueError, KeyError):
+        raise BadRequest from None
+    return JsonResponse({"city": city, "sky": (await ask(f"weather/{city}"))["sky"]}, status=201)
+
+
+@known_answer("weather_alert")
+@require_http_methods(["POST"])
+async def asks_in_a_thread(request):
+    try:
+        city = json.loads(request.body.decode()).get("city")
+    except json.JSONDecodeError:
+        city = None
+    if city is None:
+        return HttpResponse(status=400)
+    report = await sync_to_async(ask_blocking)(f"weather/{city}")
+    return JsonResponse({"sky": report["sky"], "city": city}, status=201)
+
+
+@known_answer("weather_alert")
+class WeatherAlertView(View):
+    http_method_names = ["post"]
+
+    async def post(self, request):
+        try:
+            report = await ask(f"weather/{json.loads(request.body)['city']}")
+        except (ValueError, KeyError):
+            return JsonResponse({"error": "send a city"}, status=400)
+        return JsonResponse({"city": report["city"], "sky": report["sky"]}, status=201)
+
+
+@known_answer("weather_alert", breaks="tells_the_sky", says="`request.POST` holds the fields of a form")
+@require_POST
+async def looks_for_a_form(request):
+    report = await ask(f"weather/{request.POST['city']}")
+    return JsonResponse({"city": report["city"], "sky": report["sky"]}, status=201)
+
+
+@known_answer("weather_alert", breaks="tells_the_sky", says="`request.POST` holds the fields of a form")
+@require_POST
+async def refuses_what_is_no_form(request):
+    if not (city := request.POST.get("city")):
+        return HttpResponse(status=400)
+    return JsonResponse({"city": city, "sky": (await ask(f"weather/{city}"))["sky"]}, status=201)
+
+
+@known_answer("weather_alert", breaks="tells_the_sky", says="the body is in `request.body`")
+@require_POST
+async def reads_as_in_another_framework(request):
+    city = (await request.json())["city"]
+    return JsonResponse({"city": city, "sky": (await ask(f"weather/{city}"))["sky"]}, status=201)
+
+
+@known_answer("weather_alert", breaks="tells_the_sky", says="`json.load` reads a file")
+@require_POST
+async def loads_from_a_file(request):
+    return JsonResponse({"city": json.load(request.body)["city"]}, status=201)
+
+
+@known_answer("weather_alert", breaks="tells_the_sky", says="something was called and not awaited")
+@require_POST
+async def forgets_to_await_the_service(request):
+    city = json.loads(request.body)["city"]
+    return JsonResponse({"city": city, "sky": ask(f"weather/{city}")["sky"]}, status=201)
+
+
+@known_answer("weather_alert", breaks="tells_the_sky", says="something that is not awaitable")
+@require_POST
+async def awaits_the_body(request):
+    city = json.loads(await request.body)["city"]
+    return JsonResponse({"city": city, "sky": (await ask(f"weather/{city}"))["sky"]}, status=201)
+
+
+def post_only(view):
+    @wraps(view)
+    def wrapper(request):
+        return view(request) if request.method == "POST" else HttpResponseNotAllowed(["POST"])
+
+    return wrapper
+
+
+@known_answer("weather_alert", breaks="tells_the_sky", says="the view gave back a coroutine")
+@post_only
+async def wrapped_by_a_plain_function(request):
+    city = json.loads(request.body)["city"]
+    return JsonResponse({"city": city, "sky": (await ask(f"weather/{city}"))["sky"]}, status=201)
+
+
+async def sky(request, status=201):
+    city = json.loads(request.body)["city"]
+    return JsonResponse({"city": city, "sky": (await ask(f"weather/{city}"))["sky"]}, status=status)
+
+
+@known_answer("weather_alert", breaks="tells_the_sky", says="got 200")
+@require_POST
+async def answers_200(request):
+    return await sky(request, status=200)
+
+
+@known_answer("weather_alert", breaks="refuses_bad_bodies", says="JSONDecodeError")
+@require_POST
+async def trusts_every_body(request):
+    return await sky(request)
+
+
+@known_answer("weather_alert", breaks="refuses_bad_bodies", says="KeyError: 'city'")
+@require_POST
+async def trusts_every_object(request):
+    try:
+        return await sky(request)
+    except ValueError:
+        return HttpResponse(status=400)
+
+
+@known_answer("weather_alert", breaks="refuses_bad_bodies", says="although the body holds no city")
+@require_POST
+async def asks_about_no_city(request):
+    try:
+        city = json.loads(request.body).get("city")
+    except ValueError:
+        return HttpResponse(status=400)
+    return JsonResponse({"city": city, "sky": (await ask(f"weather/{city}"))["sky"]}, status=201)
+
+
+async def sky_or_400(request):
+    try:
+        return await sky(request)
+    except (ValueError, KeyError):
+        return HttpResponse(status=400)
+
+
+@known_answer("weather_alert", breaks="takes_post_only", says="whatever the method was")
+async def takes_every_method(request):
+    return await sky_or_400(request)
+
+
+@known_answer("weather_alert", breaks="takes_post_only", says="its status is 405")
+async def refuses_the_method_with_400(request):
+    return await sky_or_400(request) if request.method == "POST" else HttpResponse(status=400)
+
+
+@known_answer("weather_alert", breaks="takes_post_only", says="looked at the body before")
+async def looks_at_the_method_last(request):
+    response = await sky_or_400(request)
+    return (
+        response
+        if response.status_code == 400 or request.method == "POST"
+        else HttpResponseNotAllowed(["POST"])
+    )
+
+
+@known_answer("weather_alert", breaks="takes_post_only", says="405 without the header Allow")
+async def forgets_to_say_what_is_allowed(request):
+    return await sky_or_400(request) if request.method == "POST" else HttpResponse(status=405)
+
+
+@known_answer("weather_alert", breaks="takes_post_only", says="Allow: P, O, S, T")
+@require_http_methods("POST")
+async def names_the_method_in_a_string(request):
+    return await sky_or_400(request)
+
+
+def blocking_sky(request):
+    try:
+        city = json.loads(request.body)["city"]
+    except (ValueError, KeyError):
+        return HttpResponse(status=400)
+    return JsonResponse({"city": city, "sky": ask_blocking(f"weather/{city}")["sky"]}, status=201)
+
+
+@known_answer("weather_alert", breaks="stays_async", says="plain `def`")
+@require_POST
+def stays_sync(request):
+    return blocking_sky(request)
+
+
+@known_answer("weather_alert", breaks="asks_without_blocking", says="a blocking call holds the event loop")
+@require_POST
+async def asks_with_the_blocking_client(request):
+    return blocking_sky(request)

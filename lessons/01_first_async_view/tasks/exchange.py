@@ -1,0 +1,81 @@
+from django.utils.datastructures import MultiValueDictKeyError
+
+from tutorial_project.checks import Reply, Task, Trial
+
+from ..shared import about
+
+exchange = Task(
+    "exchange",
+    routes=["exchange/<str:currency>/"],
+    hints=(
+        "What is the type of everything in `request.GET`, and what if the name is not in it?",
+        '`int(request.GET.get("euros", 1))` raises `ValueError` for text that is no whole number, and it takes `-5`.',
+        "`raise Http404(…)` for the currency; for the amount `try: euros = int(…)`, `except ValueError:`, "
+        "and then `return JsonResponse({…}, status=400)`, the same for `euros < 1`",
+    ),
+    praise="Right: every bad input has its status. `raise BadRequest(…)` would answer 400 too, and so would "
+    "`HttpResponseBadRequest`.",
+)
+
+
+@exchange.requirement(
+    'answers `GET /exchange/JPY/?euros=100` with 200 and `{"currency": "JPY", "euros": 100, "amount": 16200}`, '
+    "by the rates in `RATES`"
+)
+async def multiplies(trial: Trial) -> None:
+    for currency, euros, amount in (("JPY", 100, 16200), ("MAD", 7, 77)):
+        reply = await trial.get(f"/exchange/{currency}/?euros={euros}")
+        reply.expect(
+            200,
+            json={"currency": currency, "euros": euros, "amount": amount},
+            **about_text(reply, euros, amount),
+        )
+
+
+@exchange.requirement("changes one euro when the query string names no amount")
+async def has_a_default(trial: Trial) -> None:
+    reply = await trial.get("/exchange/ISK/")
+    why = "`request.GET[…]` raises when the query string does not hold the name"
+    if "'NoneType'" in str(reply.error):
+        why = "`request.GET.get(…)` gives None when the query string does not hold the name"
+    words = about(reply, (MultiValueDictKeyError, TypeError), why, '`request.GET.get("euros", 1)`')
+    reply.expect(200, json={"currency": "ISK", "euros": 1, "amount": 149}, **words)
+
+
+@exchange.requirement("answers 404 when the currency is not in `RATES`, as in `GET /exchange/XXX/`")
+async def knows_its_currencies(trial: Trial) -> None:
+    reply = await trial.get("/exchange/XXX/?euros=100")
+    why = "to an error that it does not know, Django answers 500"
+    if "'NoneType'" in str(reply.error):
+        why = "the rate of a currency that is not in `RATES` is None here, and calculating with None raises"
+    reply.expect(404, **about(reply, (KeyError, TypeError), why, "`raise Http404(…)` for it"))
+
+
+@exchange.requirement("answers 400 when `euros` is no whole number, such as `ten` or `2.5`")
+async def refuses_text(trial: Trial) -> None:
+    for euros in ("ten", "2.5"):
+        reply = await trial.get(f"/exchange/JPY/?euros={euros}")
+        words = about(
+            reply,
+            ValueError,
+            "converting such a text raises, and to an error that it does not know Django answers 500",
+            "catch the `ValueError`, and return a response with `status=400`",
+        )
+        reply.expect(400, **words)
+
+
+@exchange.requirement("answers 400 when `euros` is less than one, such as `0` or `-5`")
+async def refuses_nothing_and_less(trial: Trial) -> None:
+    for euros in (0, -5):
+        reply = await trial.get(f"/exchange/JPY/?euros={euros}")
+        reply.expect(400)
+
+
+def about_text(reply: Reply, euros: int, amount: int) -> dict[str, str]:
+    """The words about an amount that came back as text."""
+    if reply.error is not None or f'"{euros}"' not in reply.text:
+        return {}
+    why = "everything in `request.GET` is text"
+    if str(euros) * (amount // euros) in reply.text:
+        why += ", and text times a number repeats the text"
+    return {"because": why, "next": "`int(…)` around what comes out of `request.GET`"}

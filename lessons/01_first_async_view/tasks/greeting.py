@@ -1,0 +1,37 @@
+from tutorial_project.checks import Task, Trial
+
+from ..shared import WRAPPERS_TOO
+
+greeting = Task(
+    "greeting",
+    routes=["greeting/"],
+    hints=(
+        "Which way of waiting gives the event loop back, so that other requests can go on?",
+        "`asyncio.sleep` is a coroutine function: calling it waits for nothing, awaiting the call does.",
+        "`await asyncio.sleep(0.1)`, and then `return JsonResponse({…})`",
+    ),
+    praise="Right: the view gives the event loop back at its `await`. `await asyncio.to_thread(time.sleep, 0.1)` "
+    "would leave the loop free as well, at the price of a thread for each visitor.",
+)
+
+
+@greeting.requirement('answers `GET /greeting/` with 200 and `{"greeting": "Welcome to the travel agency"}`')
+async def greets(trial: Trial) -> None:
+    reply = await trial.get("/greeting/")
+    words = {}
+    if reply.error is None and reply.text == "greeting":
+        words = {
+            "because": "`HttpResponse` took the keys of a dictionary as its text",
+            "next": "`JsonResponse(…)`",
+        }
+    reply.expect(200, json={"greeting": "Welcome to the travel agency"}, **words)
+
+
+@greeting.requirement("is an async view, which Django awaits on the event loop")
+async def is_async(trial: Trial) -> None:
+    await trial.runs_on_the_loop("/greeting/", next=WRAPPERS_TOO)
+
+
+@greeting.requirement("waits before it answers, and leaves the event loop free for others meanwhile")
+async def waits_without_blocking(trial: Trial) -> None:
+    await trial.leaves_the_loop_free("/greeting/")

@@ -1,0 +1,109 @@
+from django.utils.datastructures import MultiValueDictKeyError
+
+from tutorial_project.checks import Reply, Task, Trial
+from tutorial_project.services import running_services
+
+from ..shared import WRAPPERS_TOO, about
+
+weather_alert = Task(
+    "weather_alert",
+    routes=["weather-alerts/"],
+    hints=(
+        "Where is the body of a request that is no form, and which of your lines can fail for a bad one?",
+        "`json.loads(request.body)` needs no `await`, `ask(…)` does; the method is restricted by a decorator "
+        "or by an `HttpResponseNotAllowed`.",
+        '`@require_POST` above the function; `city = json.loads(request.body)["city"]` in a `try` that catches '
+        '`(ValueError, KeyError)`; `report = await ask(f"weather/{city}")`',
+    ),
+    praise="Right: bad bodies and other methods are refused, and the loop is free while the service is asked. "
+    "`@require_POST` above the view and `HttpResponseNotAllowed` inside it come to the same.",
+)
+
+
+@weather_alert.requirement(
+    'answers 201 and `{"city": "Lisbon", "sky": "sunny"}` to `POST /weather-alerts/` with `{"city": "Lisbon"}`, '
+    "as the weather service says"
+)
+async def tells_the_sky(trial: Trial) -> None:
+    for city, sky in (("Lisbon", "sunny"), ("Reykjavik", "snow")):
+        reply = await trial.post("/weather-alerts/", json={"city": city})
+        right = {"city": city, "sky": sky}
+        words = await about_a_form(trial, reply, city)
+        reply.expect(201, json=right, **words)
+
+
+@weather_alert.requirement('answers 400 when the body is not JSON, and when it holds no `"city"`')
+async def refuses_bad_bodies(trial: Trial) -> None:
+    for body in ({"content": "Lisbon"}, {"json": {"town": "Lisbon"}}):
+        reply = await trial.post("/weather-alerts/", **body)
+        words = about(
+            reply,
+            (ValueError, KeyError),
+            "to an error that it does not know, Django answers 500",
+            "catch `ValueError` and `KeyError`, and return a response with `status=400`",
+        )
+        if reply.status == 201 and "json" in body:
+            words = {
+                "because": "the view went on although the body holds no city",
+                "next": '`["city"]` raises a `KeyError` to catch, where `.get("city")` gives None',
+            }
+        reply.expect(400, **words)
+
+
+@weather_alert.requirement("answers 405 to every other method, with the header `Allow: POST`")
+async def takes_post_only(trial: Trial) -> None:
+    for method, body in (("PUT", {"json": {"city": "Lisbon"}}), ("GET", {})):
+        reply = await trial.request(method, "/weather-alerts/", **body)
+        reply.expect_that(reply.status == 405, "405  Allow: POST", **about_the_method(reply, method))
+        allow = reply.response.headers.get("Allow")
+        reply.expect_that(
+            allow == "POST",
+            "405  Allow: POST",
+            got=f"405  Allow: {allow}" if allow else "405 without the header Allow",
+            because="an answer of 405 has to name the methods that are allowed",
+            next='`@require_POST` or `HttpResponseNotAllowed(["POST"])`; names of methods go in a list',
+        )
+
+
+@weather_alert.requirement("is an async view, which Django awaits on the event loop")
+async def stays_async(trial: Trial) -> None:
+    await trial.runs_on_the_loop(
+        "/weather-alerts/", method="POST", next=WRAPPERS_TOO, json={"city": "Lisbon"}
+    )
+
+
+@weather_alert.requirement("leaves the event loop free for others while it asks the weather service")
+async def asks_without_blocking(trial: Trial) -> None:
+    running_services()  # or starting them would count as the view's blocking call
+    await trial.leaves_the_loop_free("/weather-alerts/", method="POST", json={"city": "Lisbon"})
+
+
+async def about_a_form(trial: Trial, reply: Reply, city: str) -> dict[str, str]:
+    """The words about a view that finds the city where the fields of a form are, and there alone."""
+    missed = isinstance(reply.error, MultiValueDictKeyError)
+    if reply.value is not None and city not in reply.text:
+        as_form = await trial.post("/weather-alerts/", data={"city": city})
+        missed = as_form.value is not None and city in as_form.text
+    if missed:
+        return {
+            "because": "`request.POST` holds the fields of a form; a JSON body is in `request.body`",
+            "next": '`json.loads(request.body)["city"]`',
+        }
+    return {}
+
+
+def about_the_method(reply: Reply, method: str) -> dict[str, str]:
+    """The words about a method that was not looked at, or too late, or not answered with 405."""
+    if reply.status in (200, 201):
+        return {
+            "because": "the view went on to the body of the request, whatever the method was",
+            "next": "`@require_POST` above the function",
+        }
+    if reply.status == 400 and method == "PUT":
+        return {"because": "the body was good; what is refused is the method, and its status is 405"}
+    if reply.status == 400:
+        return {
+            "because": "the view looked at the body before it looked at the method",
+            "next": "look at the method first, or `@require_POST` above the function",
+        }
+    return {}

@@ -1,0 +1,186 @@
+import asyncio
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from asgiref.sync import async_to_sync, sync_to_async
+from django.db import connection, connections
+
+from tutorial_project.checks import known_answer
+from tutorial_project.trips.models import Destination, Trip
+
+
+def _query(city):
+    try:
+        return Destination.objects.get(name=city).trips.earliest("price").title
+    finally:
+        connection.close()
+
+
+async def _async_query(city):
+    try:
+        destination = await Destination.objects.aget(name=city)
+        return (await destination.trips.order_by("price").afirst()).title
+    finally:
+        await sync_to_async(connections.close_all)()
+
+
+@known_answer("cheapest_trip")
+def a_thread_only_where_a_loop_runs(city):
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _query(city)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(_query, city).result()
+
+
+@known_answer("cheapest_trip")
+def a_new_loop_in_a_thread(city):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(_async_query(city))).result()
+
+
+@known_answer("cheapest_trip")
+def the_bridge_in_a_thread(city):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(async_to_sync(_async_query), city).result()
+
+
+@known_answer("cheapest_trip")
+def a_plain_thread_that_keeps_the_error(city):
+    found = {}
+
+    def run():
+        try:
+            found["title"] = _query(city)
+        except Exception as error:
+            found["error"] = error
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if "error" in found:
+        raise found["error"]
+    return found["title"]
+
+
+@known_answer(
+    "cheapest_trip", breaks="works_in_a_script", says="a coroutine, which somebody would have to await"
+)
+async def async_def(city):
+    return await _async_query(city)
+
+
+@known_answer("cheapest_trip", breaks="works_in_a_script", says="`submit` gives back a Future")
+def the_future_itself(city):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(_query, city)
+
+
+@known_answer("cheapest_trip", breaks="works_in_a_script", says="the thread was given its result")
+def called_before_it_is_submitted(city):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(_query(city)).result()
+
+
+@known_answer("cheapest_trip", breaks="works_in_a_cell", says="SynchronousOnlyOperation")
+def the_lazy_queryset_comes_back(city):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(Trip.objects.filter(destination__name=city).order_by, "price").result()[0].title
+
+
+@known_answer("cheapest_trip", breaks="works_in_a_cell", says="no second one can run inside it")
+def a_new_loop_without_a_thread(city):
+    loop, coroutine = asyncio.new_event_loop(), _async_query(city)
+    try:
+        return loop.run_until_complete(coroutine)
+    finally:
+        coroutine.close()
+        loop.close()
+
+
+@known_answer("cheapest_trip", breaks="raises_for_an_unknown_city", says="gives None where there is no row")
+def the_first_or_none(city):
+    def query():
+        try:
+            return Destination.objects.filter(name=city).first().trips.earliest("price").title
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(query).result()
+
+
+@known_answer("cheapest_trip", breaks="works_in_a_cell", says="no second one can run inside it")
+def runs_the_running_loop(city):
+    coroutine = _async_query(city)
+    try:
+        return asyncio.get_event_loop().run_until_complete(coroutine)
+    finally:
+        coroutine.close()
+
+
+@known_answer("cheapest_trip", breaks="works_in_a_cell", says="SynchronousOnlyOperation")
+def plain_query(city):
+    return _query(city)
+
+
+@known_answer(
+    "cheapest_trip", breaks="works_in_a_cell", says="`asyncio.run` starts an event loop, and one is running"
+)
+def a_second_loop(city):
+    return asyncio.run(_async_query(city))
+
+
+@known_answer(
+    "cheapest_trip",
+    breaks="works_in_a_cell",
+    says="`async_to_sync` was called where an event loop is running",
+)
+def the_bridge_without_a_thread(city):
+    return async_to_sync(_async_query)(city)
+
+
+@known_answer("cheapest_trip", breaks="works_in_a_cell", says="a Task, which somebody would have to await")
+def a_task_in_a_cell(city):
+    try:
+        return asyncio.get_running_loop().create_task(_async_query(city))
+    except RuntimeError:
+        return _query(city)
+
+
+@known_answer(
+    "cheapest_trip", breaks="works_in_a_cell", says="waits for something that only this thread could do"
+)
+def waits_for_its_own_loop(city):
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return _query(city)
+    return asyncio.run_coroutine_threadsafe(_async_query(city), loop).result()
+
+
+@known_answer("cheapest_trip", breaks="raises_for_an_unknown_city", says="the thread ended with DoesNotExist")
+def a_plain_thread_that_loses_the_error(city):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(_query(city)))
+    thread.start()
+    thread.join()
+    return found[0] if found else None
+
+
+@known_answer("cheapest_trip", breaks="raises_for_an_unknown_city", says="got None")
+def a_swallowed_error(city):
+    with ThreadPoolExecutor(1) as pool, contextlib.suppress(Destination.DoesNotExist):
+        return pool.submit(_query, city).result()
+
+
+@known_answer("cheapest_trip", breaks="stays_off_the_loops_thread", says="the guard against sync queries")
+def hides_the_running_loop(city):
+    loop = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    try:
+        return Destination.objects.get(name=city).trips.earliest("price").title
+    finally:
+        asyncio._set_running_loop(loop)

@@ -1,0 +1,110 @@
+from concurrent.futures import ThreadPoolExecutor
+
+from asgiref.sync import sync_to_async
+from django.db import connection
+
+from tutorial_project.checks import known_answer
+from tutorial_project.trips.models import Destination, Trip
+
+
+@known_answer("count_and_list")
+async def two_awaited_queries(city):
+    trips = Trip.objects.filter(destination__name=city, active=True).order_by("departs")
+    return await trips.acount(), [title async for title in trips.values_list("title", flat=True)]
+
+
+@known_answer("count_and_list")
+async def one_sync_function_in_a_thread(city):
+    def query():
+        trips = Trip.objects.filter(destination__name=city, active=True)
+        return trips.count(), list(trips.values_list("title", flat=True))
+
+    return await sync_to_async(query)()
+
+
+@known_answer("count_and_list")
+def a_thread_of_its_own(city):
+    def query():
+        try:
+            titles = [trip.title for trip in Trip.objects.filter(destination__name=city, active=True)]
+            return len(titles), titles
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(query).result()
+
+
+@known_answer("count_and_list", breaks="returns_number_and_titles", says="SynchronousOnlyOperation")
+async def sync_query(city):
+    trips = Trip.objects.filter(destination__name=city, active=True)
+    return trips.count(), [trip.title for trip in trips]
+
+
+@known_answer("count_and_list", breaks="returns_number_and_titles", says="called and not awaited")
+async def count_not_awaited(city):
+    trips = Trip.objects.filter(destination__name=city, active=True)
+    return trips.acount(), [trip.title async for trip in trips]
+
+
+@known_answer("count_and_list", breaks="returns_number_and_titles", says="has not asked the database yet")
+async def a_queryset_of_titles(city):
+    trips = Trip.objects.filter(destination__name=city, active=True)
+    return await trips.acount(), trips.values_list("title", flat=True)
+
+
+@known_answer("count_and_list", breaks="returns_number_and_titles", says="SynchronousOnlyOperation")
+async def the_lazy_queryset_leaves_the_thread(city):
+    trips = await sync_to_async(Trip.objects.filter)(destination__name=city, active=True)
+    return len(trips), [trip.title for trip in trips]
+
+
+@known_answer("count_and_list", breaks="returns_number_and_titles", says="makes an async generator")
+async def round_brackets(city):
+    trips = Trip.objects.filter(destination__name=city, active=True)
+    return await trips.acount(), (trip.title async for trip in trips)
+
+
+@known_answer("count_and_list", breaks="returns_number_and_titles", says="in another order")
+async def titles_by_the_alphabet(city):
+    trips = Trip.objects.filter(destination__name=city, active=True).order_by("title")
+    titles = [trip.title async for trip in trips]
+    return len(titles), titles
+
+
+@known_answer("count_and_list", breaks="returns_number_and_titles", says="these are trips, not their titles")
+async def trips_in_place_of_titles(city):
+    trips = [trip async for trip in Trip.objects.filter(destination__name=city, active=True)]
+    return len(trips), trips
+
+
+@known_answer("count_and_list", breaks="returns_number_and_titles", says="only builds a query")
+async def awaits_the_queryset(city):
+    trips = await Trip.objects.filter(destination__name=city, active=True)
+    return len(trips), [trip.title for trip in trips]
+
+
+@known_answer("count_and_list", breaks="returns_number_and_titles", says="there is no such method")
+async def invents_a_method(city):
+    titles = await Trip.objects.filter(destination__name=city).values_list("title", flat=True).alist()
+    return len(titles), titles
+
+
+@known_answer("count_and_list", breaks="returns_number_and_titles", says="('Trams and tiles of Alfama',)")
+async def titles_in_tuples(city):
+    trips = Trip.objects.filter(destination__name=city, active=True)
+    titles = [title async for title in trips.values_list("title")]
+    return len(titles), titles
+
+
+@known_answer("count_and_list", breaks="leaves_out_what_is_not_on_sale", says="was taken off sale before")
+async def counts_what_is_not_on_sale(city):
+    titles = [trip.title async for trip in Trip.objects.filter(destination__name=city)]
+    return len(titles), titles
+
+
+@known_answer("count_and_list", breaks="returns_zero_for_a_city_without_trips", says="DoesNotExist")
+async def asks_for_the_destination_first(city):
+    destination = await Destination.objects.aget(name=city)
+    titles = [trip.title async for trip in destination.trips.filter(active=True)]
+    return len(titles), titles

@@ -1,0 +1,126 @@
+import asyncio
+import contextlib
+import io
+from concurrent.futures import ThreadPoolExecutor
+
+from asgiref.sync import sync_to_async
+from django.core.management import call_command
+from django.db import connection
+
+from tutorial_project.checks import known_answer
+
+
+@known_answer("reload_agency")
+async def another_thread_with_its_own_connection():
+    text = io.StringIO()
+
+    def run():
+        try:
+            call_command("load_sample_data", stdout=text)
+        finally:
+            connection.close()
+
+    await asyncio.to_thread(run)
+    return text.getvalue().strip()
+
+
+@known_answer("reload_agency")
+async def redirected_output():
+    with contextlib.redirect_stdout(io.StringIO()) as text:
+        await sync_to_async(call_command)("load_sample_data")
+    return text.getvalue()
+
+
+@known_answer("reload_agency")
+async def a_pool_that_is_awaited():
+    text = io.StringIO()
+
+    def run():
+        try:
+            call_command("load_sample_data", stdout=text)
+            return text.getvalue()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        return await asyncio.get_running_loop().run_in_executor(pool, run)
+
+
+@known_answer("reload_agency", breaks="returns_what_the_command_printed", says="SynchronousOnlyOperation")
+async def command_on_the_loop():
+    text = io.StringIO()
+    call_command("load_sample_data", stdout=text)
+    return text.getvalue()
+
+
+@known_answer("reload_agency", breaks="returns_what_the_command_printed", says="SynchronousOnlyOperation")
+async def called_before_it_is_wrapped():
+    text = io.StringIO()
+    await sync_to_async(call_command("load_sample_data", stdout=text))
+    return text.getvalue()
+
+
+@known_answer("reload_agency", breaks="returns_what_the_command_printed", says="the call was not awaited")
+async def not_awaited():
+    text = io.StringIO()
+    sync_to_async(call_command)("load_sample_data", stdout=text)
+    return text.getvalue()
+
+
+@known_answer(
+    "reload_agency", breaks="returns_what_the_command_printed", says="`call_command` does not return it"
+)
+async def what_call_command_returns():
+    return await sync_to_async(call_command)("load_sample_data")
+
+
+@known_answer("reload_agency", breaks="returns_what_the_command_printed", says="not the text in it")
+async def the_stringio_itself():
+    text = io.StringIO()
+    await sync_to_async(call_command)("load_sample_data", stdout=text)
+    return text
+
+
+@known_answer("reload_agency", breaks="returns_what_the_command_printed", says="takes the function alone")
+async def arguments_to_the_wrapper():
+    text = io.StringIO()
+    await sync_to_async(call_command, "load_sample_data")
+    return text.getvalue()
+
+
+@known_answer("reload_agency", breaks="returns_what_the_command_printed", says="it was not called")
+async def awaits_the_wrapper():
+    text = io.StringIO()
+    await sync_to_async(call_command)
+    return text.getvalue()
+
+
+@known_answer("reload_agency", breaks="returns_what_the_command_printed", says="an empty text")
+async def reads_on_from_the_end():
+    text = io.StringIO()
+    await sync_to_async(call_command)("load_sample_data", stdout=text)
+    return text.read()
+
+
+@known_answer("reload_agency", breaks="brings_back_what_was_deleted", says="has not run on this database")
+async def loads_only_once():
+    if not hasattr(loads_only_once, "text"):
+        text = io.StringIO()
+        await sync_to_async(call_command)("load_sample_data", stdout=text)
+        loads_only_once.text = text.getvalue()
+    return loads_only_once.text
+
+
+@known_answer("reload_agency", breaks="lets_the_loop_run", says="waits for the thread without `await`")
+async def blocks_until_the_thread_is_done():
+    text = io.StringIO()
+
+    def run():
+        try:
+            call_command("load_sample_data", stdout=text)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(run).result()
+    return text.getvalue()

@@ -1,0 +1,234 @@
+import asyncio
+import concurrent.futures
+import contextlib
+import inspect
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connections
+from django.db.backends.signals import connection_created
+
+from tutorial_project.checks import NotStarted, Outcome, Refusal, Task, Trial, run_without_a_loop
+from tutorial_project.checks.known_errors import explain
+from tutorial_project.checks.outcome import quoted
+from tutorial_project.trips.models import Destination
+
+cheapest_trip = Task(
+    "cheapest_trip",
+    hints=(
+        "In a cell a loop runs in the thread that calls you. In which thread does none run?",
+        "Put the query into an inner function, and let a thread of your own run it: way 3 of the lesson.",
+        "`with ThreadPoolExecutor(max_workers=1) as pool: return pool.submit(query).result()`",
+    ),
+    praise="Right: the query runs where no event loop does, so it does not matter who calls. "
+    "Inside async code it still holds the loop while it waits: there, await `sync_to_async(cheapest_trip)(…)`.",
+    limit=8,
+)
+
+
+CHEAPEST = "Fado, sardines and custard tarts"
+
+
+ASYNCIO = asyncio.run, asyncio.Task
+"""What packages such as nest_asyncio replace."""
+
+
+DEADLOCK = 2.0
+"""Seconds after which a call that blocks the only loop is given up."""
+
+
+@cheapest_trip.requirement(f'returns `"{CHEAPEST}"` for `"Lisbon"` when a script calls it')
+async def works_in_a_script(trial: Trial) -> None:
+    (await _in_a_script(trial, "Lisbon")).expect(CHEAPEST)
+
+
+@cheapest_trip.requirement("returns the same when a cell calls it, where an event loop runs")
+async def works_in_a_cell(trial: Trial) -> None:
+    outcome = await _in_a_cell(trial, "Lisbon")
+    if outcome.error is None:
+        outcome.expect(CHEAPEST)
+        return
+    because, _ = explain(outcome.error)
+    # Not the steps that explain() knows: they say `await`, and the call of this answer has none.
+    step = (
+        "let a thread of your own do it, where no event loop runs: way 3 of the lesson" if because else None
+    )
+    raise Refusal(sent=outcome.sent, expected=CHEAPEST, got=outcome.got, because=because, next=step)
+
+
+@cheapest_trip.requirement('raises `Destination.DoesNotExist` for `"Atlantis"`, in a script and in a cell')
+async def raises_for_an_unknown_city(trial: Trial) -> None:
+    for call in (_in_a_script, _in_a_cell):
+        outcome = await call(trial, "Atlantis")
+        words: dict[str, str] = {}
+        if "'NoneType' object has no attribute" in outcome.got:
+            words = {
+                "because": "a query such as `.first()` gives None where there is no row",
+                "next": "`Destination.objects.get(name=…)` raises the error that is asked for",
+            }
+        if outcome.lost:
+            words = {
+                "because": f"the thread ended with {outcome.lost[0]}, and a `Thread` hands no error to who started it",
+                "next": "use a `ThreadPoolExecutor`: `.result()` raises the error where it is called",
+            }
+        outcome.expect_error(
+            Destination.DoesNotExist, expected="Destination.DoesNotExist to be raised", **words
+        )
+
+
+@cheapest_trip.requirement(
+    "when a cell calls it, sends no query from the event loop's own thread, and leaves asyncio as it was"
+)
+async def stays_off_the_loops_thread(trial: Trial) -> None:
+    queries: list[str] = []
+    outcome = await _in_a_cell(trial, "Lisbon", queries)
+    outcome.expect_that(
+        not queries,
+        "no query from the thread of the event loop",
+        got=f"from the thread of the event loop: {quoted(' '.join(queries))}",
+        because="the guard against sync queries in the loop was tricked or switched off",
+        next="let the query run in another thread",
+    )
+    outcome.expect_that(
+        (asyncio.run, asyncio.Task) == ASYNCIO,
+        "the asyncio with which this notebook began",
+        got="a patched asyncio: another `asyncio.run`, another `asyncio.Task`",
+        because="a package such as nest_asyncio patches the whole process, for good: restart the kernel to undo it",
+        next="let the query run in another thread",
+    )
+
+
+@dataclass
+class PlainCall(Outcome):
+    """What came back from a call without `await`, and the errors that died with a thread meanwhile."""
+
+    lost: list[str] = field(default_factory=list)
+
+
+async def _in_a_script(trial: Trial, city: str) -> PlainCall:
+    def script() -> Any:
+        with _the_loop_of_a_main_thread():
+            return trial.answer(city)
+
+    return await _plainly(trial, f"{trial.task.name}({city!r})   in a script", script)
+
+
+@contextlib.contextmanager
+def _the_loop_of_a_main_thread() -> Iterator[None]:
+    # Trap: before Python 3.14 asyncio.get_event_loop() finds a loop in a script's main thread, and in no other.
+    if sys.version_info >= (3, 14):
+        yield
+        return
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+async def _in_a_cell(trial: Trial, city: str, queries: list[str] | None = None) -> PlainCall:
+    """Call the answer where a loop runs; not where the check's own does, which a deadlock would stop.
+
+    Args:
+        queries: receives the SQL of the queries sent from the thread of the loop.
+    """
+
+    async def cell() -> Any:
+        return trial.answer(city)
+
+    def kernel() -> Any:
+        with _queries_of_this_thread(queries if queries is not None else []), asyncio.Runner() as runner:
+            return runner.run(cell())
+
+    return await _plainly(trial, f"{trial.task.name}({city!r})   in a cell", kernel)
+
+
+@contextlib.contextmanager
+def _queries_of_this_thread(queries: list[str]) -> Iterator[None]:
+    # Trap: Django keeps one connection for a thread, and another one for each async context in that thread.
+    thread, opened = threading.get_ident(), []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        queries.append(sql)
+        return execute(sql, params, many, context)
+
+    def watch(connection: Any, **_: Any) -> None:
+        if threading.get_ident() == thread:
+            connection.execute_wrappers.append(note)
+            opened.append(connection)
+
+    connection_created.connect(watch, weak=False)
+    try:
+        yield
+    finally:
+        connection_created.disconnect(watch)
+        for connection in opened:
+            connection.close()
+
+
+async def _plainly(trial: Trial, sent: str, call: Callable[[], Any]) -> PlainCall:
+    def call_and_close() -> Any:
+        try:
+            return call()
+        finally:
+            connections.close_all()
+
+    outcome = PlainCall(sent)
+    with _errors_of_threads(outcome.lost):
+        try:
+            async with asyncio.timeout(DEADLOCK) as deadline:
+                outcome.value = await run_without_a_loop(call_and_close)
+        except NotImplementedError as error:
+            raise NotStarted from error
+        except Exception as error:
+            if deadline.expired():
+                raise _deadlock(sent) from error
+            outcome.error = error
+    _refuse_unfinished_call(outcome)
+    return outcome
+
+
+@contextlib.contextmanager
+def _errors_of_threads(lost: list[str]) -> Iterator[None]:
+    usual = threading.excepthook
+    threading.excepthook = lambda died: lost.append(died.exc_type.__name__)
+    try:
+        yield
+    finally:
+        threading.excepthook = usual
+
+
+def _deadlock(sent: str) -> Refusal:
+    return Refusal(
+        sent=sent,
+        expected="an answer",
+        got=f"none within {DEADLOCK:g} seconds",
+        because="the call blocks its thread, and waits for something that only this thread could do",
+        next="in a cell that is the thread of the event loop: let another thread run the query",
+    )
+
+
+def _refuse_unfinished_call(outcome: PlainCall) -> None:
+    if isinstance(outcome.value, concurrent.futures.Future):
+        outcome.refuse(
+            expected=repr(CHEAPEST),
+            got="a Future",
+            because="`submit` gives back a Future at once, which gets the title later",
+            next="return its `.result()`, which waits for the title",
+        )
+    if not inspect.isawaitable(outcome.value):
+        return
+    kind = type(outcome.value).__name__
+    if inspect.iscoroutine(outcome.value):
+        outcome.value.close()
+    outcome.refuse(
+        expected=f"the title itself, such as {CHEAPEST!r}",
+        got=f"a {kind}",
+        because=f"the function gives back a {kind}, which somebody would have to await",
+        next="keep the plain `def`, and wait for the thread inside of it",
+    )

@@ -1,0 +1,93 @@
+import inspect
+from typing import Any
+
+from django.db.models import QuerySet
+
+from tutorial_project.checks import Outcome, Task, Trial
+from tutorial_project.checks.outcome import quoted
+from tutorial_project.trips.models import Trip
+
+count_and_list = Task(
+    "count_and_list",
+    hints=(
+        "Which expressions ask the database, and which only build the query?",
+        "Build the query with plain methods such as `filter` and `order_by`. Then walk it with `async for`.",
+        "`titles = [trip.title async for trip in Trip.objects.filter(…).order_by(…)]`, "
+        "then `return len(titles), titles`",
+    ),
+    praise="Right: the query is built plainly, and what asks the database is awaited. "
+    "A sync function that does it all, called through `sync_to_async`, would do as well.",
+)
+
+
+TITLES = [
+    "Trams and tiles of Alfama",
+    "Lisbon with children",
+    "A week of surf in Ericeira",
+    "Fado, sardines and custard tarts",
+    "The palaces of Sintra on foot",
+]
+
+
+@count_and_list.requirement(
+    'returns `(5, ["Trams and tiles of Alfama", …])` for `"Lisbon"`: the number of trips and the list of '
+    "their titles, in the order of departure"
+)
+async def returns_number_and_titles(trial: Trial) -> None:
+    await _expect_trips(trial, "Lisbon", TITLES)
+
+
+@count_and_list.requirement("leaves out trips that are not on sale (`active=False`)")
+async def leaves_out_what_is_not_on_sale(trial: Trial) -> None:
+    await Trip.objects.filter(title=TITLES[1]).aupdate(active=False)
+    await _expect_trips(
+        trial,
+        "Lisbon",
+        [title for title in TITLES if title != TITLES[1]],
+        because=f"{TITLES[1]!r} was taken off sale before the call",
+    )
+
+
+@count_and_list.requirement('returns `(0, [])` for a city without trips, such as `"Atlantis"`')
+async def returns_zero_for_a_city_without_trips(trial: Trial) -> None:
+    await _expect_trips(trial, "Atlantis", [])
+
+
+async def _expect_trips(trial: Trial, city: str, titles: list[str], **words: str) -> None:
+    outcome = await trial.call(city)
+    parts = outcome.value if isinstance(outcome.value, tuple | list) else [outcome.value]
+    expected = quoted((len(titles), titles))
+    for part in parts:
+        _refuse_unfinished(outcome, part, expected)
+    if _are_texts(parts[-1]) and parts[-1] != titles and sorted(parts[-1]) == sorted(titles):
+        words = {"because": "these are the right titles, in another order than that of departure"}
+    if isinstance(parts[-1], list) and any(isinstance(row, Trip) for row in parts[-1]):
+        words = {"because": "these are trips, not their titles", "next": "take `trip.title` of each"}
+    outcome.expect_that(tuple(parts) == (len(titles), titles), expected, **words)
+
+
+def _are_texts(part: Any) -> bool:
+    return isinstance(part, list) and all(isinstance(text, str) for text in part)
+
+
+def _refuse_unfinished(outcome: Outcome, part: Any, expected: str) -> None:
+    if inspect.iscoroutine(part):
+        part.close()
+        outcome.refuse(
+            expected=expected,
+            because="a part of the answer is a coroutine: something was called and not awaited",
+            next="put `await` before the call",
+        )
+    if inspect.isasyncgen(part):
+        outcome.refuse(
+            expected=expected,
+            because="`(… async for …)` makes an async generator, which has not run yet",
+            next="use square brackets: `[… async for …]` makes a list",
+        )
+    if isinstance(part, QuerySet) and part._result_cache is None:
+        outcome.refuse(
+            expected=expected,
+            got="a QuerySet in place of a list of titles",
+            because="a QuerySet has not asked the database yet; whoever looks into it asks, in the event loop",
+            next="fetch the titles before you return them: `[trip.title async for trip in …]`",
+        )

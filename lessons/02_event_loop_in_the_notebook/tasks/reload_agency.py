@@ -1,0 +1,79 @@
+import asyncio
+import contextlib
+import io
+import warnings
+
+from tutorial_project.checks import Outcome, Task, Trial
+from tutorial_project.trips.models import Trip
+
+reload_agency = Task(
+    "reload_agency",
+    hints=(
+        "`call_command` is sync, and asks the database. Where may it run?",
+        "`sync_to_async(function)` gives a function that runs in a thread: call it with the arguments, and await that.",
+        '`await sync_to_async(call_command)("load_sample_data", stdout=text)`, then `return text.getvalue()`',
+    ),
+    praise="Right: the command runs in a thread, and the loop stays free. "
+    "`await asyncio.to_thread(…)` would do as well; its thread then has a database connection of its own to close.",
+)
+
+
+@reload_agency.requirement("returns the text that the command printed: `Loaded 12 destinations, 60 trips, …`")
+async def returns_what_the_command_printed(trial: Trial) -> None:
+    outcome, printed, warned = await _reload(trial)
+    words: dict[str, str | None] = {}
+    if "was never awaited" in warned:
+        words = {
+            "because": "the command never ran: the call was not awaited",
+            "next": "put `await` before the call of `sync_to_async(…)(…)`",
+        }
+    elif "Loaded 12" in printed:
+        words = {
+            "because": "the command printed its line on the screen; `call_command` does not return it",
+            "next": "pass `stdout=text` with `text = StringIO()`, and return `text.getvalue()`",
+        }
+    elif isinstance(outcome.value, io.StringIO):
+        words = {"because": "this is the StringIO, not the text in it", "next": "return `text.getvalue()`"}
+    outcome.expect_that(
+        isinstance(outcome.value, str) and outcome.value.startswith("Loaded 12 destinations, 60 trips"),
+        "a text that starts with 'Loaded 12 destinations, 60 trips'",
+        **({"got": "an empty text"} if outcome.value == "" else {}),
+        **words,
+    )
+
+
+async def _reload(trial: Trial) -> tuple[Outcome, str, str]:
+    """Call the answer; return what came back, what it printed, and the warnings it caused."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always", RuntimeWarning)
+        outcome = await trial.call()
+    return outcome, printed.getvalue(), " ".join(str(warning.message) for warning in heard)
+
+
+@reload_agency.requirement("brings back the trips that somebody deleted, each time it is called")
+async def brings_back_what_was_deleted(trial: Trial) -> None:
+    for _ in range(2):
+        await Trip.objects.filter(destination__name="Lisbon").adelete()
+        outcome, *_ = await _reload(trial)
+        number = await Trip.objects.acount()
+        outcome.expect_that(
+            number == 60,
+            "60 trips in the database of this notebook afterwards",
+            got=f"{number} trips",
+            because="the text came back, but the command has not run on this database since the trips were deleted",
+        )
+
+
+@reload_agency.requirement("lets the rest of the event loop run while the command works")
+async def lets_the_loop_run(trial: Trial) -> None:
+    other_work = asyncio.Event()
+    asyncio.get_running_loop().call_soon(other_work.set)
+    outcome, *_ = await _reload(trial)
+    outcome.expect_that(
+        other_work.is_set(),
+        "other work gets its turn before the call ends",
+        got="the call ran from its start to its end without giving way",
+        because="it waits for the thread without `await`, and so holds the event loop",
+        next='`await sync_to_async(call_command)("load_sample_data", …)`',
+    )

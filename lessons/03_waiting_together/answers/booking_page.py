@@ -1,0 +1,121 @@
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+from asgiref.sync import sync_to_async
+from django.http import JsonResponse
+
+from tutorial_project.checks import known_answer
+from tutorial_project.services.client import ask, ask_blocking
+from tutorial_project.services.insurer import premium
+
+# booking_page
+
+
+async def forecast(city):
+    answer = await ask(f"weather/{city}")
+    return f"{answer['celsius']} °C, {answer['sky']}"
+
+
+async def cheapest_flight(city):
+    answer = await ask(f"flights/{city}")
+    return min(flight["price"] for flight in answer["flights"])
+
+
+async def page(city, insurance):
+    sky, flight = await asyncio.gather(forecast(city), cheapest_flight(city))
+    return JsonResponse({"forecast": sky, "flight": flight, "insurance": insurance})
+
+
+@known_answer("booking_page")
+async def with_sync_to_async(request, city, nights):
+    return await page(city, await sync_to_async(premium)(nights))
+
+
+@known_answer("booking_page")
+async def all_three_together(request, city, nights):
+    sky, flight, insurance = await asyncio.gather(
+        forecast(city), cheapest_flight(city), asyncio.to_thread(premium, nights)
+    )
+    return JsonResponse({"forecast": sky, "flight": flight, "insurance": insurance})
+
+
+@known_answer("booking_page")
+async def in_the_pool_of_the_loop(request, city, nights):
+    return await page(city, await asyncio.get_running_loop().run_in_executor(None, premium, nights))
+
+
+@known_answer("booking_page")
+def plain_view(request, city, nights):
+    weather, flights = ask_blocking(f"weather/{city}"), ask_blocking(f"flights/{city}")
+    return JsonResponse(
+        {
+            "forecast": f"{weather['celsius']} °C, {weather['sky']}",
+            "flight": min(flight["price"] for flight in flights["flights"]),
+            "insurance": premium(nights),
+        }
+    )
+
+
+@known_answer("booking_page", breaks="gives_the_same_answers", says="the thread was given its result")
+async def calls_before_the_thread(request, city, nights):
+    return await page(city, await asyncio.to_thread(premium(nights)))
+
+
+@known_answer("booking_page", breaks="gives_the_same_answers", says="something was called and not awaited")
+async def forgets_to_await_the_thread(request, city, nights):
+    return await page(city, asyncio.to_thread(premium, nights))
+
+
+@known_answer("booking_page", breaks="gives_the_same_answers", says="it was not called")
+async def awaits_the_wrapper(request, city, nights):
+    return await page(city, await sync_to_async(premium))
+
+
+@known_answer("booking_page", breaks="gives_the_same_answers", says="a result that is here already")
+async def gathers_the_price_itself(request, city, nights):
+    sky, flight, price = await asyncio.gather(forecast(city), cheapest_flight(city), premium(nights))
+    return JsonResponse({"forecast": sky, "flight": flight, "insurance": price})
+
+
+@known_answer("booking_page", breaks="gives_the_same_answers", says="to a thread, hand a sync function")
+async def hands_an_async_function_to_a_thread(request, city, nights):
+    return await page(city, await asyncio.to_thread(insurance, nights))
+
+
+@known_answer("booking_page", breaks="gives_the_same_answers", says="missing 1 required positional argument")
+async def forgets_the_argument(request, city, nights):
+    return await page(city, await asyncio.to_thread(premium))
+
+
+@known_answer("booking_page", breaks="gives_the_same_answers", says='"insurance": null')
+async def leaves_the_insurance_out(request, city, nights):
+    return await page(city, None)
+
+
+async def insurance(nights):
+    return premium(nights)
+
+
+@known_answer("booking_page", breaks="does_not_hold_the_loop", says="a blocking call holds the event loop")
+async def as_it_is_today(request, city, nights):
+    return await page(city, await insurance(nights))
+
+
+@known_answer("booking_page", breaks="does_not_hold_the_loop", says="a blocking call holds the event loop")
+async def gathers_the_blocking_helper(request, city, nights):
+    sky, flight, price = await asyncio.gather(forecast(city), cheapest_flight(city), insurance(nights))
+    return JsonResponse({"forecast": sky, "flight": flight, "insurance": price})
+
+
+@known_answer("booking_page", breaks="does_not_hold_the_loop", says="a blocking call holds the event loop")
+async def waits_for_the_thread(request, city, nights):
+    with ThreadPoolExecutor() as pool:
+        return await page(city, pool.submit(premium, nights).result())
+
+
+one_thread = ThreadPoolExecutor(max_workers=1)
+
+
+@known_answer("booking_page", breaks="lets_travellers_wait_together", says="only one of them through")
+async def one_thread_for_everybody(request, city, nights):
+    return await page(city, await asyncio.get_running_loop().run_in_executor(one_thread, premium, nights))

@@ -1,0 +1,156 @@
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+from asgiref.sync import sync_to_async
+from django.http import JsonResponse
+
+from tutorial_project.checks import known_answer
+from tutorial_project.services.client import ask, ask_blocking
+
+# dashboard
+
+
+def three(weather, flights, rates):
+    return JsonResponse({"weather": weather, "flights": flights, "rates": rates})
+
+
+@known_answer("dashboard")
+async def in_a_task_group(request, city, currency):
+    async with asyncio.TaskGroup() as group:
+        weather = group.create_task(ask(f"weather/{city}"))
+        flights = group.create_task(ask(f"flights/{city}"))
+        rates = group.create_task(ask(f"rates/{currency}"))
+    return three(weather.result(), flights.result(), rates.result())
+
+
+@known_answer("dashboard")
+async def tasks_awaited_in_turn(request, city, currency):
+    weather = asyncio.create_task(ask(f"weather/{city}"))
+    flights = asyncio.create_task(ask(f"flights/{city}"))
+    return three(rates=await ask(f"rates/{currency}"), weather=await weather, flights=await flights)
+
+
+@known_answer("dashboard")
+async def blocking_client_on_threads(request, city, currency):
+    services = [f"weather/{city}", f"flights/{city}", f"rates/{currency}"]
+    return three(*await asyncio.gather(*(asyncio.to_thread(ask_blocking, service) for service in services)))
+
+
+@known_answer("dashboard")
+def sync_view_with_threads(request, city, currency):
+    with ThreadPoolExecutor() as pool:
+        return three(*pool.map(ask_blocking, [f"weather/{city}", f"flights/{city}", f"rates/{currency}"]))
+
+
+@known_answer("dashboard", breaks="answers_with_all_three", says="something was called and not awaited")
+async def forgets_to_await(request, city, currency):
+    return three(ask(f"weather/{city}"), ask(f"flights/{city}"), ask(f"rates/{currency}"))
+
+
+@known_answer("dashboard", breaks="answers_with_all_three", says="`await asyncio.gather(…)`")
+async def gathers_without_await(request, city, currency):
+    weather, flights, rates = asyncio.gather(
+        ask(f"weather/{city}"), ask(f"flights/{city}"), ask(f"rates/{currency}")
+    )
+    return three(weather, flights, rates)
+
+
+@known_answer("dashboard", breaks="answers_with_all_three", says="`asyncio.wait` takes tasks")
+async def waits_for_coroutines(request, city, currency):
+    questions = [ask(f"weather/{city}"), ask(f"flights/{city}"), ask(f"rates/{currency}")]
+    done, _ = await asyncio.wait(questions)
+    return three(*(task.result() for task in done))
+
+
+@known_answer("dashboard", breaks="answers_with_all_three", says="`asyncio.gather` was given one list")
+async def gathers_a_list(request, city, currency):
+    return three(
+        *await asyncio.gather([ask(f"weather/{city}"), ask(f"flights/{city}"), ask(f"rates/{currency}")])
+    )
+
+
+@known_answer("dashboard", breaks="answers_with_all_three", says="a result that is here already")
+async def awaits_inside_gather(request, city, currency):
+    return three(
+        *await asyncio.gather(
+            await ask(f"weather/{city}"), await ask(f"flights/{city}"), await ask(f"rates/{currency}")
+        )
+    )
+
+
+@known_answer("dashboard", breaks="answers_with_all_three", says="a task was put into the answer")
+async def shows_the_tasks(request, city, currency):
+    async with asyncio.TaskGroup() as group:
+        names = (f"weather/{city}", f"flights/{city}", f"rates/{currency}")
+        tasks = [group.create_task(ask(name)) for name in names]
+    return three(*tasks)
+
+
+@known_answer("dashboard", breaks="answers_with_all_three", says="before the task was done")
+async def reads_results_inside_the_group(request, city, currency):
+    async with asyncio.TaskGroup() as group:
+        names = (f"weather/{city}", f"flights/{city}", f"rates/{currency}")
+        tasks = [group.create_task(ask(name)) for name in names]
+        return three(*(task.result() for task in tasks))
+
+
+@known_answer(
+    "dashboard", breaks="answers_with_all_three", says='got 200 {"weather": {"city": "Lisbon", "flights"'
+)
+async def unpacks_in_another_order(request, city, currency):
+    flights, weather, rates = await asyncio.gather(
+        ask(f"weather/{city}"), ask(f"flights/{city}"), ask(f"rates/{currency}")
+    )
+    return three(weather, flights, rates)
+
+
+@known_answer("dashboard", breaks="asks_for_what_the_url_says", says='got 200 {"weather": {"city": "Lisbon"')
+async def knows_lisbon_only(request, city, currency):
+    return three(*await asyncio.gather(ask("weather/Lisbon"), ask("flights/Lisbon"), ask("rates/USD")))
+
+
+@known_answer("dashboard", breaks="leaves_the_loop_free", says="a blocking call holds the event loop")
+async def blocks(request, city, currency):
+    return three(
+        ask_blocking(f"weather/{city}"), ask_blocking(f"flights/{city}"), ask_blocking(f"rates/{currency}")
+    )
+
+
+async def ask_in_disguise(service):
+    return ask_blocking(service)
+
+
+@known_answer("dashboard", breaks="leaves_the_loop_free", says="a blocking call holds the event loop")
+async def gathers_what_blocks(request, city, currency):
+    services = [f"weather/{city}", f"flights/{city}", f"rates/{currency}"]
+    return three(*await asyncio.gather(*(ask_in_disguise(service) for service in services)))
+
+
+@known_answer(
+    "dashboard", breaks="asks_all_three_together", says="a question is sent only when another one is answered"
+)
+async def one_after_another(request, city, currency):
+    weather = await ask(f"weather/{city}")
+    flights = await ask(f"flights/{city}")
+    rates = await ask(f"rates/{currency}")
+    return three(weather, flights, rates)
+
+
+@known_answer(
+    "dashboard", breaks="asks_all_three_together", says="a question is sent only when another one is answered"
+)
+async def called_first_awaited_later(request, city, currency):
+    weather, flights, rates = ask(f"weather/{city}"), ask(f"flights/{city}"), ask(f"rates/{currency}")
+    return three(await weather, await flights, await rates)
+
+
+@known_answer("dashboard", breaks="asks_all_three_together", says="stand in line for one thread")
+async def gathers_calls_on_one_thread(request, city, currency):
+    services = [f"weather/{city}", f"flights/{city}", f"rates/{currency}"]
+    return three(*await asyncio.gather(*(sync_to_async(ask_blocking)(service) for service in services)))
+
+
+@known_answer("dashboard", breaks="asks_all_three_together", says="at most 2 of 3 questions were waiting")
+async def two_and_then_one(request, city, currency):
+    weather, flights = await asyncio.gather(ask(f"weather/{city}"), ask(f"flights/{city}"))
+    return three(weather, flights, await ask(f"rates/{currency}"))

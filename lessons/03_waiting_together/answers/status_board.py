@@ -1,0 +1,192 @@
+import asyncio
+
+from django.http import JsonResponse
+
+from tutorial_project.checks import known_answer
+from tutorial_project.services.client import ServiceError, ask, ask_blocking
+
+# status_board
+
+
+def shown(names, found):
+    answers = {name: answer for name, answer in zip(names, found, strict=True) if isinstance(answer, dict)}
+    return JsonResponse({"answers": answers, "failed": [name for name in names if name not in answers]})
+
+
+@known_answer("status_board")
+async def looks_at_every_result(request):
+    names = request.GET.getlist("service")
+    found = await asyncio.gather(*(ask(name) for name in names), return_exceptions=True)
+    for result in found:
+        if isinstance(result, BaseException) and not isinstance(result, ServiceError):
+            raise result
+    return shown(names, found)
+
+
+@known_answer("status_board")
+async def keeps_a_dictionary(request):
+    names, answers = request.GET.getlist("service"), {}
+
+    async def note(name):
+        try:
+            answers[name] = await ask(name)
+        except ServiceError:
+            answers[name] = None
+
+    async with asyncio.TaskGroup() as group:
+        for name in names:
+            group.create_task(note(name))
+    return shown(names, [answers[name] for name in names])
+
+
+@known_answer("status_board")
+async def waits_for_all_then_looks(request):
+    tasks = {name: asyncio.create_task(ask(name)) for name in request.GET.getlist("service")}
+    await asyncio.wait(tasks.values())
+    errors = {name: task.exception() for name, task in tasks.items()}
+    for error in errors.values():
+        if error is not None and not isinstance(error, ServiceError):
+            raise error
+    answers = {name: task.result() for name, task in tasks.items() if errors[name] is None}
+    return JsonResponse({"answers": answers, "failed": [name for name in tasks if errors[name]]})
+
+
+@known_answer("status_board", breaks="answers_by_name", says='"answers": [{"city": "Lisbon"')
+async def lists_the_answers(request):
+    found = await asyncio.gather(*(ask(name) for name in request.GET.getlist("service")))
+    return JsonResponse({"answers": found, "failed": []})
+
+
+@known_answer("status_board", breaks="answers_by_name", says='{"flights/Kyoto": {"city"')
+async def reads_one_service(request):
+    name = request.GET["service"]
+    return JsonResponse({"answers": {name: await ask(name)}, "failed": []})
+
+
+@known_answer(
+    "status_board", breaks="keeps_the_good_answers", says="the error of one service ends the whole view"
+)
+async def lets_one_error_through(request):
+    names = request.GET.getlist("service")
+    return shown(names, await asyncio.gather(*(ask(name) for name in names)))
+
+
+@known_answer("status_board", breaks="keeps_the_good_answers", says="cancels all of its other tasks")
+async def catches_after_the_group(request):
+    names, tasks = request.GET.getlist("service"), {}
+    try:
+        async with asyncio.TaskGroup() as group:
+            for name in names:
+                tasks[name] = group.create_task(ask(name))
+    except* ServiceError:
+        pass
+    return shown(names, [None if tasks[name].exception() else tasks[name].result() for name in names])
+
+
+@known_answer("status_board", breaks="keeps_the_good_answers", says="ExceptionGroup of ServiceError")
+async def lets_a_group_of_errors_through(request):
+    names = request.GET.getlist("service")
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(ask(name)) for name in names]
+    return shown(names, [task.result() for task in tasks])
+
+
+@known_answer(
+    "status_board",
+    breaks="keeps_the_good_answers",
+    says="the answers that came are lost with those that did not",
+)
+async def one_try_around_all(request):
+    names = request.GET.getlist("service")
+    try:
+        return shown(names, await asyncio.gather(*(ask(name) for name in names)))
+    except ServiceError:
+        return shown(names, [None for name in names])
+
+
+@known_answer(
+    "status_board", breaks="keeps_the_good_answers", says="errors stand in the list in the place of answers"
+)
+async def shows_the_errors_as_answers(request):
+    names = request.GET.getlist("service")
+    found = await asyncio.gather(*(ask(name) for name in names), return_exceptions=True)
+    return JsonResponse({"answers": dict(zip(names, found, strict=True)), "failed": []})
+
+
+@known_answer("status_board", breaks="keeps_the_good_answers", says="in the order in which they failed")
+async def notes_failures_as_they_come(request):
+    answers, failed = {}, []
+
+    async def note(name):
+        try:
+            answers[name] = await ask(name)
+        except ServiceError:
+            failed.append(name)
+
+    await asyncio.gather(*(note(name) for name in request.GET.getlist("service")))
+    return JsonResponse({"answers": answers, "failed": failed})
+
+
+@known_answer("status_board", breaks="keeps_the_good_answers", says='got 503 {"answers"')
+async def passes_the_failure_on(request):
+    names = request.GET.getlist("service")
+    found = await asyncio.gather(*(ask(name) for name in names), return_exceptions=True)
+    response = shown(names, found)
+    response.status_code = 503 if len(found) > sum(isinstance(answer, dict) for answer in found) else 200
+    return response
+
+
+@known_answer("status_board", breaks="keeps_the_good_answers", says="answered 500: Internal Server Error")
+async def lists_the_messages(request):
+    names = request.GET.getlist("service")
+    found = dict(zip(names, await asyncio.gather(*map(ask, names), return_exceptions=True), strict=True))
+    failed = {name: str(error) for name, error in found.items() if isinstance(error, Exception)}
+    answers = {name: answer for name, answer in found.items() if name not in failed}
+    return JsonResponse({"answers": answers, "failed": list(failed.values())})
+
+
+@known_answer("status_board", breaks="raises_every_other_error", says="it hides mistakes in the code")
+async def keeps_every_exception(request):
+    names = request.GET.getlist("service")
+    return shown(names, await asyncio.gather(*(ask(name) for name in names), return_exceptions=True))
+
+
+async def ask_or_nothing(name):
+    try:
+        return await ask(name)
+    except Exception:
+        return None
+
+
+@known_answer(
+    "status_board", breaks="raises_every_other_error", says="the view catches more than `ServiceError`"
+)
+async def catches_everything(request):
+    names = request.GET.getlist("service")
+    return shown(names, await asyncio.gather(*(ask_or_nothing(name) for name in names)))
+
+
+@known_answer(
+    "status_board", breaks="leaves_the_loop_free_for_others", says="a blocking call holds the event loop"
+)
+async def blocks_in_turn(request):
+    names, found = request.GET.getlist("service"), []
+    for name in names:
+        try:
+            found.append(ask_blocking(name))
+        except ServiceError:
+            found.append(None)
+    return shown(names, found)
+
+
+@known_answer(
+    "status_board", breaks="asks_all_together", says="a question is sent only when another one is answered"
+)
+async def tries_one_after_another(request):
+    names, found = request.GET.getlist("service"), []
+    for name in names:
+        try:
+            found.append(await ask(name))
+        except ServiceError:
+            found.append(None)
+    return shown(names, found)

@@ -1,0 +1,102 @@
+import asyncio
+
+from asgiref.sync import sync_to_async
+from django.db import connection
+from django.http import JsonResponse
+
+from tutorial_project.checks import known_answer
+from tutorial_project.trips.models import Trip
+
+
+def trips_below(euros):
+    return Trip.objects.filter(price__lt=euros).order_by("price")
+
+
+def described(trip):
+    return f"{trip.title} ({trip.destination.country}): {trip.price} €"
+
+
+@known_answer("cheap_trips")
+async def goes_through_the_rows_on_the_loop(request, euros):
+    trips = trips_below(euros).select_related("destination")
+    return JsonResponse({"trips": [described(trip) async for trip in trips]})
+
+
+@known_answer("cheap_trips")
+async def makes_the_whole_response_in_the_thread(request, euros):
+    def response():
+        return JsonResponse({"trips": list(map(described, trips_below(euros)))})
+
+    return await sync_to_async(response)()
+
+
+@known_answer("cheap_trips")
+async def closes_the_connection_of_the_pools_thread(request, euros):
+    def descriptions():
+        try:
+            return [described(trip) for trip in trips_below(euros)]
+        finally:
+            connection.close()
+
+    return JsonResponse({"trips": await asyncio.to_thread(descriptions)})
+
+
+@known_answer("cheap_trips", breaks="describes_the_trips", says="something lazy was read on the event loop")
+async def lets_the_queryset_escape(request, euros):
+    trips = await sync_to_async(trips_below)(euros)
+    return JsonResponse({"trips": [described(trip) for trip in trips]})
+
+
+@known_answer("cheap_trips", breaks="describes_the_trips", says="something lazy was read on the event loop")
+async def forgets_the_relation(request, euros):
+    trips = await sync_to_async(list)(trips_below(euros))
+    return JsonResponse({"trips": [described(trip) for trip in trips]})
+
+
+@known_answer("cheap_trips", breaks="describes_the_trips", says="something lazy was read on the event loop")
+async def hands_over_a_generator(request, euros):
+    def descriptions():
+        return (described(trip) for trip in trips_below(euros).all().iterator())
+
+    return JsonResponse({"trips": list(await sync_to_async(descriptions)())})
+
+
+@known_answer("cheap_trips", breaks="describes_the_trips", says="something lazy was read on the event loop")
+async def maps_before_it_crosses(request, euros):
+    return JsonResponse({"trips": await sync_to_async(list)(map(described, trips_below(euros)))})
+
+
+@known_answer("cheap_trips", breaks="describes_the_trips", says="something lazy was read on the event loop")
+async def reads_the_relation_of_each_row(request, euros):
+    return JsonResponse({"trips": [described(trip) async for trip in trips_below(euros)]})
+
+
+@known_answer("cheap_trips", breaks="describes_the_trips", says="only builds a query")
+async def awaits_the_queryset(request, euros):
+    return JsonResponse({"trips": [described(trip) for trip in await trips_below(euros)]})
+
+
+@known_answer("cheap_trips", breaks="is_an_async_view", says="plain `def`")
+def stays_a_sync_page(request, euros):
+    return JsonResponse({"trips": [described(trip) for trip in trips_below(euros)]})
+
+
+@known_answer("cheap_trips", breaks="crosses_once", says="there is a crossing for each trip")
+async def crosses_for_each_row(request, euros):
+    describe = sync_to_async(described)
+    return JsonResponse({"trips": [await describe(trip) async for trip in trips_below(euros)]})
+
+
+@known_answer("cheap_trips", breaks="crosses_once", says="there is a crossing for each trip")
+async def gathers_the_rows(request, euros):
+    trips = await sync_to_async(list)(trips_below(euros))
+    texts = await asyncio.gather(*(sync_to_async(described)(trip) for trip in trips))
+    return JsonResponse({"trips": texts})
+
+
+@known_answer("cheap_trips", breaks="closes_what_it_opened", says="a query ran on a thread of the pool")
+async def queries_in_a_thread_of_asyncio(request, euros):
+    def descriptions():
+        return [described(trip) for trip in trips_below(euros)]
+
+    return JsonResponse({"trips": await asyncio.to_thread(descriptions)})

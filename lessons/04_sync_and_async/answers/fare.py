@@ -1,0 +1,114 @@
+import asyncio
+
+from asgiref.sync import sync_to_async
+from django.http import Http404, HttpResponseNotFound, JsonResponse
+from django.views import View
+
+from tutorial_project.checks import known_answer
+from tutorial_project.services.airline import NotFlownTo, cheapest_fare
+
+
+@known_answer("fare")
+async def asks_on_the_requests_thread(request, city):
+    try:
+        return JsonResponse({"city": city, "euros": await sync_to_async(cheapest_fare)(city)})
+    except NotFlownTo:
+        return HttpResponseNotFound("nobody flies there")
+
+
+@known_answer("fare")
+async def asks_in_a_thread_of_asyncio(request, city):
+    try:
+        euros = await asyncio.to_thread(cheapest_fare, city)
+    except LookupError:
+        raise Http404 from None
+    return JsonResponse({"euros": euros, "city": city})
+
+
+@sync_to_async
+def fare_or_none(city):
+    try:
+        return cheapest_fare(city)
+    except NotFlownTo:
+        return None
+
+
+@known_answer("fare")
+class FareView(View):
+    async def get(self, request, city):
+        euros = await fare_or_none(city)
+        if euros is None:
+            raise Http404
+        return JsonResponse({"city": city, "euros": euros})
+
+
+@known_answer("fare", breaks="tells_the_fare", says="the result of a call, or it is async already")
+async def wraps_the_result(request, city):
+    try:
+        return JsonResponse({"city": city, "euros": await sync_to_async(cheapest_fare(city))})
+    except NotFlownTo:
+        raise Http404 from None
+
+
+@known_answer("fare", breaks="tells_the_fare", says="wrap, call, await")
+async def awaits_the_wrapper(request, city):
+    try:
+        return JsonResponse({"city": city, "euros": await sync_to_async(cheapest_fare)})
+    except NotFlownTo:
+        raise Http404 from None
+
+
+@known_answer("fare", breaks="tells_the_fare", says="something was called and not awaited")
+async def forgets_the_await(request, city):
+    try:
+        return JsonResponse({"city": city, "euros": sync_to_async(cheapest_fare)(city)})
+    except NotFlownTo:
+        raise Http404 from None
+
+
+@known_answer("fare", breaks="knows_where_nobody_flies", says="the error comes out where the call is awaited")
+async def tries_the_wrong_line(request, city):
+    try:
+        question = sync_to_async(cheapest_fare)(city)
+    except NotFlownTo:
+        raise Http404 from None
+    return JsonResponse({"city": city, "euros": await question})
+
+
+@known_answer("fare", breaks="tells_the_fare", says="takes the function alone")
+async def hands_the_city_to_the_wrapper(request, city):
+    return JsonResponse({"city": city, "euros": await sync_to_async(cheapest_fare, city)})
+
+
+@known_answer("fare", breaks="tells_the_fare", says="the thread was given its result")
+async def calls_before_the_thread(request, city):
+    return JsonResponse({"city": city, "euros": await asyncio.to_thread(cheapest_fare(city))})
+
+
+@known_answer("fare", breaks="knows_where_nobody_flies", says="an exception was returned")
+async def returns_the_exception(request, city):
+    try:
+        return JsonResponse({"city": city, "euros": await sync_to_async(cheapest_fare)(city)})
+    except NotFlownTo:
+        return Http404("nobody flies there")
+
+
+@known_answer("fare", breaks="knows_where_nobody_flies", says='"euros": null')
+async def answers_with_nothing(request, city):
+    return JsonResponse({"city": city, "euros": await fare_or_none(city)})
+
+
+@known_answer("fare", breaks="is_async", says="plain `def`")
+def stays_sync(request, city):
+    try:
+        return JsonResponse({"city": city, "euros": cheapest_fare(city)})
+    except NotFlownTo:
+        raise Http404 from None
+
+
+@known_answer("fare", breaks="leaves_the_loop_free", says="a blocking call holds the event loop")
+async def calls_the_library_on_the_loop(request, city):
+    try:
+        return JsonResponse({"city": city, "euros": cheapest_fare(city)})
+    except NotFlownTo:
+        raise Http404 from None

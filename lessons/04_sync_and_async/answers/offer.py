@@ -1,0 +1,143 @@
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+from asgiref.sync import sync_to_async
+from django.db import connection
+from django.http import JsonResponse
+from django.utils import translation
+from django.utils.formats import date_format
+
+from tutorial_project.checks import known_answer
+from tutorial_project.services.airline import cheapest_fare
+from tutorial_project.services.client import ask_blocking
+from tutorial_project.trips.models import Trip
+
+
+def forecast(city):
+    answer = ask_blocking(f"weather/{city}")
+    return f"{answer['celsius']} °C, {answer['sky']}"
+
+
+def next_trip(city):
+    trip = Trip.objects.filter(destination__name=city).first()
+    pounds = float(trip.price) * ask_blocking("rates/GBP")["rate"]
+    return f"{date_format(trip.departs, 'j F')}: {trip.title}, £{pounds:.0f}"
+
+
+def offered(euros, sky, trip):
+    return JsonResponse({"fare": euros, "forecast": sky, "trip": trip})
+
+
+@known_answer("offer")
+async def sends_two_to_threads_of_asyncio(request, city):
+    async with asyncio.TaskGroup() as group:
+        euros = group.create_task(asyncio.to_thread(cheapest_fare, city))
+        sky = group.create_task(asyncio.to_thread(forecast, city))
+        trip = group.create_task(sync_to_async(next_trip)(city))
+    return offered(euros.result(), sky.result(), trip.result())
+
+
+def closing(function):
+    def wrapper(*arguments):
+        try:
+            return function(*arguments)
+        finally:
+            connection.close()
+
+    return wrapper
+
+
+@known_answer("offer")
+async def closes_the_connection_in_each_thread(request, city):
+    helpers = (cheapest_fare, forecast, next_trip)
+    calls = (sync_to_async(closing(helper), thread_sensitive=False)(city) for helper in helpers)
+    return offered(*await asyncio.gather(*calls))
+
+
+@known_answer("offer")
+async def activates_the_language_anew(request, city):
+    language = translation.get_language()
+
+    def trip_in_language():
+        with translation.override(language):
+            return closing(next_trip)(city)
+
+    return offered(
+        *await asyncio.gather(
+            asyncio.to_thread(cheapest_fare, city),
+            asyncio.to_thread(forecast, city),
+            asyncio.to_thread(trip_in_language),
+        )
+    )
+
+
+@known_answer("offer", breaks="makes_the_offer", says="`next_trip` was called on the event loop")
+async def gathers_results(request, city):
+    return offered(*await asyncio.gather(cheapest_fare(city), forecast(city), next_trip(city)))
+
+
+@known_answer("offer", breaks="makes_the_offer", says="`thread_sensitive` belongs to `sync_to_async`")
+async def hands_the_option_to_the_call(request, city):
+    helpers = (cheapest_fare, forecast)
+    calls = (sync_to_async(helper)(city, thread_sensitive=False) for helper in helpers)
+    return offered(*await asyncio.gather(*calls, sync_to_async(next_trip)(city)))
+
+
+@known_answer("offer", breaks="makes_the_offer", says="something that is no awaitable")
+async def gathers_functions(request, city):
+    return offered(*await asyncio.gather(*map(sync_to_async, (cheapest_fare, forecast, next_trip))))
+
+
+@known_answer("offer", breaks="asks_all_three_together", says="at most 1 of 3 questions")
+async def crosses_once_with_all_three(request, city):
+    def all_three():
+        return cheapest_fare(city), forecast(city), next_trip(city)
+
+    return offered(*await sync_to_async(all_three)())
+
+
+@known_answer("offer", breaks="asks_all_three_together", says="at most 2 of 3 questions")
+async def leaves_two_on_one_thread(request, city):
+    sky = sync_to_async(forecast, thread_sensitive=False)(city)
+    calls = (sync_to_async(cheapest_fare)(city), sky, sync_to_async(next_trip)(city))
+    return offered(*await asyncio.gather(*calls))
+
+
+@known_answer("offer", breaks="speaks_the_language", says="the language did not come along")
+async def sends_all_to_threads_of_asyncio(request, city):
+    helpers = (cheapest_fare, forecast, next_trip)
+    return offered(*await asyncio.gather(*(asyncio.to_thread(helper, city) for helper in helpers)))
+
+
+@known_answer("offer", breaks="speaks_the_language", says="a pool of your own")
+def maps_over_a_pool(request, city):
+    with ThreadPoolExecutor() as pool:
+        calls = [pool.submit(helper, city) for helper in (cheapest_fare, forecast, closing(next_trip))]
+        return offered(*(call.result() for call in calls))
+
+
+@known_answer("offer", breaks="does_not_hold_the_loop", says="a blocking call holds the event loop")
+async def wraps_only_the_query(request, city):
+    trip = sync_to_async(next_trip)(city)
+    return offered(cheapest_fare(city), forecast(city), await trip)
+
+
+@known_answer("offer", breaks="asks_all_three_together", says="share one thread")
+async def gathers_thread_sensitive_calls(request, city):
+    helpers = (cheapest_fare, forecast, next_trip)
+    return offered(*await asyncio.gather(*(sync_to_async(helper)(city) for helper in helpers)))
+
+
+@known_answer("offer", breaks="asks_all_three_together", says="at most 1 of 3 questions")
+async def awaits_one_after_the_other(request, city):
+    ask_freely = sync_to_async(cheapest_fare, thread_sensitive=False)
+    return offered(
+        await ask_freely(city), await asyncio.to_thread(forecast, city), await sync_to_async(next_trip)(city)
+    )
+
+
+@known_answer("offer", breaks="leaves_no_connection", says="a query ran on a thread of the pool")
+async def sends_all_to_the_pool(request, city):
+    helpers = (cheapest_fare, forecast, next_trip)
+    calls = (sync_to_async(helper, thread_sensitive=False)(city) for helper in helpers)
+    return offered(*await asyncio.gather(*calls))

@@ -1,0 +1,71 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from asgiref.sync import iscoroutinefunction
+from django.core.exceptions import SynchronousOnlyOperation
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from tutorial_project.checks import Outcome, Refusal, Reply, Trial
+from tutorial_project.services import running_services
+
+
+@contextmanager
+def connections_watched() -> Iterator[list[str]]:
+    """Collect, for each thread's connection that a query used, whether it was open at the end."""
+    used: list[BaseDatabaseWrapper] = []
+    left_open: list[str] = []
+    real = BaseDatabaseWrapper.cursor
+
+    def cursor(connection: BaseDatabaseWrapper) -> Any:
+        if connection not in used:
+            used.append(connection)
+        return real(connection)
+
+    with patch.object(BaseDatabaseWrapper, "cursor", cursor):
+        yield left_open
+    for connection in used:
+        if connection.connection is not None:
+            left_open.append(connection.alias)
+            # Trap: nobody else closes it, and a thread of the pool would keep it for the next check.
+            raw, connection.connection = connection.connection, None
+            raw.close()
+
+
+async def get(trial: Trial, path: str, **request: Any) -> Reply:
+    """Send a GET request, and let it leave no connection behind for the next requirement."""
+    with connections_watched():
+        return await trial.get(path, **request)
+
+
+def refuse_a_query_on_the_loop(reply: Reply, expected: str, because: str, next: str) -> None:
+    """Refuse with these words when Django's guard raised; they say more than its usual explanation."""
+    if isinstance(reply.error, SynchronousOnlyOperation):
+        raise Refusal(sent=reply.sent, expected=expected, got=reply.got, because=because, next=next)
+
+
+async def expect_the_loop_free(trial: Trial, path: str) -> None:
+    """Refuse an async view that holds the event loop; a sync view cannot."""
+    running_services()  # started here, and not at the first question of the answer: to start them blocks
+    view = trial.answer.as_view() if hasattr(trial.answer, "as_view") else trial.answer
+    if not iscoroutinefunction(view):
+        (await get(trial, path)).expect(200)
+        return
+    with connections_watched():
+        reply = await trial.leaves_the_loop_free(path)
+    reply.expect(200)
+
+
+async def expect_no_connection_left(trial: Trial, path: str) -> None:
+    """Refuse when a connection is open after the request."""
+    with connections_watched() as left_open:
+        reply = await trial.get(path)
+    reply.expect(200)
+    Outcome(reply.sent, f"still open after the request: {len(left_open)}").expect_that(
+        not left_open,
+        "every database connection that the request has used is closed after it",
+        because="a query ran on a thread of the pool: it opened a connection there, and Django closes only the one "
+        "of the request's own thread",
+        next="`sync_to_async` without `thread_sensitive=False` for the function with the query",
+    )

@@ -1,0 +1,141 @@
+from django.http import Http404, HttpResponse
+
+from tutorial_project.checks import known_answer
+
+DEPARTURES = "07:10 Lisbon\n09:45 Québec\n"
+
+
+PLAIN = [(b"content-type", b"text/plain; charset=utf-8")]
+
+
+@known_answer("departure_board")
+async def in_several_messages(scope, receive, send):
+    if scope["type"] != "http":
+        raise ValueError(scope["type"])
+    await receive()
+    if scope["path"] != "/departures/":
+        await send({"type": "http.response.start", "status": 404})
+        await send({"type": "http.response.body", "body": b"no such page", "more_body": False})
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": PLAIN})
+    for line in DEPARTURES.splitlines(keepends=True):
+        await send({"type": "http.response.body", "body": line.encode(), "more_body": True})
+    await send({"type": "http.response.body"})
+
+
+class Board:
+    async def __call__(self, scope, receive, send):
+        match scope:
+            case {"type": "http", "path": "/departures/"}:
+                status, body = 200, DEPARTURES
+            case {"type": "http"}:
+                status, body = 404, "no such page"
+            case {"type": other}:
+                raise ValueError(f"no {other} here")
+        await send({"type": "http.response.start", "status": status, "headers": PLAIN})
+        await send({"type": "http.response.body", "body": body.encode("utf-8")})
+
+
+an_object_that_is_called = known_answer("departure_board")(
+    type("an_object_that_is_called", (Board,), {"__name__": "an_object_that_is_called"})()
+)
+
+
+@known_answer(
+    "departure_board", breaks="answers_with_the_departures", says="what it returns is not looked at"
+)
+async def returns_a_response(scope, receive, send):
+    return HttpResponse(DEPARTURES, content_type="text/plain; charset=utf-8")
+
+
+@known_answer("departure_board", breaks="answers_with_the_departures", says="a body is bytes")
+async def a_body_of_text(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": PLAIN})
+    await send({"type": "http.response.body", "body": DEPARTURES})
+
+
+@known_answer("departure_board", breaks="answers_with_the_departures", says="ASGI headers are bytes")
+async def headers_of_text(scope, receive, send):
+    headers = [("content-type", "text/plain; charset=utf-8")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": DEPARTURES.encode()})
+
+
+@known_answer("departure_board", breaks="answers_with_the_departures", says="an answer starts once")
+async def a_body_without_a_start(scope, receive, send):
+    await send({"type": "http.response.body", "body": DEPARTURES.encode()})
+
+
+@known_answer("departure_board", breaks="answers_with_the_departures", says="has no `more_body`")
+async def a_start_without_a_body(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": PLAIN})
+
+
+@known_answer("departure_board", breaks="answers_with_the_departures", says="nothing was sent")
+async def send_without_await(scope, receive, send):
+    send({"type": "http.response.start", "status": 200, "headers": PLAIN})
+    send({"type": "http.response.body", "body": DEPARTURES.encode()})
+
+
+@known_answer("departure_board", breaks="answers_with_the_departures", says="this one is a plain function")
+def no_coroutine_function(scope, receive, send):
+    send({"type": "http.response.start", "status": 200, "headers": PLAIN})
+    send({"type": "http.response.body", "body": DEPARTURES.encode()})
+
+
+@known_answer("departure_board", breaks="answers_with_the_departures", says="a list of pairs")
+async def headers_in_a_dictionary(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": dict(PLAIN)})
+    await send({"type": "http.response.body", "body": DEPARTURES.encode()})
+
+
+@known_answer("departure_board", breaks="answers_with_the_departures", says="a status is a number")
+async def a_status_as_in_wsgi(scope, receive, send):
+    await send({"type": "http.response.start", "status": "200 OK", "headers": PLAIN})
+    await send({"type": "http.response.body", "body": DEPARTURES.encode()})
+
+
+@known_answer("departure_board", breaks="answers_with_the_departures", says="Qu\\\\xe9bec")
+async def another_encoding(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": PLAIN})
+    await send({"type": "http.response.body", "body": DEPARTURES.encode("latin-1")})
+
+
+@known_answer("departure_board", breaks="answers_404_elsewhere", says="no Django is around this application")
+async def raises_the_404_of_django(scope, receive, send):
+    if scope["path"] != "/departures/":
+        raise Http404("no such page")
+    await send({"type": "http.response.start", "status": 200, "headers": PLAIN})
+    await send({"type": "http.response.body", "body": DEPARTURES.encode()})
+
+
+@known_answer("departure_board", breaks="answers_404_elsewhere", says="GET /arrivals/")
+async def every_path_but_one_is_the_board(scope, receive, send):
+    known = scope["path"] != "/"
+    await send({"type": "http.response.start", "status": 200 if known else 404, "headers": PLAIN})
+    await send({"type": "http.response.body", "body": DEPARTURES.encode() if known else b"no such page"})
+
+
+@known_answer("departure_board", breaks="refuses_other_connections", says="KeyError: 'path'")
+async def no_look_at_the_type(scope, receive, send):
+    known = scope["path"] == "/departures/"
+    await send({"type": "http.response.start", "status": 200 if known else 404, "headers": PLAIN})
+    await send({"type": "http.response.body", "body": DEPARTURES.encode() if known else b"no such page"})
+
+
+@known_answer("departure_board", breaks="refuses_other_connections", says="a quiet return")
+async def silent_for_other_types(scope, receive, send):
+    if scope["type"] == "http":
+        await no_look_at_the_type(scope, receive, send)
+
+
+@known_answer("departure_board", breaks="refuses_other_connections", says="NotImplementedError: lifespan")
+async def another_error(scope, receive, send):
+    if scope["type"] != "http":
+        raise NotImplementedError(scope["type"])
+    await no_look_at_the_type(scope, receive, send)
+
+
+@known_answer("departure_board", breaks="refuses_other_connections", says="http.response.start")
+async def a_page_for_everybody(scope, receive, send):
+    await no_look_at_the_type({"path": "/", **scope}, receive, send)

@@ -1,0 +1,227 @@
+import time
+
+from tutorial_project.checks import known_answer
+
+
+@known_answer("timed")
+class AsAClass:
+    def __init__(self, application, clock=time.perf_counter):
+        self.application, self.clock = application, clock
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] != "http":
+            return await self.application(scope, receive, send)
+        started = self.clock()
+
+        async def send_with_time(message):
+            if message["type"] == "http.response.start":
+                took = f"{(self.clock() - started) * 1000:.0f}"
+                message["headers"] = [*message["headers"], (b"X-Milliseconds", took.encode("ascii"))]
+            await send(message)
+
+        await self.application(scope, receive, send_with_time)
+
+
+@known_answer("timed")
+def changes_the_message_in_place(application, clock=time.perf_counter):
+    async def layer(scope, receive, send):
+        start = clock()
+
+        def stamp(message):
+            if "status" in message:
+                message["headers"].append((b"x-milliseconds", b"%d" % ((clock() - start) * 1000)))
+            return send(message)
+
+        await application(scope, receive, stamp)
+
+    return layer
+
+
+@known_answer("timed", breaks="adds_the_header", says="ASGI headers are bytes")
+def a_header_of_text(application, clock=time.perf_counter):
+    async def layer(scope, receive, send):
+        start = clock()
+
+        async def stamp(message):
+            if message["type"] == "http.response.start":
+                message["headers"].append(("x-milliseconds", str(round((clock() - start) * 1000))))
+            await send(message)
+
+        await application(scope, receive, stamp)
+
+    return layer
+
+
+@known_answer("timed", breaks="adds_the_header", says="got 200 'stamped'")
+def after_the_answer(application, clock=time.perf_counter):
+    async def layer(scope, receive, send):
+        start = clock()
+        await application(scope, receive, send)
+        scope["headers"].append((b"x-milliseconds", str(round((clock() - start) * 1000)).encode()))
+
+    return layer
+
+
+@known_answer("timed", breaks="adds_the_header", says="x-milliseconds: 1250")
+def the_whole_answer_timed(application, clock=time.perf_counter):
+    async def layer(scope, receive, send):
+        start, messages = clock(), []
+
+        async def keep(message):
+            messages.append(message)
+
+        await application(scope, receive, keep)
+        messages[0]["headers"].append((b"x-milliseconds", str(round((clock() - start) * 1000)).encode()))
+        for message in messages:
+            await send(message)
+
+    return layer
+
+
+@known_answer("timed", breaks="adds_the_header", says="KeyError: 'headers'")
+def a_header_on_every_message(application, clock=time.perf_counter):
+    async def layer(scope, receive, send):
+        start = clock()
+
+        async def stamp(message):
+            message["headers"].append((b"x-milliseconds", str(round((clock() - start) * 1000)).encode()))
+            await send(message)
+
+        await application(scope, receive, stamp)
+
+    return layer
+
+
+@known_answer("timed", breaks="adds_the_header", says="called, and not awaited")
+async def an_async_maker(application, clock=time.perf_counter):
+    return changes_the_message_in_place(application, clock)
+
+
+@known_answer("timed", breaks="adds_the_header", says="another clock was read")
+def its_own_clock(application, clock=time.perf_counter):
+    return changes_the_message_in_place(application)
+
+
+@known_answer("timed", breaks="adds_the_header", says="x-milliseconds: 250.0")
+def parts_of_milliseconds(application, clock=time.perf_counter):
+    async def layer(scope, receive, send):
+        start = clock()
+
+        async def stamp(message):
+            if message["type"] == "http.response.start":
+                message["headers"].append((b"x-milliseconds", str((clock() - start) * 1000).encode()))
+            await send(message)
+
+        await application(scope, receive, stamp)
+
+    return layer
+
+
+@known_answer("timed", breaks="adds_the_header", says="hands to the inner application is a plain function")
+def a_plain_send(application, clock=time.perf_counter):
+    async def layer(scope, receive, send):
+        start = clock()
+
+        def stamp(message):
+            if message["type"] == "http.response.start":
+                message["headers"].append((b"x-milliseconds", str(round((clock() - start) * 1000)).encode()))
+            send(message)
+
+        await application(scope, receive, stamp)
+
+    return layer
+
+
+@known_answer("timed", breaks="adds_the_header", says="the layer's own `send` passed none of them on")
+def a_send_that_awaits_nothing(application, clock=time.perf_counter):
+    async def layer(scope, receive, send):
+        async def stamp(message):
+            send(message)
+
+        await application(scope, receive, stamp)
+
+    return layer
+
+
+@known_answer("timed", breaks="adds_the_header", says="the inner application did not run")
+def an_application_not_awaited(application, clock=time.perf_counter):
+    async def layer(scope, receive, send):
+        application(scope, receive, send)
+
+    return layer
+
+
+@known_answer("timed", breaks="leaves_other_connections_alone", says="ValueError: only http")
+def refuses_what_is_not_http(application, clock=time.perf_counter):
+    inner = changes_the_message_in_place(application, clock)
+
+    async def layer(scope, receive, send):
+        if scope["type"] != "http":
+            raise ValueError("only http")
+        await inner(scope, receive, send)
+
+    return layer
+
+
+@known_answer("timed", breaks="leaves_the_answer_as_it_is", says="without set-cookie: trip=7")
+def headers_through_a_dictionary(application, clock=time.perf_counter):
+    async def layer(scope, receive, send):
+        start = clock()
+
+        async def stamp(message):
+            if message["type"] == "http.response.start":
+                took = str(round((clock() - start) * 1000)).encode()
+                headers = dict(message["headers"]) | {b"x-milliseconds": took}
+                message = message | {"headers": list(headers.items())}
+            await send(message)
+
+        await application(scope, receive, stamp)
+
+    return layer
+
+
+@known_answer("timed", breaks="passes_pieces_on_at_once", says="the layer collects what it should pass on")
+def sent_when_all_is_there(application, clock=time.perf_counter):
+    async def layer(scope, receive, send):
+        start, messages = clock(), []
+
+        async def keep(message):
+            if message["type"] == "http.response.start":
+                message["headers"].append((b"x-milliseconds", str(round((clock() - start) * 1000)).encode()))
+            messages.append(message)
+
+        await application(scope, receive, keep)
+        for message in messages:
+            await send(message)
+
+    return layer
+
+
+@known_answer("timed", breaks="keeps_requests_apart", says="where both requests write it")
+def one_start_for_all(application, clock=time.perf_counter):
+    start = 0.0
+
+    async def layer(scope, receive, send):
+        nonlocal start
+        start = clock()
+
+        async def stamp(message):
+            if message["type"] == "http.response.start":
+                took = str(round((clock() - start) * 1000)).encode()
+                message = message | {"headers": [*message["headers"], (b"x-milliseconds", took)]}
+            await send(message)
+
+        await application(scope, receive, stamp)
+
+    return layer
+
+
+@known_answer("timed", breaks="leaves_other_connections_alone", says="was not called with it")
+def http_or_nothing(application, clock=time.perf_counter):
+    inner = changes_the_message_in_place(application, clock)
+
+    async def layer(scope, receive, send):
+        if scope["type"] == "http":
+            await inner(scope, receive, send)
+
+    return layer

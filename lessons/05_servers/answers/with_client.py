@@ -1,0 +1,253 @@
+from contextlib import AsyncExitStack
+
+from tutorial_project.checks import known_answer
+
+
+@known_answer("with_client")
+def an_exit_stack(application, open_client):
+    async def layer(scope, receive, send):
+        if scope["type"] != "lifespan":
+            await application(scope, receive, send)
+            return
+        assert (await receive())["type"] == "lifespan.startup"
+        async with AsyncExitStack() as stack:
+            try:
+                scope["state"]["client"] = await stack.enter_async_context(open_client())
+            except Exception as error:
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return layer
+
+
+@known_answer("with_client")
+class RememberedByTheLayer:
+    def __init__(self, application, open_client):
+        self.application, self.open_client, self.client = application, open_client, None
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "lifespan":
+            await self.live(receive, send)
+        else:
+            await self.application(scope | {"state": {"client": self.client}}, receive, send)
+
+    async def live(self, receive, send):
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                try:
+                    self.client = self.open_client()
+                except OSError as error:
+                    await send({"type": "lifespan.startup.failed", "message": f"{error}"})
+                else:
+                    await send({"type": "lifespan.startup.complete"})
+            else:
+                await self.client.aclose()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+@known_answer("with_client", breaks="opens_at_startup", says="no server has started")
+def opened_with_the_layer(application, open_client):
+    client = open_client()
+
+    async def layer(scope, receive, send):
+        if scope["type"] != "lifespan":
+            return await application(scope, receive, send)
+        await receive()
+        scope["state"]["client"] = client
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await client.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return layer
+
+
+@known_answer("with_client", breaks="opens_at_startup", says="Django knows no `lifespan`")
+def everything_goes_to_django(application, open_client):
+    async def layer(scope, receive, send):
+        scope.setdefault("state", {})["client"] = open_client()
+        await application(scope, receive, send)
+
+    return layer
+
+
+@known_answer("with_client", breaks="opens_at_startup", says="waits for the next message")
+def never_says_complete(application, open_client):
+    async def layer(scope, receive, send):
+        if scope["type"] != "lifespan":
+            return await application(scope, receive, send)
+        await receive()
+        scope["state"]["client"] = client = open_client()
+        await receive()
+        await client.aclose()
+
+    return layer
+
+
+@known_answer("with_client", breaks="opens_at_startup", says="can't be")
+def awaits_the_opening(application, open_client):
+    async def layer(scope, receive, send):
+        await receive()
+        try:
+            scope["state"]["client"] = await open_client()
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+
+    return layer
+
+
+@known_answer("with_client", breaks="hands_it_to_requests", says="the layer answers `lifespan` alone")
+def leaves_the_requests_out(application, open_client):
+    async def layer(scope, receive, send):
+        if scope["type"] == "lifespan":
+            await receive()
+            scope["state"]["client"] = open_client()
+            await send({"type": "lifespan.startup.complete"})
+
+    return layer
+
+
+@known_answer("with_client", breaks="closes_at_shutdown", says="`aclose()` was called and not awaited")
+def closes_without_await(application, open_client):
+    async def layer(scope, receive, send):
+        if scope["type"] != "lifespan":
+            return await application(scope, receive, send)
+        await receive()
+        scope["state"]["client"] = client = open_client()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        client.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return layer
+
+
+@known_answer(
+    "with_client", breaks="says_that_the_start_failed", says="OSError('the rates office is closed')"
+)
+def sends_the_error_itself(application, open_client):
+    async def layer(scope, receive, send):
+        if scope["type"] != "lifespan":
+            return await application(scope, receive, send)
+        await receive()
+        try:
+            scope["state"]["client"] = client = open_client()
+        except OSError as error:
+            return await send({"type": "lifespan.startup.failed", "message": error})
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await client.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return layer
+
+
+@known_answer("with_client", breaks="hands_it_to_requests", says="a closed client")
+def closed_too_early(application, open_client):
+    async def layer(scope, receive, send):
+        if scope["type"] != "lifespan":
+            return await application(scope, receive, send)
+        await receive()
+        async with open_client() as client:
+            scope["state"]["client"] = client
+            await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return layer
+
+
+@known_answer("with_client", breaks="hands_it_to_requests", says="None")
+def kept_in_a_variable_only(application, open_client):
+    async def layer(scope, receive, send):
+        if scope["type"] != "lifespan":
+            return await application(scope, receive, send)
+        await receive()
+        client = open_client()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await client.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return layer
+
+
+@known_answer("with_client", breaks="hands_it_to_requests", says="None")
+def a_new_dictionary_for_the_state(application, open_client):
+    async def layer(scope, receive, send):
+        if scope["type"] != "lifespan":
+            return await application(scope, receive, send)
+        await receive()
+        scope["state"] = {"client": open_client()}
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await scope["state"]["client"].aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return layer
+
+
+@known_answer("with_client", breaks="closes_at_shutdown", says="the application had returned")
+def returns_after_the_start(application, open_client):
+    async def layer(scope, receive, send):
+        if scope["type"] != "lifespan":
+            return await application(scope, receive, send)
+        await receive()
+        scope["state"]["client"] = open_client()
+        await send({"type": "lifespan.startup.complete"})
+
+    return layer
+
+
+@known_answer("with_client", breaks="closes_at_shutdown", says="a client that is open still")
+def closed_after_the_last_word(application, open_client):
+    async def layer(scope, receive, send):
+        if scope["type"] != "lifespan":
+            return await application(scope, receive, send)
+        await receive()
+        scope["state"]["client"] = client = open_client()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+        await client.aclose()
+
+    return layer
+
+
+@known_answer("with_client", breaks="says_that_the_start_failed", says="OSError: the rates office is closed")
+def a_failed_start_raises(application, open_client):
+    async def layer(scope, receive, send):
+        if scope["type"] != "lifespan":
+            return await application(scope, receive, send)
+        await receive()
+        scope["state"]["client"] = client = open_client()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await client.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return layer
+
+
+@known_answer("with_client", breaks="says_that_the_start_failed", says="lifespan.startup.complete")
+def starts_without_a_client(application, open_client):
+    async def layer(scope, receive, send):
+        if scope["type"] != "lifespan":
+            return await application(scope, receive, send)
+        await receive()
+        try:
+            scope["state"]["client"] = open_client()
+        except OSError:
+            scope["state"]["client"] = None
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        if scope["state"]["client"]:
+            await scope["state"]["client"].aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return layer

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from django.http import Http404
+
+from tutorial_project.checks import NotStarted, Task, Trial
+from tutorial_project.checks.kinds.asgi import Exchange, exchange, http_scope
+
+DEPARTURES = "07:10 Lisbon\n09:45 Québec\n"
+
+
+departure_board = Task(
+    "departure_board",
+    limit=2.0,
+    hints=(
+        "Which two messages make an answer, and which of their values are bytes?",
+        "Look at `scope` first: its type says whether you can answer at all, its path says what. Then send twice.",
+        'Send `{"type": "http.response.start", "status": …, "headers": [(b"content-type", …)]}`, then '
+        '`{"type": "http.response.body", "body": ….encode()}`; before both: `if scope["type"] != "http": raise …`',
+    ),
+    praise="Right: this is all that a server asks of Django, too. "
+    "The body could as well go out in several messages, each but the last with `more_body`.",
+)
+
+
+@departure_board.requirement(
+    "answers `GET /departures/` with 200, `content-type: text/plain; charset=utf-8` and the text `DEPARTURES`"
+)
+async def answers_with_the_departures(trial: Trial) -> None:
+    found = await exchange(trial.answer, http_scope("/departures/"))
+    content_type = ("content-type", "text/plain; charset=utf-8")
+    found.expect_answer(200, DEPARTURES.encode(), [content_type])
+
+
+@departure_board.requirement("answers any other path with 404 and the text `no such page`")
+async def answers_404_elsewhere(trial: Trial) -> None:
+    for other in ("/", "/arrivals/", "/departures/today/"):
+        found = await exchange(trial.answer, http_scope(other))
+        words = {}
+        if isinstance(found.error, Http404):
+            words = {"because": "no Django is around this application, to make an answer of `Http404`"}
+        found.expect_that(found.error is None, "an answer of two messages", **words)
+        found.expect_answer(404, b"no such page")
+
+
+@departure_board.requirement(
+    "raises `ValueError` for a connection that is not `http`, and sends nothing to it"
+)
+async def refuses_other_connections(trial: Trial) -> None:
+    websocket = http_scope("/departures/", type="websocket")
+    for scope, kind in (({"type": "lifespan"}, "lifespan.startup"), (websocket, "websocket.connect")):
+        try:
+            found = await exchange(trial.answer, scope, {"type": kind})
+        except NotStarted as other_error:  # no stub: it has answered requests
+            found = Exchange(kind, error=other_error.__cause__)
+        found.sent = f'a connection of the type "{scope["type"]}"'
+        if found.messages:
+            found.value, found.error = f"the message {found.messages[0]!r}", None
+        found.expect_error(ValueError, because=_why_not_refused(found, scope["type"]))
+
+
+def _why_not_refused(found: Exchange, kind: str) -> str | None:
+    if found.messages or isinstance(found.error, KeyError):
+        return f'"{kind}" has messages of its own, and this answer did not look at `scope["type"]`'
+    if found.error is None:
+        return "a server takes a quiet return for a connection that was served; an error tells it that this type is unknown"
+    return None

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import asyncio
+import inspect
+from copy import deepcopy
+
+from django.http import HttpResponse
+from django.urls import path
+
+from tutorial_project.checks import Outcome, Refusal, Task, Trial
+from tutorial_project.checks.kinds.asgi import application_from, exchange, http_scope
+from tutorial_project.checks.trial import TrialHandler
+
+
+class Clock:
+    """A clock that the checks set, in seconds."""
+
+    now = 0.0
+    asked = 0
+
+    def __call__(self) -> float:
+        self.asked += 1
+        return self.now
+
+
+timed = Task(
+    "timed",
+    limit=2.0,
+    hints=(
+        "Who calls `send`, and can you be the one who is called?",
+        "Hand the inner application a `send` of your own. It looks for one type of message, and passes everything on.",
+        'Inside: `if message["type"] == "http.response.start": message["headers"] = [*message["headers"], (b"x-milliseconds", …)]`, '
+        "then `await send(message)`. The moment of the start belongs in the inner function, where each request has its own.",
+    ),
+    praise="Right: a layer around the application sees every message and needs nothing of Django. "
+    "A class with `__init__` and `async def __call__` would do the same.",
+)
+
+
+@timed.requirement(
+    "adds the header `x-milliseconds` to an answer: whole milliseconds of `clock()`, from the call to the start of the answer"
+)
+async def adds_the_header(trial: Trial) -> None:
+    clock = Clock()
+
+    async def takes_a_quarter_second(scope, receive, send):
+        clock.now += 0.25
+        started = send({"type": "http.response.start", "status": 200, "headers": []})
+        if not inspect.isawaitable(started):
+            raise Refusal(
+                sent="the first message of the inner application",
+                expected="a `send` that can be awaited",
+                got=f"{started!r} at once",
+                because="the `send` that the layer hands to the inner application is a plain function",
+                next="`async def`",
+            )
+        await started
+        clock.now += 1
+        await send({"type": "http.response.body", "body": b"stamped"})
+
+    found = await exchange(application_from(trial, takes_a_quarter_second, clock), http_scope("/stamp/"))
+    found.sent = (
+        "a request that takes 250 milliseconds to the start of its answer, and a second more to its end"
+    )
+    if found.error is None and not found.messages:
+        found.refuse(expected="an answer", got="nothing was sent", **_what_was_not_awaited(clock.now > 0))
+    words = {} if clock.asked else {"because": "the layer has not called `clock()`: another clock was read"}
+    found.expect_answer(200, b"stamped", [("x-milliseconds", "250")], **words)
+
+
+def _what_was_not_awaited(inner_ran: bool) -> dict[str, str]:
+    if inner_ran:
+        return {
+            "because": "the inner application sent its messages, and the layer's own `send` passed none of them on",
+            "next": "`await send(message)`",
+        }
+    return {"because": "the inner application did not run", "next": "`await application(scope, receive, …)`"}
+
+
+async def _booking(request):
+    response = HttpResponse("booked", status=201)
+    response.set_cookie("trip", "7")
+    response.set_cookie("seat", "12A")
+    return response
+
+
+@timed.requirement("leaves the status, the other headers and the body of Django's answers as they are")
+async def leaves_the_answer_as_it_is(trial: Trial) -> None:
+    plain = await exchange(TrialHandler([path("booking/", _booking)]), http_scope("/booking/"))
+
+    async def answers_as_django_did(scope, receive, send):
+        for message in plain.messages:
+            await send(deepcopy(message))
+
+    found = await exchange(application_from(trial, answers_as_django_did, Clock()), http_scope("/booking/"))
+    kept = [header for header in found.headers if header[0] != "x-milliseconds"]
+    lost = [f"{name}: {value}" for name, value in plain.headers if (name, value) not in kept]
+    found.expect_that(not lost, "every header of Django's answer", got=f"an answer without {', '.join(lost)}")
+    found.expect_answer(201, b"booked")
+
+
+@timed.requirement("passes each piece of a stream on at once")
+async def passes_pieces_on_at_once(trial: Trial) -> None:
+    arrived: list[bytes] = []
+    seen_by_the_client: list[list[bytes]] = []
+
+    async def departures(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for piece in (b"Lisbon", b"Kyoto"):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            seen_by_the_client.append(arrived.copy())
+        await send({"type": "http.response.body", "body": b""})
+
+    layer = application_from(trial, departures, Clock())
+    found = await exchange(
+        layer, http_scope("/departures/"), on_message=lambda message: arrived.append(message.get("body", b""))
+    )
+    found.expect_that(True, "an answer")
+    found.sent = "a stream of two pieces"
+    found.expect_that(
+        b"Lisbon" in seen_by_the_client[0],
+        "the first piece at the client before the second is made",
+        got="the first piece kept back",
+        because="the layer collects what it should pass on",
+    )
+    found.expect_answer(200, b"LisbonKyoto")
+
+
+@timed.requirement("gives two requests that are under way together each its own time")
+async def keeps_requests_apart(trial: Trial) -> None:
+    clock, entered, go_on = Clock(), asyncio.Event(), asyncio.Event()
+
+    async def ferry(scope, receive, send):
+        if scope["path"] == "/slow/":
+            entered.set()
+            await go_on.wait()
+        clock.now += 1
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    layer = application_from(trial, ferry, clock)
+    slow = asyncio.ensure_future(exchange(layer, http_scope("/slow/")))
+    done = asyncio.ensure_future(entered.wait())
+    await asyncio.wait([slow, done], return_when=asyncio.FIRST_COMPLETED)
+    clock.now = 10
+    try:
+        quick = await exchange(layer, http_scope("/quick/"))
+    finally:
+        go_on.set()
+        done.cancel()
+    times = [dict(found.headers).get("x-milliseconds") for found in (await slow, quick)]
+    Outcome("a request of 12 seconds, and one of 1 second that starts 10 seconds later", times).expect(
+        ["12000", "1000"], because="the moment of the start is kept where both requests write it"
+    )
+
+
+@timed.requirement("passes `lifespan` and `websocket` connections on, with nothing added or left out")
+async def leaves_other_connections_alone(trial: Trial) -> None:
+    for kind, first, answer in (
+        ("lifespan", "lifespan.startup", "lifespan.startup.complete"),
+        ("websocket", "websocket.connect", "websocket.accept"),
+    ):
+        heard = []
+
+        async def talks(scope, receive, send, heard=heard, answer=answer):
+            heard.append((scope["type"], (await receive())["type"]))
+            await send({"type": answer})
+
+        scope = {"type": kind} if kind == "lifespan" else http_scope("/chat/", type=kind)
+        found = await exchange(application_from(trial, talks, Clock()), scope, {"type": first})
+        found.sent = f'a connection of the type "{kind}"'
+        inside = f"{first} inside, {answer} outside"
+        found.expect_that(
+            heard == [(kind, first)], inside, got="the inner application was not called with it"
+        )
+        found.expect_that(found.messages == [{"type": answer}], inside, got=f"outside: {found.messages!r}")

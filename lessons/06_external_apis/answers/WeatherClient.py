@@ -1,0 +1,234 @@
+import asyncio
+import threading
+from functools import cached_property
+
+import aiohttp
+import httpx
+
+from tutorial_project.checks import known_answer
+
+from ..shared import TOTAL, weather_url
+
+
+@known_answer("WeatherClient")
+class SessionsOfAiohttp:
+    def __init__(self):
+        self.sessions = {}
+
+    async def ask(self, city):
+        loop = asyncio.get_running_loop()
+        if (session := self.sessions.get(loop)) is None or session.closed:
+            session = self.sessions[loop] = aiohttp.ClientSession(timeout=TOTAL)
+        async with session.get(weather_url(city)) as response:
+            return await response.json()
+
+    async def close(self):
+        session = self.sessions.pop(asyncio.get_running_loop(), None)
+        if session is not None:
+            await session.close()
+
+
+@known_answer("WeatherClient")
+class ClientThatStays:
+    def __init__(self):
+        self.clients = {}
+
+    async def ask(self, city):
+        client = self.clients.get(id(asyncio.get_running_loop()))
+        if client is None or client.is_closed:
+            client = self.clients[id(asyncio.get_running_loop())] = httpx.AsyncClient(verify=False)
+        return (await client.get(weather_url(city))).json()
+
+    async def close(self):
+        if client := self.clients.get(id(asyncio.get_running_loop())):
+            await client.aclose()
+
+
+class OneClient:
+    """The parts that most of the wrong answers share: one client, made at the first call."""
+
+    client = None
+
+    async def ask(self, city):
+        if self.client is None:
+            self.client = httpx.AsyncClient()
+        return (await self.client.get(weather_url(city))).json()
+
+    async def close(self):
+        if self.client is not None:
+            await self.client.aclose()
+            self.client = None
+
+
+class OneClientEach:
+    """One client for each loop, closed as it should be."""
+
+    def __init__(self):
+        self.clients = {}
+
+    async def ask(self, city):
+        loop = asyncio.get_running_loop()
+        if loop not in self.clients:
+            self.clients[loop] = httpx.AsyncClient()
+        return (await self.clients[loop].get(weather_url(city))).json()
+
+    async def close(self):
+        if client := self.clients.pop(asyncio.get_running_loop(), None):
+            await client.aclose()
+
+
+@known_answer("WeatherClient", breaks="is_made_at_import_and_asks_later", says="no running event loop")
+class SessionAtImport(OneClient):
+    def __init__(self):
+        self.session = aiohttp.ClientSession()
+
+
+@known_answer(
+    "WeatherClient", breaks="is_made_at_import_and_asks_later", says="something was called and not awaited"
+)
+class ForgetsTheAwait(OneClientEach):
+    async def ask(self, city):
+        async with httpx.AsyncClient() as client:
+            return client.get(weather_url(city)).json()
+
+
+@known_answer("WeatherClient", breaks="is_made_at_import_and_asks_later", says="Response [200 OK]")
+class GivesTheResponse(OneClientEach):
+    async def ask(self, city):
+        async with httpx.AsyncClient() as client:
+            return await client.get(weather_url(city))
+
+
+@known_answer(
+    "WeatherClient", breaks="is_made_at_import_and_asks_later", says="no `async with` around the kept client"
+)
+class ClosesAfterEachCall(OneClientEach):
+    async def ask(self, city):
+        loop = asyncio.get_running_loop()
+        async with self.clients.setdefault(loop, httpx.AsyncClient()) as client:
+            return (await client.get(weather_url(city))).json()
+
+
+@known_answer("WeatherClient", breaks="is_made_at_import_and_asks_later", says="ended without a `return`")
+class ForgetsTheReturn(OneClientEach):
+    async def ask(self, city):
+        await super().ask(city)
+
+
+@known_answer("WeatherClient", breaks="keeps_its_connection", says="a new client was made for each call")
+class ClientForEachCall(OneClientEach):
+    async def ask(self, city):
+        async with aiohttp.ClientSession() as session, session.get(weather_url(city)) as response:
+            return await response.json()
+
+
+@known_answer("WeatherClient", breaks="keeps_its_connection", says="10 connections")
+class OverwritesItsClient(OneClientEach):
+    async def ask(self, city):
+        self.clients[asyncio.get_running_loop()] = client = httpx.AsyncClient()
+        return (await client.get(weather_url(city))).json()
+
+
+@known_answer("WeatherClient", breaks="asks_two_at_once", says="a blocking call holds the event loop")
+class SyncClient(OneClientEach):
+    def __init__(self):
+        self.client = httpx.Client()
+
+    async def ask(self, city):
+        return self.client.get(weather_url(city)).json()
+
+    async def close(self):
+        self.client.close()
+
+
+@known_answer("WeatherClient", breaks="asks_two_at_once", says="no lock around it")
+class OneAtATime(OneClientEach):
+    def __init__(self):
+        super().__init__()
+        self.lock = asyncio.Lock()
+
+    async def ask(self, city):
+        async with self.lock:
+            return await super().ask(city)
+
+
+@known_answer("WeatherClient", breaks="serves_a_second_loop", says="this one was used on two")
+class OneForAll(OneClient):
+    pass
+
+
+@known_answer("WeatherClient", breaks="serves_a_second_loop", says="this one was used on two")
+class OneSessionForAll(OneClient):
+    async def ask(self, city):
+        if self.client is None:
+            self.client = aiohttp.ClientSession()
+        async with self.client.get(weather_url(city)) as response:
+            return await response.json()
+
+    async def close(self):
+        await self.client.close()
+
+
+@known_answer("WeatherClient", breaks="serves_a_second_loop", says="this one was used on two")
+class Cached(OneClient):
+    @cached_property
+    def client(self):
+        return httpx.AsyncClient()
+
+    async def close(self):
+        await self.client.aclose()
+
+
+@known_answer("WeatherClient", breaks="serves_a_second_loop", says="this one was used on two")
+class OneForEachThread(OneClient):
+    def __init__(self):
+        self.local = threading.local()
+
+    @property
+    def client(self):
+        return getattr(self.local, "client", None)
+
+    @client.setter
+    def client(self, client):
+        self.local.client = client
+
+
+@known_answer("WeatherClient", breaks="closes_its_connection", says="httpx says nothing")
+class ForgetsAndDoesNotClose(OneClientEach):
+    async def close(self):
+        self.clients.pop(asyncio.get_running_loop(), None)
+
+
+@known_answer("WeatherClient", breaks="closes_its_connection", says="1 of 1 connections still open")
+class ForgetsToAwaitTheEnd(OneClientEach):
+    async def close(self):
+        if client := self.clients.pop(asyncio.get_running_loop(), None):
+            client.aclose()
+
+
+@known_answer("WeatherClient", breaks="closes_its_connection", says="`await client.aclose()` with httpx")
+class ClosesAsAiohttpDoes(OneClientEach):
+    async def close(self):
+        if client := self.clients.pop(asyncio.get_running_loop(), None):
+            await client.close()
+
+
+@known_answer("WeatherClient", breaks="closes_no_other_client", says="closed the client of the first one")
+class ClosesAll(OneClientEach):
+    async def close(self):
+        for client in list(self.clients.values()):
+            await client.aclose()
+        self.clients.clear()
+
+
+@known_answer("WeatherClient", breaks="opens_again", says="still kept as the client of this loop")
+class KeepsTheClosedClient(OneClientEach):
+    async def close(self):
+        if client := self.clients.get(asyncio.get_running_loop()):
+            await client.aclose()
+
+
+@known_answer("WeatherClient", breaks="closes_when_there_is_nothing", says="KeyError")
+class ExpectsAClient(OneClientEach):
+    async def close(self):
+        await self.clients.pop(asyncio.get_running_loop()).aclose()

@@ -1,0 +1,234 @@
+import asyncio
+import json
+
+import aiohttp
+import httpx
+from django.http import Http404, HttpResponse, JsonResponse
+
+from tutorial_project.checks import known_answer
+from tutorial_project.services import running_services
+from tutorial_project.services.client import ServiceError, ask_blocking
+
+from ..shared import LIMIT, TOTAL, too_slow
+
+
+def flights_url(city):
+    return f"{running_services().url}/flights/{city}"
+
+
+@known_answer("flights")
+async def raises_for_status(request, city):
+    try:
+        async with asyncio.timeout(LIMIT), httpx.AsyncClient() as client:
+            response = await client.get(flights_url(city))
+        response.raise_for_status()
+        return JsonResponse(response.json())
+    except (TimeoutError, httpx.TimeoutException):
+        return too_slow()
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code == 404:
+            raise Http404 from error
+        if error.response.status_code != 429:
+            return HttpResponse(status=502)
+        return HttpResponse(status=503, headers={"Retry-After": error.response.headers["Retry-After"]})
+    except (httpx.HTTPError, ValueError):
+        return HttpResponse(status=502)
+
+
+@known_answer("flights")
+async def looks_in_a_table(request, city):
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=TOTAL) as session,
+            session.get(flights_url(city)) as response,
+        ):
+            if response.status == 200:
+                return JsonResponse(await response.json())
+    except TimeoutError:
+        return too_slow()
+    except (aiohttp.ClientError, json.JSONDecodeError):
+        return JsonResponse({"error": "broken"}, status=502)
+    answer = JsonResponse({"error": "trouble"}, status={404: 404, 429: 503}.get(response.status, 502))
+    if later := response.headers.get("Retry-After"):
+        answer["Retry-After"] = later
+    return answer
+
+
+@known_answer("flights")
+def asks_in_djangos_thread(request, city):
+    try:
+        response = httpx.get(flights_url(city), timeout=LIMIT)
+        if response.status_code == 200:
+            return JsonResponse(response.json())
+    except httpx.TimeoutException:
+        return too_slow()
+    except (httpx.HTTPError, ValueError):
+        return HttpResponse(status=502)
+    answer = HttpResponse(status={404: 404, 429: 503}.get(response.status_code, 502))
+    if later := response.headers.get("Retry-After"):
+        answer["Retry-After"] = later
+    return answer
+
+
+@known_answer("flights", breaks="lists_the_flights", says="something was called and not awaited")
+async def forgets_to_await_the_session(request, city):
+    async with aiohttp.ClientSession(timeout=TOTAL) as session:
+        return JsonResponse({"city": city, "flights": session_json(session, city)})
+
+
+async def session_json(session, city):
+    async with session.get(flights_url(city)) as response:
+        return await response.json()
+
+
+@known_answer(
+    "flights", breaks="waits_for_the_partner_without_blocking", says="a blocking call holds the event loop"
+)
+async def asks_blocking(request, city):
+    try:
+        return JsonResponse(ask_blocking(f"flights/{city}"))
+    except ServiceError as error:
+        return HttpResponse(status={404: 404, 429: 503, None: 504}.get(error.status, 502))
+
+
+@known_answer("flights", breaks="passes_404_on", says="the status of the service was not looked at")
+async def trusts_every_answer(request, city):
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=TOTAL) as session,
+            session.get(flights_url(city)) as response,
+        ):
+            return JsonResponse(await response.json())
+    except TimeoutError:
+        return too_slow()
+
+
+@known_answer("flights", breaks="passes_404_on", says="left the view, which is a 500 for the visitor")
+async def raises_and_does_not_catch(request, city):
+    async with httpx.AsyncClient(timeout=LIMIT) as client:
+        response = await client.get(flights_url(city))
+    response.raise_for_status()
+    return JsonResponse(response.json())
+
+
+async def asked(city):
+    """The service's status, answer and headers; errors of the library come out."""
+    async with aiohttp.ClientSession(timeout=TOTAL) as session, session.get(flights_url(city)) as response:
+        return response.status, await response.json(), response.headers
+
+
+@known_answer("flights", breaks="passes_404_on", says="got 502")
+async def calls_everything_502(request, city):
+    try:
+        status, answer, _ = await asked(city)
+    except (aiohttp.ClientError, ValueError, TimeoutError):
+        return HttpResponse(status=502)
+    return JsonResponse(answer) if status == 200 else HttpResponse(status=502)
+
+
+@known_answer("flights", breaks="says_when_to_come_back", says="it was your site that did")
+async def passes_every_status_on(request, city):
+    status, answer, _ = await asked(city)
+    return JsonResponse(answer, status=status)
+
+
+@known_answer("flights", breaks="says_when_to_come_back", says="503 without Retry-After")
+async def does_not_say_when(request, city):
+    status, answer, _ = await asked(city)
+    return JsonResponse(answer, status={200: 200, 404: 404, 429: 503}.get(status, 502))
+
+
+@known_answer("flights", breaks="says_when_to_come_back", says="Retry-After: 1")
+async def makes_up_when(request, city):
+    status, answer, _ = await asked(city)
+    return JsonResponse(
+        answer, status={200: 200, 404: 404, 429: 503}.get(status, 502), headers={"Retry-After": "1"}
+    )
+
+
+def translated(status, answer, headers):
+    """The answer of the view, with other errors left as they are."""
+    if status == 429:
+        return HttpResponse(status=503, headers={"Retry-After": headers["Retry-After"]})
+    return JsonResponse(answer, status=status)
+
+
+@known_answer("flights", breaks="calls_other_errors_502", says="the trouble is the partner's")
+async def passes_other_errors_on(request, city):
+    return translated(*await asked(city))
+
+
+@known_answer("flights", breaks="calls_other_errors_502", says="got 403")
+async def thinks_of_servers_only(request, city):
+    status, answer, headers = await asked(city)
+    return translated(502 if status >= 500 else status, answer, headers)
+
+
+def all_translated(status, answer, headers):
+    """The answer of the view, by all rules."""
+    return translated(status if status in (200, 404, 429) else 502, answer, headers)
+
+
+@known_answer("flights", breaks="calls_broken_answers_502", says="broken JSON is a `ValueError`")
+async def catches_one_family(request, city):
+    try:
+        return all_translated(*await asked(city))
+    except TimeoutError:
+        return too_slow()
+    except aiohttp.ClientError:
+        return HttpResponse(status=502)
+
+
+@known_answer(
+    "flights", breaks="calls_broken_answers_502", says="the connection broke while the answer was read"
+)
+async def thinks_of_json_only(request, city):
+    try:
+        return all_translated(*await asked(city))
+    except TimeoutError:
+        return too_slow()
+    except ValueError:
+        return HttpResponse(status=502)
+
+
+@known_answer("flights", breaks="calls_silence_504", says="by itself aiohttp waits for five minutes")
+async def waits_for_ever(request, city):
+    try:
+        async with aiohttp.ClientSession() as session, session.get(flights_url(city)) as response:
+            return all_translated(response.status, await response.json(), response.headers)
+    except TimeoutError:
+        return too_slow()
+    except (aiohttp.ClientError, ValueError):
+        return HttpResponse(status=502)
+
+
+@known_answer("flights", breaks="calls_silence_504", says="the `except` for other errors caught it")
+async def catches_the_time_too_late(request, city):
+    try:
+        async with httpx.AsyncClient(timeout=LIMIT) as client:
+            response = await client.get(flights_url(city))
+        return all_translated(response.status_code, response.json(), response.headers)
+    except (httpx.HTTPError, ValueError):
+        return HttpResponse(status=502)
+    except httpx.TimeoutException:
+        return too_slow()
+
+
+@known_answer("flights", breaks="passes_404_on", says="with its status in it")
+async def answers_with_a_tuple(request, city):
+    status, answer, headers = await asked(city)
+    if status == 404:
+        return JsonResponse(answer), 404
+    return all_translated(status, answer, headers)
+
+
+@known_answer("flights", breaks="calls_silence_504", says="what httpx raises is not a `TimeoutError`")
+async def catches_the_wrong_timeout(request, city):
+    try:
+        async with httpx.AsyncClient(timeout=LIMIT) as client:
+            response = await client.get(flights_url(city))
+        return all_translated(response.status_code, response.json(), response.headers)
+    except (TimeoutError, httpx.HTTPStatusError):
+        return too_slow()
+    except (httpx.NetworkError, httpx.ProtocolError, ValueError):
+        return HttpResponse(status=502)

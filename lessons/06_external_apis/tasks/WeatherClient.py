@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tutorial_project.checks import (
+    NotStarted,
+    Outcome,
+    Task,
+    Trial,
+    blocking_calls_refused,
+    run_without_a_loop,
+)
+
+from ..shared import (
+    LISBON,
+    REYKJAVIK,
+    Kept,
+    counting_anew,
+    every_client_kept,
+    expect_closed,
+    keeping_every_client,
+    unclosed_words,
+)
+
+WeatherClient = Task(
+    "WeatherClient",
+    hints=(
+        "Which event loop is running, and does it have a client already?",
+        "`asyncio.get_running_loop()` is the key, also in `close`, where the client has to leave the dictionary.",
+        "`if loop not in self.clients: self.clients[loop] = httpx.AsyncClient()`; in `close`: "
+        "`client = self.clients.pop(loop, None)`, and `await client.aclose()` if there was one",
+    ),
+    praise="Right: a loop has one client, made inside of it and closed before it ends. "
+    "Closing stays your task: a weak dictionary alone forgets nothing, because the client's connections hold their loop.",
+)
+
+
+@WeatherClient.requirement(
+    'can be made where no event loop runs; then `await weather.ask("Lisbon")` gives '
+    '`{"city": "Lisbon", "celsius": 24, "sky": "sunny"}`'
+)
+@keeping_every_client
+async def is_made_at_import_and_asks_later(trial: Trial) -> None:
+    weather = await _made_at_import(trial)
+    for city, expected in (("Lisbon", LISBON), ("Reykjavik", REYKJAVIK)):
+        outcome = await _ask(weather, city)
+        outcome.expect(expected, **_words_about_answers(outcome))
+
+
+@WeatherClient.requirement("opens one connection for ten calls, one after another, on the same event loop")
+@keeping_every_client
+async def keeps_its_connection(trial: Trial) -> None:
+    services = counting_anew()
+    weather = await _made_at_import(trial)
+    for _ in range(10):
+        (await _ask(weather, "Lisbon")).expect(LISBON)
+    number = services.connections_opened
+    Outcome('ten times  await weather.ask("Lisbon")', f"{number} connections").expect_that(
+        number == 1,
+        "1 connection, counted at the service",
+        because="a new client was made for each call, and a new client has no open connection",
+        next="keep the client in `self.clients`, and take it from there",
+    )
+
+
+@WeatherClient.requirement(
+    "leaves the event loop free: two calls at the same time reach the service together"
+)
+@keeping_every_client
+async def asks_two_at_once(trial: Trial) -> None:
+    services = counting_anew()
+    weather = await _made_at_import(trial)
+    with blocking_calls_refused(trial.answer), services.expect_together(2, ("/weather",), timeout=1):
+        outcomes = await asyncio.gather(_ask(weather, "Lisbon"), _ask(weather, "Reykjavik"))
+    for outcome, expected in zip(outcomes, (LISBON, REYKJAVIK), strict=True):
+        outcome.sent = f"two calls together, one of them  {outcome.sent}"
+        outcome.expect(expected, **_words_about_turns(outcome))
+
+
+@WeatherClient.requirement(
+    "works on a second event loop while the first one still runs, over a connection of its own, and on a third one "
+    "when the second has ended"
+)
+async def serves_a_second_loop(trial: Trial) -> None:
+    services = counting_anew()
+    because = "a client belongs to the event loop that it first connected on, and this one was used on two"
+    words = {"because": because, "next": "`asyncio.get_running_loop()` is the key of `self.clients`"}
+    async with every_client_kept() as kept:
+        weather = await _made_at_import(trial)
+        (await _ask(weather, "Lisbon")).expect(LISBON)
+        asking = lambda: _ask(weather, "Reykjavik")  # noqa: E731
+        for other in await _on_other_loops([asking, asking], kept):
+            other.sent = f"{other.sent}  on another event loop"
+            other.expect(REYKJAVIK, **words)
+        connections = [request.connection for request in services.requests]
+        other.expect_that(
+            len(connections) == len(set(connections)),
+            "a connection for each loop",
+            got="two loops used the same connection",
+            **words,
+        )
+
+
+@WeatherClient.requirement("`await weather.close()` closes the connection of the running event loop's client")
+@keeping_every_client
+async def closes_its_connection(trial: Trial) -> None:
+    services = counting_anew()
+    weather = await _made_at_import(trial)
+    (await _ask(weather, "Lisbon")).expect(LISBON)
+    closed, next_step = (
+        await _close(weather),
+        "`await client.aclose()` with httpx, `await session.close()` with aiohttp",
+    )
+    closed.expect_that(True, "no error", next=next_step)
+    await expect_closed(services, "await weather.close()", unclosed_words("after it") | {"next": next_step})
+
+
+@WeatherClient.requirement("closing on one event loop leaves the clients of the others as they are")
+async def closes_no_other_client(trial: Trial) -> None:
+    services = counting_anew()
+    words = {
+        "because": "`close` on the second loop closed the client of the first one, whose requests were still coming",
+        "next": "close one client: `self.clients.pop(asyncio.get_running_loop(), None)`",
+    }
+    async with every_client_kept() as kept:
+        weather = await _made_at_import(trial)
+        (await _ask(weather, "Lisbon")).expect(LISBON)
+        await _on_other_loops([lambda: _ask_and_close(weather)], kept)
+        again = await _ask(weather, "Reykjavik")
+        again.sent = f"{again.sent}  on the first loop, after a close on a second one"
+        again.expect(REYKJAVIK, **words)
+        first, *_, last = [request.connection for request in services.requests]
+        again.expect_that(
+            first == last,
+            "the connection that the first loop had opened before",
+            got="a new connection",
+            **words,
+        )
+
+
+@WeatherClient.requirement("can be asked again after it was closed")
+@keeping_every_client
+async def opens_again(trial: Trial) -> None:
+    weather = await _made_at_import(trial)
+    (await _ask(weather, "Lisbon")).expect(LISBON)
+    await _close(weather)
+    again = await _ask(weather, "Reykjavik")
+    again.sent = f"{again.sent}  after  await weather.close()"
+    again.expect(
+        REYKJAVIK,
+        because="the closed client is still kept as the client of this loop",
+        next="take it out of the dictionary when you close it: `self.clients.pop(…)`",
+    )
+
+
+@WeatherClient.requirement("can be closed on an event loop that has asked for nothing")
+@keeping_every_client
+async def closes_when_there_is_nothing(trial: Trial) -> None:
+    (await _close(await _made_at_import(trial))).expect_that(
+        True,
+        "no error",
+        because="this loop has no client, and it was looked up as if it had",
+        next="`self.clients.pop(loop, None)`, and close what is not None",
+    )
+
+
+def _words_about_answers(outcome: Outcome) -> dict[str, str]:
+    if "once it has been closed" in outcome.got or "Session is closed" in outcome.got:
+        return {
+            "because": "the client that is kept was closed when the call before had its answer",
+            "next": "no `async with` around the kept client: `close` is what closes it",
+        }
+    if outcome.error is None and outcome.value is None:
+        return {"because": "`ask` ended without a `return`"}
+    return {}
+
+
+def _words_about_turns(outcome: Outcome) -> dict[str, str]:
+    if outcome.error is None and "waiting together" in str(outcome.value):
+        return {
+            "because": "the second call was not sent before the first had its answer",
+            "next": "let each call wait for itself: no lock around it",
+        }
+    return {}
+
+
+async def _made_at_import(trial: Trial) -> Any:
+    made = Outcome(f"weather = {trial.task.name}()  where no event loop runs")
+    try:
+        made.value = await run_without_a_loop(trial.answer)
+    except NotImplementedError as error:
+        raise NotStarted from error
+    except Exception as error:
+        made.error = error
+    made.expect_that(
+        True,
+        "no error",
+        because="a module is imported before any event loop runs, and something here needs one",
+        next="make the client in `ask`, at the first call on a loop",
+    )
+    return made.value
+
+
+async def _ask(weather: Any, city: str) -> Outcome:
+    return await _outcome(f'await weather.ask("{city}")', lambda: weather.ask(city))
+
+
+async def _close(weather: Any) -> Outcome:
+    return await _outcome("await weather.close()", weather.close)
+
+
+async def _outcome(sent: str, call: Callable[[], Awaitable[Any]]) -> Outcome:
+    try:
+        return Outcome(sent, await call())
+    except NotImplementedError as error:
+        raise NotStarted from error
+    except Exception as error:
+        return Outcome(sent, error=error)
+
+
+async def _ask_and_close(weather: Any) -> None:
+    (await _ask(weather, "Lisbon")).expect(LISBON)
+    (await _close(weather)).expect_that(True, "no error")
+
+
+async def _on_other_loops(works: list[Callable[[], Awaitable[Any]]], kept: Kept) -> list[Any]:
+    """Await each on an event loop of its own, one after another in one thread, and close what was made there."""
+
+    async def loop(work: Callable[[], Awaitable[Any]]) -> Any:
+        try:
+            return await work()
+        finally:
+            await kept.close()
+
+    return await run_without_a_loop(lambda: [asyncio.run(loop(work)) for work in works])

@@ -1,0 +1,168 @@
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from weakref import WeakKeyDictionary
+
+from django.http import JsonResponse
+
+from tutorial_project.checks import known_answer
+from tutorial_project.services.client import ServiceError, ask
+
+from ..shared import offer_of, offer_or_none
+
+# compare_prices
+
+gates = WeakKeyDictionary()
+
+
+def gate():
+    """The semaphore of the running event loop: these answers are judged on many."""
+    return gates.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(5))
+
+
+def by_price(offers):
+    offers = [offer for offer in offers if offer is not None]
+    return JsonResponse({"offers": sorted(offers, key=lambda offer: offer["price"])})
+
+
+async def through(semaphore, supplier, city):
+    async with semaphore:
+        return await offer_or_none(supplier, city)
+
+
+@known_answer("compare_prices")
+async def group_that_keeps_offers(request, city):
+    offers = []
+
+    async def keep(supplier):
+        async with gate():
+            offers.append(await offer_or_none(supplier, city))
+
+    async with asyncio.TaskGroup() as group:
+        for supplier in request.GET.getlist("supplier"):
+            group.create_task(keep(supplier))
+    return by_price(offers)
+
+
+@known_answer("compare_prices")
+async def as_they_come(request, city):
+    questions = [through(gate(), supplier, city) for supplier in request.GET.getlist("supplier")]
+    return by_price([await answer for answer in asyncio.as_completed(questions)])
+
+
+five_threads = ThreadPoolExecutor(max_workers=5)
+
+
+@known_answer("compare_prices")
+def five_threads_for_everybody(request, city):
+    suppliers = request.GET.getlist("supplier")
+    return by_price(five_threads.map(offer_of, suppliers, [city] * len(suppliers)))
+
+
+@known_answer("compare_prices", breaks="sorts_by_price", says='got 200 {"offers": [{"supplier": "Albatros"')
+async def leaves_them_in_the_order_of_the_url(request, city):
+    questions = (through(gate(), supplier, city) for supplier in request.GET.getlist("supplier"))
+    return JsonResponse({"offers": await asyncio.gather(*questions)})
+
+
+@known_answer("compare_prices", breaks="sorts_by_price", says="taken apart into its letters")
+async def takes_the_last_name_for_all(request, city):
+    questions = (through(gate(), supplier, city) for supplier in request.GET.get("supplier"))
+    return by_price(await asyncio.gather(*questions))
+
+
+@known_answer("compare_prices", breaks="sorts_by_price", says="a plain `with` cannot do it")
+async def enters_with_a_plain_with(request, city):
+    async def offer(supplier):
+        with gate():
+            return await offer_or_none(supplier, city)
+
+    return by_price(await asyncio.gather(*map(offer, request.GET.getlist("supplier"))))
+
+
+@known_answer("compare_prices", breaks="sorts_by_price", says="it was called and not awaited")
+async def gathers_without_await(request, city):
+    return by_price(asyncio.gather(*(ask(f"quotes/{s}/{city}") for s in request.GET.getlist("supplier"))))
+
+
+@known_answer(
+    "compare_prices", breaks="leaves_out_who_fails", says="the error of one supplier ends the whole view"
+)
+async def lets_the_error_through(request, city):
+    async def offer(supplier):
+        async with gate():
+            return await ask(f"quotes/{supplier}/{city}")
+
+    return by_price(await asyncio.gather(*map(offer, request.GET.getlist("supplier"))))
+
+
+@known_answer(
+    "compare_prices", breaks="leaves_out_who_fails", says="errors stand in the list in the place of offers"
+)
+async def sorts_the_errors_too(request, city):
+    questions = (ask(f"quotes/{supplier}/{city}") for supplier in request.GET.getlist("supplier"))
+    return by_price(await asyncio.gather(*questions, return_exceptions=True))
+
+
+@known_answer("compare_prices", breaks="leaves_out_who_fails", says="cancels all of its other tasks")
+async def catches_after_the_group(request, city):
+    tasks = []
+    try:
+        async with asyncio.TaskGroup() as group:
+            for supplier in request.GET.getlist("supplier"):
+                tasks.append(group.create_task(ask(f"quotes/{supplier}/{city}")))
+    except* ServiceError:
+        pass
+    return by_price([task.result() for task in tasks if not task.exception()])
+
+
+@known_answer("compare_prices", breaks="leaves_the_loop_free", says="a blocking call holds the event loop")
+async def blocks(request, city):
+    return by_price([offer_of(supplier, city) for supplier in request.GET.getlist("supplier")])
+
+
+@known_answer("compare_prices", breaks="asks_five_together", says="sent only when another one is answered")
+async def one_after_another(request, city):
+    return by_price([await offer_or_none(supplier, city) for supplier in request.GET.getlist("supplier")])
+
+
+@known_answer("compare_prices", breaks="asks_five_together", says="at most 4 of 7 questions were waiting")
+async def four_at_a_time(request, city):
+    four = asyncio.Semaphore(4)
+    questions = (through(four, supplier, city) for supplier in request.GET.getlist("supplier"))
+    return by_price(await asyncio.gather(*questions))
+
+
+@known_answer("compare_prices", breaks="never_asks_six", says="nothing holds the sixth question back")
+async def a_semaphore_for_each_question(request, city):
+    suppliers = request.GET.getlist("supplier")
+    questions = (through(asyncio.Semaphore(5), supplier, city) for supplier in suppliers)
+    return by_price(await asyncio.gather(*questions))
+
+
+@known_answer("compare_prices", breaks="never_asks_six", says="nothing holds the sixth question back")
+async def all_at_once(request, city):
+    questions = (offer_or_none(supplier, city) for supplier in request.GET.getlist("supplier"))
+    return by_price(await asyncio.gather(*questions))
+
+
+@known_answer("compare_prices", breaks="never_asks_six", says="nothing holds the sixth question back")
+async def one_pass_for_the_whole_page(request, city):
+    async with gate():
+        questions = (offer_or_none(supplier, city) for supplier in request.GET.getlist("supplier"))
+        return by_price(await asyncio.gather(*questions))
+
+
+@known_answer("compare_prices", breaks="never_asks_six_for_two", says="each request has a limit of its own")
+async def makes_its_own_semaphore(request, city):
+    five = asyncio.Semaphore(5)
+    questions = (through(five, supplier, city) for supplier in request.GET.getlist("supplier"))
+    return by_price(await asyncio.gather(*questions))
+
+
+@known_answer("compare_prices", breaks="never_asks_six_for_two", says="each request has a limit of its own")
+async def in_rounds_of_five(request, city):
+    suppliers, offers = request.GET.getlist("supplier"), []
+    for first in range(0, len(suppliers), 5):
+        questions = (offer_or_none(supplier, city) for supplier in suppliers[first : first + 5])
+        offers += await asyncio.gather(*questions)
+    return by_price(offers)

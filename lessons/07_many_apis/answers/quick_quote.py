@@ -1,0 +1,211 @@
+import asyncio
+from contextlib import suppress
+
+from django.http import JsonResponse
+
+from tutorial_project.checks import known_answer
+from tutorial_project.services.client import ServiceError, ask, ask_blocking
+
+# quick_quote
+
+HEDGE_AFTER = 0.3
+
+
+NOBODY = "no supplier answered"
+
+
+def question(supplier, city):
+    return asyncio.create_task(ask(f"quotes/{supplier}/{city}"))
+
+
+async def first_good(waiting):
+    while waiting:
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        found = [task for task in done if not task.exception()]
+        if found:
+            return JsonResponse(found[0].result())
+    return JsonResponse({"error": NOBODY}, status=502)
+
+
+async def hedged(city, cancelled):
+    """The tasks, put into `cancelled` for whoever cancels them, and the first good answer."""
+    cancelled.append(question("Albatros", city))
+    await asyncio.wait(cancelled, timeout=HEDGE_AFTER)
+    if not cancelled[0].done() or cancelled[0].exception():
+        cancelled.append(question("Borealis", city))
+    return await first_good(set(cancelled))
+
+
+@known_answer("quick_quote")
+async def shields_the_first_question(request, city):
+    tasks = [question("Albatros", city)]
+    try:
+        try:
+            return JsonResponse(await asyncio.wait_for(asyncio.shield(tasks[0]), HEDGE_AFTER))
+        except (TimeoutError, ServiceError):
+            tasks.append(question("Borealis", city))
+        for answer in asyncio.as_completed(tasks):
+            try:
+                return JsonResponse(await answer)
+            except ServiceError:
+                pass
+        return JsonResponse({"error": NOBODY}, status=502)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+@known_answer("quick_quote")
+async def group_with_a_second_that_waits_for_the_first(request, city):
+    first_has_failed, offers = asyncio.Event(), asyncio.Queue()
+
+    async def offer_to_queue(supplier):
+        try:
+            await offers.put(await ask(f"quotes/{supplier}/{city}"))
+        except ServiceError:
+            await offers.put(None)
+            first_has_failed.set()
+
+    async def borealis():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(first_has_failed.wait(), HEDGE_AFTER)
+        await offer_to_queue("Borealis")
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(offer_to_queue("Albatros")), group.create_task(borealis())]
+        best = await offers.get() or await offers.get()
+        for task in tasks:
+            task.cancel()
+    return JsonResponse(best) if best else JsonResponse({"error": NOBODY}, status=502)
+
+
+@known_answer("quick_quote", breaks="answers_with_albatros", says='got 200 {"supplier": "Borealis"')
+async def asks_the_wrong_one_first(request, city):
+    return JsonResponse(await ask(f"quotes/Borealis/{city}"))
+
+
+@known_answer("quick_quote", breaks="asks_only_one", says="did not depend on what Albatros does")
+async def asks_both_at_once(request, city):
+    tasks = {question("Albatros", city), question("Borealis", city)}
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.ALL_COMPLETED)
+    return JsonResponse(max((task.result() for task in done), key=lambda o: o["supplier"] == "Albatros"))
+
+
+@known_answer("quick_quote", breaks="leaves_others_free", says="a blocking call holds the event loop")
+async def blocks_for_albatros(request, city):
+    return JsonResponse(ask_blocking(f"quotes/Albatros/{city}"))
+
+
+@known_answer("quick_quote", breaks="falls_back", says="a task that failed is done, too")
+async def waits_for_albatros_alone(request, city):
+    return JsonResponse(await ask(f"quotes/Albatros/{city}"))
+
+
+@known_answer("quick_quote", breaks="falls_back", says="nobody waited for the offer of Borealis")
+async def asks_borealis_only_when_it_is_late(request, city):
+    tasks = {question("Albatros", city)}
+    try:
+        _, late = await asyncio.wait(tasks, timeout=HEDGE_AFTER)
+        if late:
+            tasks.add(question("Borealis", city))
+        return await first_good(tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+@known_answer("quick_quote", breaks="falls_back", says="nobody waited for the offer of Borealis")
+async def looks_at_the_first_that_is_done(request, city):
+    tasks = [question("Albatros", city)]
+    try:
+        await asyncio.wait(tasks, timeout=HEDGE_AFTER)
+        if not tasks[0].done() or tasks[0].exception():
+            tasks.append(question("Borealis", city))
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        good = [task for task in done if not task.exception()]
+        return JsonResponse(good[0].result()) if good else JsonResponse({"error": NOBODY}, status=502)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+@known_answer("quick_quote", breaks="falls_back", says="before it looks at Borealis")
+async def asks_borealis_only_after_an_error(request, city):
+    try:
+        return JsonResponse(await ask(f"quotes/Albatros/{city}"))
+    except ServiceError:
+        return JsonResponse(await ask(f"quotes/Borealis/{city}"))
+
+
+@known_answer("quick_quote", breaks="keeps_the_first_question", says="was given up, or over, before")
+async def gives_albatros_up_first(request, city):
+    try:
+        async with asyncio.timeout(HEDGE_AFTER):
+            return JsonResponse(await ask(f"quotes/Albatros/{city}"))
+    except (TimeoutError, ServiceError):
+        return JsonResponse(await ask(f"quotes/Borealis/{city}"))
+
+
+@known_answer("quick_quote", breaks="keeps_the_first_question", says="GET /quick-quote/Lisbon/ while")
+async def waits_for_borealis_from_then_on(request, city):
+    albatros = question("Albatros", city)
+    try:
+        await asyncio.wait({albatros}, timeout=HEDGE_AFTER)
+        if albatros.done() and not albatros.exception():
+            return JsonResponse(albatros.result())
+        return JsonResponse(await ask(f"quotes/Borealis/{city}"))
+    finally:
+        albatros.cancel()
+
+
+@known_answer("quick_quote", breaks="waits_for_a_good_answer", says="a task that failed is done, too")
+async def takes_the_first_that_is_done(request, city):
+    albatros = question("Albatros", city)
+    await asyncio.wait({albatros}, timeout=HEDGE_AFTER)
+    if albatros.done() and not albatros.exception():
+        return JsonResponse(albatros.result())
+    borealis = question("Borealis", city)
+    waiting = {borealis} if albatros.done() else {albatros, borealis}
+    done, late = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in late:
+        task.cancel()
+    return JsonResponse(done.pop().result())
+
+
+@known_answer("quick_quote", breaks="says_when_nobody_answers", says="a 500 for the visitor")
+async def lets_the_last_error_through(request, city):
+    tasks = []
+    try:
+        response = await hedged(city, tasks)
+        if response.status_code == 502:
+            raise ServiceError(NOBODY)
+        return response
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+@known_answer("quick_quote", breaks="gives_up_the_loser", says="cancel nothing: the other task goes on")
+async def lets_the_loser_go_on(request, city):
+    return await hedged(city, [])
+
+
+@known_answer("quick_quote", breaks="asks_only_one", says="did not depend on what Albatros does")
+async def as_completed_and_a_late_second(request, city):
+    async def second():
+        await asyncio.sleep(HEDGE_AFTER)
+        return await ask(f"quotes/Borealis/{city}")
+
+    for answer in asyncio.as_completed([ask(f"quotes/Albatros/{city}"), second()]):
+        with suppress(ServiceError):
+            return JsonResponse(await answer)
+    return JsonResponse({"error": NOBODY}, status=502)
+
+
+@known_answer("quick_quote", breaks="gives_up_when_the_traveller_leaves", says="and its tasks were not")
+async def cancels_only_at_the_end(request, city):
+    tasks = []
+    response = await hedged(city, tasks)
+    for task in tasks:
+        task.cancel()
+    return response

@@ -1,0 +1,208 @@
+import json
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.http import JsonResponse
+from django.shortcuts import aget_object_or_404, get_object_or_404
+
+from tutorial_project.checks import known_answer
+from tutorial_project.trips.models import Booking, Trip
+
+
+async def named_traveller(request):
+    return await User.objects.aget(username=json.loads(request.body)["traveller"])
+
+
+async def answer(booking, trip, created):
+    left = (await Trip.objects.aget(pk=trip.pk)).seats_left
+    return JsonResponse({"booking": booking.pk, "seats_left": left}, status=201 if created else 200)
+
+
+SOLD_OUT = {"error": "sold out"}
+
+
+@known_answer("book")
+async def one_transaction_in_a_sync_function(request, pk):
+    username = json.loads(request.body)["traveller"]
+
+    @transaction.atomic
+    def booked():
+        trip = get_object_or_404(Trip.objects.select_for_update(), pk=pk)
+        traveller = User.objects.get(username=username)
+        if booking := Booking.objects.filter(trip=trip, traveller=traveller).first():
+            return {"booking": booking.pk, "seats_left": trip.seats_left}, 200
+        if trip.seats_left == 0:
+            return SOLD_OUT, 409
+        booking = Booking.objects.create(trip=trip, traveller=traveller)
+        trip.seats_left -= 1
+        trip.save(update_fields=["seats_left"])
+        return {"booking": booking.pk, "seats_left": trip.seats_left}, 201
+
+    content, status = await sync_to_async(booked)()
+    return JsonResponse(content, status=status)
+
+
+@known_answer("book")
+async def seat_first_and_given_back(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    traveller = await named_traveller(request)
+    if not await Trip.objects.filter(pk=pk, seats_left__gt=0).aupdate(seats_left=F("seats_left") - 1):
+        return JsonResponse(SOLD_OUT, status=409)
+    booking, created = await trip.bookings.aget_or_create(traveller=traveller, defaults={"seats": 1})
+    if not created:
+        await Trip.objects.filter(pk=pk).aupdate(seats_left=F("seats_left") + 1)
+    return await answer(booking, trip, created)
+
+
+@known_answer("book")
+async def the_refusal_is_caught(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    traveller = await named_traveller(request)
+    if trip.seats_left == 0:
+        return JsonResponse(SOLD_OUT, status=409)
+    try:
+        booking, created = await Booking.objects.acreate(trip=trip, traveller=traveller), True
+    except IntegrityError:
+        booking, created = await Booking.objects.aget(trip=trip, traveller=traveller), False
+    if created:
+        trip.seats_left = F("seats_left") - 1
+        await trip.asave(update_fields=["seats_left"])
+    return await answer(booking, trip, created)
+
+
+@known_answer("book", breaks="books_a_seat", says="something was called and not awaited")
+async def nothing_awaited(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    booking, created = Booking.objects.aget_or_create(trip=trip, traveller=await named_traveller(request))
+    return await answer(booking, trip, created)
+
+
+@known_answer("book", breaks="books_a_seat", says="got 14 seats left in the database")
+async def forgets_to_await_the_update(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    ada = await User.objects.aget(username=json.loads(request.body)["traveller"])
+    booking, created = await Booking.objects.aget_or_create(trip=trip, traveller=ada)
+    if created:
+        Trip.objects.filter(pk=pk).aupdate(seats_left=F("seats_left") - 1)
+    await trip.arefresh_from_db()
+    answer = {"booking": booking.pk, "seats_left": trip.seats_left}
+    return JsonResponse(answer, status=201 if created else 200)
+
+
+@known_answer("book", breaks="books_a_seat", says="something was called and not awaited")
+async def forgets_to_await_the_traveller(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    ada = User.objects.aget(username=json.loads(request.body)["traveller"])
+    booking = await Booking.objects.acreate(trip=trip, traveller=ada)
+    return JsonResponse({"booking": booking.pk, "seats_left": trip.seats_left - 1}, status=201)
+
+
+@known_answer("book", breaks="books_a_seat", says="'tuple' object has no attribute 'pk'")
+async def pair_not_unpacked(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    booking = await Booking.objects.aget_or_create(trip=trip, traveller=await named_traveller(request))
+    return await answer(booking, trip, True)
+
+
+@known_answer("book", breaks="books_a_seat", says="used directly in the event loop")
+async def sync_methods(request, pk):
+    trip = Trip.objects.get(pk=pk)
+    booking, created = Booking.objects.get_or_create(trip=trip, traveller=await named_traveller(request))
+    return await answer(booking, trip, created)
+
+
+@known_answer("book", breaks="books_a_seat", says="14 seats left in the database")
+async def takes_no_seat(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    booking, created = await Booking.objects.aget_or_create(
+        trip=trip, traveller=await named_traveller(request)
+    )
+    return await answer(booking, trip, created)
+
+
+@known_answer("book", breaks="books_a_seat", says='"seats_left": 14')
+async def tells_the_old_number(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    booking, _ = await Booking.objects.aget_or_create(trip=trip, traveller=await named_traveller(request))
+    await Trip.objects.filter(pk=pk).aupdate(seats_left=F("seats_left") - 1)
+    return JsonResponse({"booking": booking.pk, "seats_left": trip.seats_left}, status=201)
+
+
+@known_answer("book", breaks="books_once", says="look for the booking before making one")
+async def always_makes_one(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    booking = await Booking.objects.acreate(trip=trip, traveller=await named_traveller(request))
+    await Trip.objects.filter(pk=pk).aupdate(seats_left=F("seats_left") - 1)
+    return await answer(booking, trip, True)
+
+
+@known_answer("book", breaks="books_once", says='"seats_left": 12')
+async def takes_a_seat_each_time(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    booking, created = await Booking.objects.aget_or_create(
+        trip=trip, traveller=await named_traveller(request)
+    )
+    await Trip.objects.filter(pk=pk).aupdate(seats_left=F("seats_left") - 1)
+    return await answer(booking, trip, created)
+
+
+@known_answer("book", breaks="survives_a_double_click", says="was not there when you looked")
+async def looks_then_makes(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    found = Booking.objects.filter(trip=trip, traveller=await named_traveller(request))
+    if await found.aexists():
+        return await answer(await found.aget(), trip, False)
+    booking = await Booking.objects.acreate(trip=trip, traveller=await named_traveller(request))
+    await Trip.objects.filter(pk=pk).aupdate(seats_left=F("seats_left") - 1)
+    return await answer(booking, trip, True)
+
+
+@known_answer("book", breaks="loses_nobodys_seat", says="read earlier was written back")
+async def subtracts_in_python(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    booking, created = await Booking.objects.aget_or_create(
+        trip=trip, traveller=await named_traveller(request)
+    )
+    if created:
+        trip.seats_left -= 1
+        await trip.asave()
+    return await answer(booking, trip, created)
+
+
+@known_answer("book", breaks="refuses_a_sold_out_trip", says="`seats_left` would go below 0")
+async def never_looks_at_the_seats(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    booking, created = await Booking.objects.aget_or_create(
+        trip=trip, traveller=await named_traveller(request)
+    )
+    if created:
+        await Trip.objects.filter(pk=pk).aupdate(seats_left=F("seats_left") - 1)
+    return await answer(booking, trip, created)
+
+
+@known_answer("book", breaks="refuses_a_sold_out_trip", says="before the seats were looked at")
+async def books_and_then_refuses(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    booking, created = await Booking.objects.aget_or_create(
+        trip=trip, traveller=await named_traveller(request)
+    )
+    if trip.seats_left == 0:
+        return JsonResponse(SOLD_OUT, status=409)
+    if created:
+        await Trip.objects.filter(pk=pk).aupdate(seats_left=F("seats_left") - 1)
+    return await answer(booking, trip, created)
+
+
+@known_answer("book", breaks="knows_no_trip_7000", says="`aget` raises when there is no such row")
+async def trip_not_found_not_caught(request, pk):
+    trip = await Trip.objects.aget(pk=pk)
+    if trip.seats_left == 0:
+        return JsonResponse(SOLD_OUT, status=409)
+    booking, created = await Booking.objects.aget_or_create(
+        trip=trip, traveller=await named_traveller(request)
+    )
+    if created:
+        await Trip.objects.filter(pk=pk).aupdate(seats_left=F("seats_left") - 1)
+    return await answer(booking, trip, created)

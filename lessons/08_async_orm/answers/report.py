@@ -1,0 +1,171 @@
+from asgiref.sync import sync_to_async
+from django.db.models import Count, Sum
+from django.http import JsonResponse
+
+from tutorial_project.checks import known_answer
+from tutorial_project.trips.models import Booking, Destination, Trip
+
+
+async def totals():
+    return await Trip.objects.filter(active=True).aaggregate(
+        on_sale=Count("pk"), seats_left=Sum("seats_left", default=0)
+    )
+
+
+def place_row(place, trips, bookings):
+    on_sale = [trip for trip in trips if trip.active]
+    return {
+        "name": place.name,
+        "on_sale": len(on_sale),
+        "seats_left": sum(trip.seats_left for trip in on_sale),
+        "travellers": sorted({booking.traveller.username for booking in bookings}),
+    }
+
+
+@known_answer("report")
+async def counted_in_python(request):
+    rows = []
+    async for place in Destination.objects.prefetch_related("trips__bookings__traveller"):
+        trips = place.trips.all()
+        rows.append(place_row(place, trips, [booking for trip in trips for booking in trip.bookings.all()]))
+    sums = {key: sum(row[key] for row in rows) for key in ("on_sale", "seats_left")}
+    return JsonResponse({**sums, "destinations": rows})
+
+
+@known_answer("report")
+async def grouped_with_values(request):
+    on_sale = Trip.objects.filter(active=True).order_by().values("destination")
+    numbers = {
+        group.pop("destination"): group
+        async for group in on_sale.annotate(on_sale=Count("pk"), seats_left=Sum("seats_left"))
+    }
+    pairs = Booking.objects.order_by().values_list("trip__destination", "traveller__username").distinct()
+    booked = [pair async for pair in pairs]
+    rows = [
+        {"name": place.name, "travellers": sorted(who for pk, who in booked if pk == place.pk)}
+        | numbers.get(place.pk, {"on_sale": 0, "seats_left": 0})
+        async for place in Destination.objects.all()
+    ]
+    return JsonResponse({**await totals(), "destinations": rows})
+
+
+@known_answer("report")
+async def sync_report_behind_one_crossing(request):
+    def rows():
+        bookings = Booking.objects.select_related("traveller", "trip")
+        trips, bookings = list(Trip.objects.all()), list(bookings)
+        return [
+            place_row(
+                place,
+                [trip for trip in trips if trip.destination_id == place.pk],
+                [booking for booking in bookings if booking.trip.destination_id == place.pk],
+            )
+            for place in Destination.objects.all()
+        ]
+
+    return JsonResponse({**await totals(), "destinations": await sync_to_async(rows)()})
+
+
+@known_answer("report", breaks="has_the_totals", says="used directly in the event loop")
+async def trips_not_prefetched(request):
+    rows = [place_row(place, place.trips.all(), []) async for place in Destination.objects.all()]
+    return JsonResponse({**await totals(), "destinations": rows})
+
+
+@known_answer("report", breaks="has_the_totals", says="something was called and not awaited")
+async def totals_not_awaited(request):
+    places = Destination.objects.prefetch_related("trips__bookings__traveller")
+    rows = [place_row(place, place.trips.all(), []) async for place in places]
+    return JsonResponse({**totals(), "destinations": rows})
+
+
+@known_answer("report", breaks="has_the_totals", says='"on_sale": 60')
+async def off_sale_counted_in(request):
+    sums = await Trip.objects.aaggregate(on_sale=Count("pk"), seats_left=Sum("seats_left"))
+    places = Destination.objects.prefetch_related("trips__bookings__traveller")
+    rows = [place_row(place, place.trips.all(), []) async for place in places]
+    return JsonResponse({**sums, "destinations": rows})
+
+
+def annotated_row(place, travellers):
+    row = {"name": place.name, "on_sale": place.on_sale, "seats_left": place.seats_left}
+    return row | {"travellers": travellers(place)}
+
+
+def travellers_of(place):
+    bookings = [booking for trip in place.trips.all() for booking in trip.bookings.all()]
+    return sorted({booking.traveller.username for booking in bookings})
+
+
+@known_answer("report", breaks="has_the_numbers_of_each", says="counted once for every booking joined to it")
+async def joined_to_bookings(request):
+    places = Destination.objects.filter(trips__active=True).annotate(
+        booked=Count("trips__bookings"),
+        on_sale=Count("trips"),
+        seats_left=Sum("trips__seats_left", default=0),
+    )
+    places = places.prefetch_related("trips__bookings__traveller")
+    rows = [annotated_row(place, travellers_of) async for place in places]
+    return JsonResponse({**await totals(), "destinations": rows})
+
+
+@known_answer("report", breaks="counts_nothing_as_zero", says="the sum of no rows is NULL")
+async def nothing_is_null(request):
+    rows = []
+    async for place in Destination.objects.prefetch_related("trips__bookings__traveller"):
+        trips = [trip for trip in place.trips.all() if trip.active]
+        sums = await Trip.objects.filter(destination=place, active=True).aaggregate(
+            seats_left=Sum("seats_left")
+        )
+        rows.append({"name": place.name, "on_sale": len(trips), **sums, "travellers": travellers_of(place)})
+    return JsonResponse({**await totals(), "destinations": rows})
+
+
+@known_answer("report", breaks="counts_nothing_as_zero", says="11 names")
+async def inner_join_drops_the_empty_place(request):
+    rows = []
+    places = Destination.objects.filter(trips__active=True).distinct()
+    async for place in places.prefetch_related("trips__bookings__traveller"):
+        bookings = [booking for trip in place.trips.all() for booking in trip.bookings.all()]
+        rows.append(place_row(place, place.trips.all(), bookings))
+    return JsonResponse({**await totals(), "destinations": rows})
+
+
+@known_answer("report", breaks="names_the_travellers", says='got {"name": "Athens", "travellers": []}')
+async def travellers_of_trips_on_sale_only(request):
+    rows = []
+    async for place in Destination.objects.prefetch_related("trips__bookings__traveller"):
+        trips = [trip for trip in place.trips.all() if trip.active]
+        rows.append(place_row(place, trips, [booking for trip in trips for booking in trip.bookings.all()]))
+    return JsonResponse({**await totals(), "destinations": rows})
+
+
+@known_answer("report", breaks="names_the_travellers", says='"ada", "ada"')
+async def a_name_for_every_booking(request):
+    rows = []
+    async for place in Destination.objects.prefetch_related("trips__bookings__traveller"):
+        bookings = [booking for trip in place.trips.all() for booking in trip.bookings.all()]
+        row = place_row(place, place.trips.all(), bookings)
+        rows.append(row | {"travellers": sorted(booking.traveller.username for booking in bookings)})
+    return JsonResponse({**await totals(), "destinations": rows})
+
+
+@known_answer("report", breaks="sends_four_queries", says="a query is sent for each of the 32 rows")
+async def three_queries_for_each_place(request):
+    rows = []
+    async for place in Destination.objects.all():
+        on_sale = place.trips.filter(active=True)
+        sums = await on_sale.aaggregate(seats_left=Sum("seats_left", default=0))
+        booked = Booking.objects.filter(trip__destination=place).order_by("traveller__username")
+        names = [name async for name in booked.values_list("traveller__username", flat=True).distinct()]
+        rows.append({"name": place.name, "on_sale": await on_sale.acount(), **sums, "travellers": names})
+    return JsonResponse({**await totals(), "destinations": rows})
+
+
+@known_answer("report", breaks="sends_four_queries", says="5 queries")
+async def travellers_in_a_query_of_their_own(request):
+    rows = []
+    async for place in Destination.objects.prefetch_related("trips__bookings__traveller"):
+        bookings = [booking for trip in place.trips.all() for booking in trip.bookings.all()]
+        rows.append(place_row(place, place.trips.all(), bookings))
+    return JsonResponse({**await totals(), "destinations": rows})

@@ -1,0 +1,144 @@
+from asgiref.sync import sync_to_async
+from django.db.models import F
+from django.http import JsonResponse
+from django.shortcuts import aget_list_or_404, aget_object_or_404, get_object_or_404
+
+from tutorial_project.checks import known_answer
+from tutorial_project.trips.models import Destination, Trip
+
+
+def as_row(trip):
+    return {
+        "id": trip.pk,
+        "title": trip.title,
+        "price": trip.price,
+        "destination": trip.destination.name,
+        "themes": [theme.name for theme in trip.themes.all()],
+    }
+
+
+@known_answer("trip_list")
+async def sync_function_behind_one_crossing(request):
+    def rows():
+        trips = Trip.objects.filter(active=True).order_by("price")
+        if slug := request.GET.get("destination"):
+            trips = trips.filter(destination=get_object_or_404(Destination, slug=slug))
+        return [as_row(trip) for trip in trips.select_related("destination").prefetch_related("themes")]
+
+    return JsonResponse({"trips": await sync_to_async(rows)()})
+
+
+@known_answer("trip_list", breaks="keeps_one_destination", says="something was called and not awaited")
+async def forgets_to_await_the_destination(request):
+    trips = Trip.objects.filter(active=True).order_by("price")
+    if slug := request.GET.get("destination"):
+        trips = trips.filter(destination=aget_object_or_404(Destination, slug=slug))
+    trips = trips.select_related("destination").prefetch_related("themes")
+    return JsonResponse({"trips": [as_row(trip) async for trip in trips]})
+
+
+@known_answer("trip_list")
+async def list_or_404(request):
+    trips = Trip.objects.order_by("price").select_related("destination").prefetch_related("themes")
+    wanted = {"destination__slug": slug} if (slug := request.GET.get("destination")) else {}
+    found = await aget_list_or_404(trips, active=True, **wanted)
+    return JsonResponse({"trips": [as_row(trip) for trip in found]})
+
+
+@known_answer("trip_list")
+async def values_and_a_second_query(request):
+    trips = Trip.objects.filter(active=True)
+    if slug := request.GET.get("destination"):
+        trips = trips.filter(destination__slug=slug)
+    place = F("destination__name")
+    rows = [row async for row in trips.order_by("price").values("id", "title", "price", place=place)]
+    if not rows:
+        return JsonResponse({"error": "no such destination"}, status=404)
+    pairs = [pair async for pair in trips.order_by("themes__name").values_list("pk", "themes__name")]
+    for row in rows:
+        row["destination"] = row.pop("place")
+        row["themes"] = [theme for pk, theme in pairs if pk == row["id"]]
+    return JsonResponse({"trips": rows})
+
+
+@known_answer("trip_list", breaks="lists_what_is_on_sale", says="used directly in the event loop")
+async def sync_loop(request):
+    return JsonResponse(
+        {"trips": [as_row(trip) for trip in Trip.objects.filter(active=True).order_by("price")]}
+    )
+
+
+@known_answer("trip_list", breaks="lists_what_is_on_sale", says="used directly in the event loop")
+async def lazy_relations(request):
+    trips = Trip.objects.filter(active=True).order_by("price")
+    return JsonResponse({"trips": [as_row(trip) async for trip in trips]})
+
+
+@known_answer("trip_list", breaks="lists_what_is_on_sale", says="building a query is never async")
+async def invented_method(request):
+    trips = await Trip.objects.afilter(active=True)
+    return JsonResponse({"trips": [as_row(trip) for trip in trips]})
+
+
+@known_answer("trip_list", breaks="lists_what_is_on_sale", says="a QuerySet only builds a query")
+async def awaits_the_queryset(request):
+    trips = await Trip.objects.filter(active=True).select_related("destination").prefetch_related("themes")
+    return JsonResponse({"trips": [as_row(trip) for trip in trips]})
+
+
+@known_answer("trip_list", breaks="lists_what_is_on_sale", says="it is not `active`")
+async def off_sale_too(request):
+    trips = Trip.objects.order_by("price").select_related("destination").prefetch_related("themes")
+    return JsonResponse({"trips": [as_row(trip) async for trip in trips]})
+
+
+@known_answer("trip_list", breaks="names_destination_and_themes", says='"destination": 1')
+async def key_for_name(request):
+    trips = Trip.objects.filter(active=True).order_by("price").prefetch_related("themes")
+    rows = [
+        {
+            "id": trip.pk,
+            "title": trip.title,
+            "price": trip.price,
+            "destination": trip.destination_id,
+            "themes": [theme.name for theme in trip.themes.all()],
+        }
+        async for trip in trips
+    ]
+    return JsonResponse({"trips": rows})
+
+
+@known_answer("trip_list", breaks="keeps_one_destination", says="56 trips")
+async def every_destination_always(request):
+    trips = Trip.objects.filter(active=True).select_related("destination").prefetch_related("themes")
+    return JsonResponse({"trips": [as_row(trip) async for trip in trips.order_by("price")]})
+
+
+@known_answer("trip_list", breaks="knows_no_atlantis", says="`aget` raises when there is no such row")
+async def missing_row_not_caught(request):
+    trips = Trip.objects.filter(active=True).select_related("destination").prefetch_related("themes")
+    if slug := request.GET.get("destination"):
+        trips = trips.filter(destination=await Destination.objects.aget(slug=slug))
+    return JsonResponse({"trips": [as_row(trip) async for trip in trips.order_by("price")]})
+
+
+@known_answer("trip_list", breaks="knows_no_atlantis", says='200 {"trips": []}')
+async def unknown_place_is_an_empty_list(request):
+    trips = Trip.objects.filter(active=True).select_related("destination").prefetch_related("themes")
+    if slug := request.GET.get("destination"):
+        trips = trips.filter(destination__slug=slug)
+    return JsonResponse({"trips": [as_row(trip) async for trip in trips.order_by("price")]})
+
+
+@known_answer("trip_list", breaks="sends_two_queries", says="a query is sent for each of the 56 rows")
+async def one_query_for_each_trip(request):
+    trips = Trip.objects.filter(active=True).order_by("price")
+    if slug := request.GET.get("destination"):
+        trips = trips.filter(destination=await aget_object_or_404(Destination, slug=slug))
+    rows = []
+    async for trip in trips:
+        trip.destination = await Destination.objects.aget(pk=trip.destination_id)
+        themes = [theme.name async for theme in trip.themes.all()]
+        row = {"id": trip.pk, "title": trip.title, "price": trip.price}
+        rows.append(row | {"destination": trip.destination.name, "themes": themes})
+    return JsonResponse({"trips": rows})

@@ -1,0 +1,49 @@
+import json
+from typing import Any
+
+from django.core.exceptions import ObjectDoesNotExist
+
+from tutorial_project.checks import Reply
+
+
+def listed(reply: Reply, key: str) -> list[dict[str, Any]]:
+    """The rows that the answer lists under `key`; refuses when there is no such list."""
+    reply.expect(200)
+    rows = reply.json.get(key) if isinstance(reply.json, dict) else None
+    usable = isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
+    reply.expect_that(usable, f'200 {{"{key}": [{{…}}, …]}}')
+    return rows
+
+
+def expect_rows(reply: Reply, rows: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
+    """Refuse at the first row that differs in one of the keys of the expected row."""
+    for row, wanted in zip(rows, expected, strict=True):
+        told = {key: row.get(key) for key in wanted}
+        reply.expect_that(told == wanted, as_json(wanted), got=as_json(told))
+
+
+def as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def expect_few_queries(reply: Reply, sent: list[str], most: int, rows: int, next: str) -> None:
+    """Refuse when more than `most` queries were sent for an answer of `rows` rows."""
+    reply.expect(200)
+    one_by_one = f"a query is sent for each of the {rows} rows" if len(sent) >= rows > most else None
+    reply.expect_that(
+        len(sent) <= most,
+        f"{most} queries at most",
+        got=f"{len(sent)} queries",
+        because=one_by_one,
+        next=next,
+    )
+
+
+def expect_404(reply: Reply) -> None:
+    """Refuse unless the status is 404, and say so when a row was missed and nobody caught the error."""
+    missed = isinstance(reply.error, ObjectDoesNotExist)
+    reply.expect(
+        404,
+        because="`aget` raises when there is no such row, and the traveller gets a 500" if missed else None,
+        next="await aget_object_or_404(…)" if missed else None,
+    )

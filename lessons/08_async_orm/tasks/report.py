@@ -1,0 +1,121 @@
+from typing import Any
+
+from django.db.models import Sum
+
+from tutorial_project.checks import Reply, Task, Trial
+from tutorial_project.classroom import queries
+from tutorial_project.trips.models import Booking, Destination, Trip
+
+from ..shared import as_json, expect_few_queries, expect_rows, listed
+
+report = Task(
+    "report",
+    routes=["report/"],
+    hints=(
+        "How many queries does it take if you ask for each destination's numbers in the loop?",
+        "The two totals are one `aaggregate`. The numbers of every destination are annotations of one query, "
+        "and bookings with their travellers can be prefetched through two relations.",
+        '`Destination.objects.annotate(on_sale=Count("trips", filter=Q(trips__active=True)), …)'
+        '.prefetch_related(Prefetch("trips__bookings", queryset=Booking.objects.select_related("traveller")))`, '
+        "and `Sum(…, default=0)`",
+    ),
+    praise="Right: the number of queries is a decision of yours, and stays the same however the agency grows. "
+    "Counting in Python over prefetched rows, or grouping with `values()`, would do too.",
+)
+
+
+@report.requirement(
+    'says under `"on_sale"` how many trips are `active`, and under `"seats_left"` how many seats these have left'
+)
+async def has_the_totals(trial: Trial) -> None:
+    reply = await trial.get("/report/")
+    listed(reply, "destinations")
+    on_sale = Trip.objects.filter(active=True)
+    expected = {"on_sale": await on_sale.acount(), **await on_sale.aaggregate(seats_left=Sum("seats_left"))}
+    told = {key: reply.json.get(key) for key in expected}
+    reply.expect_that(told == expected, as_json(expected), got=as_json(told))
+
+
+async def numbers() -> list[dict[str, Any]]:
+    """What the report says about each destination's trips on sale, and the rows of a join with bookings."""
+    rows = []
+    async for place in Destination.objects.order_by("name").prefetch_related("trips__bookings"):
+        trips = [trip for trip in place.trips.all() if trip.active]
+        left = sum(trip.seats_left for trip in trips)
+        joined = sum(max(1, len(trip.bookings.all())) for trip in trips)
+        rows.append({"name": place.name, "on_sale": len(trips), "seats_left": left, "joined": joined})
+    return rows
+
+
+def expect_numbers(reply: Reply, expected: list[dict[str, Any]]) -> None:
+    """Refuse unless every destination is there, in order, with its two numbers."""
+    rows = listed(reply, "destinations")
+    names = [row["name"] for row in expected]
+    told = [row.get("name") for row in rows]
+    reply.expect_that(told == names, beginning(names), got=beginning(told))
+    for row, wanted in zip(rows, expected, strict=True):
+        joined = wanted.pop("joined")
+        found = {key: row.get(key) for key in wanted}
+        because = why(found, wanted, joined)
+        reply.expect_that(found == wanted, as_json(wanted), got=as_json(found), because=because)
+
+
+def beginning(names: list[Any]) -> str:
+    return f"{len(names)} names: {', '.join(map(str, names[:4]))}, …"
+
+
+def why(found: dict[str, Any], wanted: dict[str, Any], joined: int) -> str | None:
+    """The cause of a wrong number, where it is certain."""
+    if found["seats_left"] is None and wanted["seats_left"] == 0:
+        return "the sum of no rows is NULL, in Python None"
+    if found["on_sale"] == joined > wanted["on_sale"]:
+        return "a trip is counted once for every booking joined to it"
+    return None
+
+
+@report.requirement(
+    'lists all destinations by name under `"destinations"`, each with `"name"`, `"on_sale"` and `"seats_left"`: '
+    "the same two numbers for its trips"
+)
+async def has_the_numbers_of_each(trial: Trial) -> None:
+    expect_numbers(await trial.get("/report/"), await numbers())
+
+
+@report.requirement("says 0 and 0 for a destination that has no trip on sale")
+async def counts_nothing_as_zero(trial: Trial) -> None:
+    await Destination.objects.acreate(name="Atlantis", slug="atlantis", country="Under the sea")
+    await Trip.objects.filter(destination__slug="athens").aupdate(active=False)
+    expect_numbers(await trial.get("/report/"), await numbers())
+
+
+@report.requirement(
+    'says under `"travellers"` who has booked a trip there, on sale or not: usernames in alphabetical order, each once'
+)
+async def names_the_travellers(trial: Trial) -> None:
+    await Booking.objects.filter(trip__destination__slug="kyoto", traveller__username="ada").adelete()
+    await Trip.objects.filter(destination__slug="athens").aupdate(active=False)
+    reply = await trial.get("/report/")
+    rows = listed(reply, "destinations")
+    booked = Booking.objects.values_list("trip__destination__name", "traveller__username")
+    pairs = {pair async for pair in booked}
+    names = [row.get("name") for row in rows]
+    expected = [
+        {"name": name, "travellers": sorted(who for place, who in pairs if place == name)} for name in names
+    ]
+    expect_rows(reply, rows, expected)
+
+
+@report.requirement("sends four queries at most, however many destinations there are")
+async def sends_four_queries(trial: Trial) -> None:
+    places = [Destination(name=f"Island {n}", slug=f"island-{n}", country="Maldives") for n in range(20)]
+    await Destination.objects.abulk_create(places)
+    with queries() as sent:
+        reply = await trial.get("/report/")
+    rows = len(listed(reply, "destinations"))
+    expect_few_queries(
+        reply,
+        sent,
+        4,
+        rows,
+        "annotate the numbers, prefetch the bookings, and select the traveller of each with it",
+    )

@@ -1,0 +1,286 @@
+import asyncio
+import json
+from contextlib import asynccontextmanager, suppress
+
+from django.http import StreamingHttpResponse
+
+from tutorial_project.checks import known_answer
+from tutorial_project.trips.departures import board
+
+HEARTBEAT = 0.1
+
+
+STILL_HERE = ": still here\n\n"
+
+
+def event(departure):
+    return f"data: {json.dumps(departure)}\n\n"
+
+
+def event_stream(events, **headers):
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no", **headers}
+    return StreamingHttpResponse(events, content_type="text/event-stream", headers=headers)
+
+
+async def next_event(queue):
+    try:
+        return event(await asyncio.wait_for(queue.get(), HEARTBEAT))
+    except TimeoutError:
+        return STILL_HERE
+
+
+@known_answer("departures_feed")
+async def a_context_manager_of_its_own(request):
+    @asynccontextmanager
+    async def listening():
+        queue = board.join()
+        try:
+            yield queue
+        finally:
+            board.leave(queue)
+
+    async def events():
+        async with listening() as queue:
+            while True:
+                yield await next_event(queue)
+
+    return event_stream(events())
+
+
+@known_answer("departures_feed")
+async def a_task_that_waits_on(request):
+    async def events():
+        queue = board.join()
+        waiting = asyncio.ensure_future(queue.get())
+        try:
+            while True:
+                await asyncio.wait([waiting], timeout=HEARTBEAT)
+                if not waiting.done():
+                    yield STILL_HERE
+                    continue
+                departure, waiting = waiting.result(), asyncio.ensure_future(queue.get())
+                yield event(departure)
+        finally:
+            waiting.cancel()
+            board.leave(queue)
+
+    return event_stream(events())
+
+
+@known_answer("departures_feed")
+async def ends_quietly_when_cancelled(request):
+    async def events():
+        queue = board.join()
+        try:
+            while True:
+                yield "event: message\n" + await next_event(queue)
+        except asyncio.CancelledError:
+            return
+        finally:
+            board.leave(queue)
+
+    response = event_stream(events())
+    return response
+
+
+@known_answer("departures_feed", breaks="starts_at_once", says="before it gives back the response")
+async def waits_in_the_view(request):
+    queue = board.join()
+    try:
+        departure = await queue.get()
+    finally:
+        board.leave(queue)
+
+    async def events():
+        yield event(departure)
+
+    return event_stream(events())
+
+
+@known_answer("departures_feed", breaks="starts_at_once", says="Content-Type: text/html")
+async def no_event_stream(request):
+    async def events():
+        queue = board.join()
+        try:
+            while True:
+                yield await next_event(queue)
+        finally:
+            board.leave(queue)
+
+    return StreamingHttpResponse(events())
+
+
+def wrong_events(breaks, says):
+    """A feed that is right but for the function that writes a departure, whose name it takes."""
+
+    def make(written):
+        async def feed(request):
+            async def events():
+                queue = board.join()
+                try:
+                    while True:
+                        yield written(await queue.get())
+                finally:
+                    board.leave(queue)
+
+            return event_stream(events())
+
+        feed.__name__ = written.__name__
+        return known_answer("departures_feed", breaks=breaks, says=says)(feed)
+
+    return make
+
+
+@wrong_events("sends_events_one_by_one", "no line starts with `data:`")
+def json_lines(departure):
+    return json.dumps(departure) + "\n\n"
+
+
+@wrong_events("sends_events_one_by_one", "the empty line is missing")
+def no_empty_line(departure):
+    return f"data: {json.dumps(departure)}\n"
+
+
+@wrong_events("sends_events_one_by_one", "not the JSON of the departure")
+def a_dictionary_as_text(departure):
+    return f"data: {departure}\n\n"
+
+
+@wrong_events("sends_heartbeats", "': still here\\n\\n")
+def no_heartbeat(departure):
+    return event(departure)
+
+
+@known_answer("departures_feed", breaks="sends_events_one_by_one", says="join and leave inside the generator")
+async def leaves_when_the_view_returns(request):
+    queue = board.join()
+
+    async def events():
+        while True:
+            yield await next_event(queue)
+
+    try:
+        return event_stream(events())
+    finally:
+        board.leave(queue)
+
+
+@known_answer(
+    "departures_feed", breaks="sends_events_one_by_one", says="unexpected keyword argument 'timeout'"
+)
+async def gives_the_queue_a_limit(request):
+    async def events():
+        queue = board.join()
+        try:
+            while True:
+                yield event(await queue.get(timeout=HEARTBEAT))
+        finally:
+            board.leave(queue)
+
+    return event_stream(events())
+
+
+@known_answer("departures_feed", breaks="sends_events_one_by_one", says="looks into that when it wakes up")
+async def looks_now_and_then(request):
+    async def events():
+        queue = board.join()
+        try:
+            while True:
+                await asyncio.sleep(HEARTBEAT)
+                yield STILL_HERE if queue.empty() else event(queue.get_nowait())
+        finally:
+            board.leave(queue)
+
+    return event_stream(events())
+
+
+@known_answer("departures_feed", breaks="leaves_while_waiting", says="1 task of the feed that goes on")
+async def a_task_for_the_heartbeats(request):
+    async def beat(queue):
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            queue.put_nowait(None)
+
+    async def events():
+        queue = board.join()
+        asyncio.create_task(beat(queue))
+        try:
+            while True:
+                departure = await queue.get()
+                yield event(departure) if departure else STILL_HERE
+        finally:
+            board.leave(queue)
+
+    return event_stream(events())
+
+
+@known_answer("departures_feed", breaks="sends_heartbeats", says="StopAsyncIteration")
+async def a_limit_around_a_generator(request):
+    async def departures():
+        queue = board.join()
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            board.leave(queue)
+
+    async def events():
+        source = departures()
+        while True:
+            try:
+                yield event(await asyncio.wait_for(anext(source), HEARTBEAT))
+            except TimeoutError:
+                yield STILL_HERE
+
+    return event_stream(events())
+
+
+@known_answer("departures_feed", breaks="leaves_while_waiting", says="`board.leave(queue)` was not called")
+async def never_leaves(request):
+    async def events():
+        queue = board.join()
+        while True:
+            yield await next_event(queue)
+
+    return event_stream(events())
+
+
+@known_answer("departures_feed", breaks="leaves_while_waiting", says="`board.leave(queue)` was not called")
+async def except_exception(request):
+    async def events():
+        queue = board.join()
+        try:
+            while True:
+                yield await next_event(queue)
+        except Exception:
+            board.leave(queue)
+
+    return event_stream(events())
+
+
+@known_answer("departures_feed", breaks="leaves_while_waiting", says="was caught, and not raised again")
+async def swallows_the_cancellation(request):
+    async def events():
+        queue = board.join()
+        try:
+            while True:
+                with suppress(asyncio.CancelledError):
+                    yield await next_event(queue)
+        finally:
+            board.leave(queue)
+
+    return event_stream(events())
+
+
+@known_answer("departures_feed", breaks="leaves_while_sending", says="gets a GeneratorExit")
+async def expects_a_cancellation_only(request):
+    async def events():
+        queue = board.join()
+        try:
+            while True:
+                yield await next_event(queue)
+        except asyncio.CancelledError:
+            board.leave(queue)
+            raise
+
+    return event_stream(events())

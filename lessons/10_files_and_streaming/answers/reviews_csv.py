@@ -1,0 +1,190 @@
+import csv
+import io
+
+from asgiref.sync import sync_to_async
+from django.http import HttpResponse, StreamingHttpResponse
+
+from tutorial_project.checks import known_answer
+from tutorial_project.trips.models import Review
+
+COLUMNS = ["id", "trip", "author", "rating", "text"]
+
+
+ATTACHED = {"Content-Disposition": 'attachment; filename="reviews.csv"'}
+
+
+def as_csv(*rows):
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows(rows)
+    return buffer.getvalue()
+
+
+def csv_file(lines, headers=ATTACHED):
+    return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
+
+
+def row(review):
+    return [review.pk, review.trip.title, review.author.username, review.rating, review.text]
+
+
+def reviews_with_relations():
+    return Review.objects.order_by("pk").select_related("trip", "author")
+
+
+class Echo:
+    def write(self, line):
+        return line
+
+
+NAMES = ("pk", "trip__title", "author__username", "rating", "text")
+
+
+@known_answer("reviews_csv")
+async def values_through_an_echo(request):
+    rows = Review.objects.order_by("pk").values(*NAMES)
+    writer = csv.writer(Echo())
+
+    async def lines():
+        yield writer.writerow(COLUMNS)
+        async for values in rows.aiterator(chunk_size=500):
+            yield writer.writerow(values.values())
+
+    return csv_file(lines())
+
+
+@known_answer("reviews_csv", breaks="is_a_csv_file", says="`values_list(…).aiterator()` runs its query")
+async def values_list_in_portions(request):
+    async def lines():
+        yield as_csv(COLUMNS)
+        async for values in Review.objects.order_by("pk").values_list(*NAMES).aiterator():
+            yield as_csv(values)
+
+    return csv_file(lines())
+
+
+@known_answer("reviews_csv")
+async def a_hundred_lines_at_a_time(request):
+    reviews = Review.objects.order_by("pk").prefetch_related("trip", "author")
+
+    async def chunks():
+        rows = [COLUMNS]
+        async for review in reviews.aiterator(chunk_size=1000):
+            rows.append(row(review))
+            if len(rows) == 100:
+                yield as_csv(*rows)
+                rows.clear()
+        yield as_csv(*rows)
+
+    return csv_file(chunks())
+
+
+@known_answer("reviews_csv")
+async def one_page_of_the_table_after_another(request):
+    def page(after):
+        return [row(review) for review in reviews_with_relations().filter(pk__gt=after)[:1000]]
+
+    async def chunks():
+        yield as_csv(COLUMNS)
+        after = 0
+        while rows := await sync_to_async(page)(after):
+            after = rows[-1][0]
+            yield as_csv(*rows)
+
+    return csv_file(chunks())
+
+
+@known_answer("reviews_csv", breaks="is_a_csv_file", says="Content-Type: text/html")
+async def no_content_type(request):
+    async def lines():
+        yield as_csv(COLUMNS)
+        async for review in reviews_with_relations().aiterator():
+            yield as_csv(row(review))
+
+    return StreamingHttpResponse(lines(), headers=ATTACHED)
+
+
+@known_answer("reviews_csv", breaks="is_a_csv_file", says="used directly in the event loop")
+async def sync_loop_in_the_generator(request):
+    async def lines():
+        yield as_csv(COLUMNS)
+        for review in reviews_with_relations().iterator():
+            yield as_csv(row(review))
+
+    return csv_file(lines())
+
+
+@known_answer("reviews_csv", breaks="is_a_csv_file", says="used directly in the event loop")
+async def lazy_relations(request):
+    async def lines():
+        yield as_csv(COLUMNS)
+        async for review in Review.objects.order_by("pk").aiterator():
+            yield as_csv(row(review))
+
+    return csv_file(lines())
+
+
+@known_answer("reviews_csv", breaks="is_a_csv_file", says="it was not called")
+async def hands_over_the_function(request):
+    async def lines():
+        yield as_csv(COLUMNS)
+
+    return csv_file(lines)
+
+
+@known_answer("reviews_csv", breaks="has_all_reviews", says='expected ["id"')
+async def no_head(request):
+    async def lines():
+        async for review in reviews_with_relations().aiterator():
+            yield as_csv(row(review))
+
+    return csv_file(lines())
+
+
+@known_answer("reviews_csv", breaks="quotes_texts", says="was taken for the end of a field or of a line")
+async def joined_with_commas(request):
+    async def lines():
+        yield ",".join(COLUMNS) + "\n"
+        async for review in reviews_with_relations().aiterator():
+            key, trip, author, rating, text = row(review)
+            yield f'{key},"{trip}",{author},{rating},"{text}"\n'
+
+    return csv_file(lines())
+
+
+@known_answer("reviews_csv", breaks="reads_as_it_sends", says="reads a sync iterator to its end")
+async def a_sync_generator(request):
+    def lines():
+        yield as_csv(COLUMNS)
+        for review in reviews_with_relations().iterator():
+            yield as_csv(row(review))
+
+    return csv_file(lines())
+
+
+@known_answer("reviews_csv", breaks="reads_as_it_sends", says="the answer came in one piece")
+async def an_ordinary_response(request):
+    rows = [row(review) async for review in reviews_with_relations().aiterator()]
+    return HttpResponse(as_csv(COLUMNS, *rows), content_type="text/csv", headers=ATTACHED)
+
+
+@known_answer("reviews_csv", breaks="reads_as_it_sends", says="a QuerySet keeps what it has read")
+async def no_aiterator(request):
+    async def lines():
+        yield as_csv(COLUMNS)
+        async for review in reviews_with_relations():
+            yield as_csv(row(review))
+
+    return csv_file(lines())
+
+
+@known_answer("reviews_csv", breaks="sends_few_queries", says="a query is sent for each of the 210 reviews")
+async def a_query_for_each_author(request):
+    def row_with_author(review):
+        return row(review)
+
+    async def lines():
+        yield as_csv(COLUMNS)
+        async for review in Review.objects.order_by("pk").select_related("trip").aiterator():
+            yield as_csv(await sync_to_async(row_with_author)(review))
+
+    return csv_file(lines())

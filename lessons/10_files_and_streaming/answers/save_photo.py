@@ -1,0 +1,135 @@
+import asyncio
+import shutil
+from pathlib import Path
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.http import JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from tutorial_project.checks import known_answer
+
+
+def created(name, size):
+    return JsonResponse({"name": name, "size": size}, status=201)
+
+
+NO_PHOTO = {"error": "no photo"}
+
+
+@known_answer("save_photo")
+@csrf_exempt
+def a_sync_view(request):
+    if "photo" not in request.FILES:
+        return JsonResponse(NO_PHOTO, status=400)
+    photo = request.FILES["photo"]
+    return created(default_storage.save(photo.name, photo), photo.size)
+
+
+@known_answer("save_photo")
+@csrf_exempt
+async def chunk_by_chunk(request):
+    photo = await asyncio.to_thread(lambda: request.FILES.get("photo"))
+    if photo is None:
+        return JsonResponse(NO_PHOTO, status=400)
+    name = await asyncio.to_thread(default_storage.get_available_name, photo.name)
+    file = await asyncio.to_thread(open, Path(settings.MEDIA_ROOT) / name, "xb")
+    try:
+        chunks = photo.chunks()
+        while chunk := await asyncio.to_thread(next, chunks, b""):
+            await asyncio.to_thread(file.write, chunk)
+    finally:
+        await asyncio.to_thread(file.close)
+    return created(name, photo.size)
+
+
+@known_answer("save_photo")
+@csrf_exempt
+async def three_crossings(request):
+    files = await sync_to_async(lambda: request.FILES)()
+    if not (photo := files.get("photo")):
+        return JsonResponse(NO_PHOTO, status=400)
+    name = await sync_to_async(default_storage.save)(photo.name, photo)
+    return created(name, await sync_to_async(default_storage.size)(name))
+
+
+def wrong_saving(breaks, says, *, where=asyncio.to_thread):
+    """A view that is right but for the function that saves, whose name it takes, or where that runs."""
+
+    def make(save):
+        @csrf_exempt
+        async def view(request):
+            photo = await asyncio.to_thread(lambda: request.FILES.get("photo"))
+            if photo is None:
+                return JsonResponse(NO_PHOTO, status=400)
+            return created(await where(save, photo), photo.size)
+
+        view.__name__ = save.__name__
+        return known_answer("save_photo", breaks=breaks, says=says)(view)
+
+    return make
+
+
+async def on_the_loop(save, photo):
+    return save(photo)
+
+
+def save_in_storage(photo):
+    return default_storage.save(photo.name, photo)
+
+
+@wrong_saving("saves_the_photo", "had been read to its end before it was saved")
+def a_second_read(photo):
+    photo.read()
+    return default_storage.save(photo.name, ContentFile(photo.read()))
+
+
+@wrong_saving("saves_the_photo", "temporary_file_path")
+def a_path_that_only_large_files_have(photo):
+    shutil.move(photo.temporary_file_path(), Path(settings.MEDIA_ROOT) / photo.name)
+    return photo.name
+
+
+@wrong_saving("keeps_both", "written over the first")
+def overwrites(photo):
+    Path(settings.MEDIA_ROOT, photo.name).write_bytes(photo.read())
+    return photo.name
+
+
+@wrong_saving("writes_in_a_thread", "a blocking call holds the event loop", where=on_the_loop)
+def saves_on_the_loop(photo):
+    return save_in_storage(photo)
+
+
+@wrong_saving("writes_in_a_thread", "a blocking call holds the event loop", where=on_the_loop)
+def writes_by_hand_on_the_loop(photo):
+    name = default_storage.get_available_name(photo.name)
+    with open(Path(settings.MEDIA_ROOT) / name, "xb") as file:
+        for chunk in photo.chunks():
+            file.write(chunk)
+    return name
+
+
+@known_answer("save_photo", breaks="saves_the_photo", says="something was called and not awaited")
+@csrf_exempt
+async def forgets_to_await(request):
+    photo = await asyncio.to_thread(lambda: request.FILES["photo"])
+    return created(asyncio.to_thread(save_in_storage, photo), photo.size)
+
+
+@known_answer("save_photo", breaks="asks_for_a_photo", says="raises for a field that did not come")
+@csrf_exempt
+async def takes_the_field_for_granted(request):
+    photo = await asyncio.to_thread(lambda: request.FILES["photo"])
+    return created(await asyncio.to_thread(save_in_storage, photo), photo.size)
+
+
+@known_answer("save_photo", breaks="parses_in_a_thread", says="the first look at `request.FILES`")
+@csrf_exempt
+async def parses_on_the_loop(request):
+    photo = request.FILES.get("photo")
+    if photo is None:
+        return JsonResponse(NO_PHOTO, status=400)
+    return created(await asyncio.to_thread(save_in_storage, photo), photo.size)

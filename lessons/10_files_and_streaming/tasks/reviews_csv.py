@@ -1,0 +1,212 @@
+import csv
+import io
+import json
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+from django.contrib.auth.models import User
+from django.core.exceptions import SynchronousOnlyOperation
+from django.db.backends.sqlite3.base import DatabaseWrapper
+from django.db.models.query import ValuesListIterable
+
+from tutorial_project.checks import Outcome, Reply, Task, Trial
+from tutorial_project.checks.kinds.streams import OpenStream
+from tutorial_project.checks.outcome import described, quoted
+from tutorial_project.classroom import queries
+from tutorial_project.trips.models import Review, Trip
+
+COLUMNS = ["id", "trip", "author", "rating", "text"]
+
+
+MANY = 2500
+
+
+PIECE = 2**16
+"""Bytes: Django cuts an answer that is longer than this, also when the view made it in one piece."""
+
+
+reviews_csv = Task(
+    "reviews_csv",
+    routes=["reviews.csv"],
+    hints=(
+        "Who asks for the next piece of the answer, and what may your code do before it is asked?",
+        "Give the response an async generator. Inside it, `async for` over `aiterator()` reads the table in "
+        "portions, and `csv.writer` writes into a small buffer that you empty after every line.",
+        '`async for review in Review.objects.order_by("pk").select_related("trip", "author").aiterator(): '
+        "writer.writerow([…]); yield buffer.getvalue(); buffer.seek(0); buffer.truncate()`",
+    ),
+    praise="Right: whatever the size of the table, the view holds one portion of it. `values(…).aiterator()` "
+    "would do too, and so would a chunk of a hundred lines at a time, which costs less.",
+)
+
+
+@contextmanager
+def collected_streams_noted() -> Iterator[list[str]]:
+    """Collect Django's warnings about sync iterators, which it reads to their end before the first byte."""
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        notes: list[str] = []
+        yield notes
+        notes.extend(str(w.message) for w in heard if "must consume synchronous" in str(w.message))
+
+
+async def export(trial: Trial) -> Reply:
+    with collected_streams_noted():
+        reply = await trial.get("/reviews.csv")
+    if isinstance(reply.error, SynchronousOnlyOperation) and in_values_list(reply.error):
+        Outcome(reply.sent, described(reply.error)).expect_that(
+            False,
+            "the file",
+            because="`values_list(…).aiterator()` runs its query on the event loop, in all versions of Django so far",
+            next="`values(…).aiterator()`, or the reviews themselves",
+        )
+    return reply
+
+
+def in_values_list(error: BaseException) -> bool:
+    """Whether the error comes from the rows of `values_list`, which start their query too early."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_code is ValuesListIterable.__iter__.__code__ for frame, _ in frames)
+
+
+def lines_of(reply: Reply) -> list[list[str]]:
+    reply.expect(200)
+    return [line for line in csv.reader(io.StringIO(reply.text, newline="")) if line]
+
+
+async def expected_lines() -> list[list[str]]:
+    columns = ("pk", "trip__title", "author__username", "rating", "text")
+    rows = Review.objects.order_by("pk").values_list(*columns)
+    return [COLUMNS] + [[str(value) for value in row] async for row in rows]
+
+
+@reviews_csv.requirement(
+    "answers `GET /reviews.csv` with 200, `Content-Type: text/csv` (a charset may follow) and "
+    '`Content-Disposition: attachment; filename="reviews.csv"`'
+)
+async def is_a_csv_file(trial: Trial) -> None:
+    reply = await export(trial)
+    reply.expect(200)
+    told = {
+        name: reply.response.headers.get(name, "(none)") for name in ("Content-Type", "Content-Disposition")
+    }
+    kind, disposition = told.values()
+    reply.expect_that(
+        kind.split(";")[0] == "text/csv" and disposition == 'attachment; filename="reviews.csv"',
+        'Content-Type: text/csv, Content-Disposition: attachment; filename="reviews.csv"',
+        got=", ".join(f"{name}: {value}" for name, value in told.items()),
+    )
+
+
+@reviews_csv.requirement(
+    "sends the line `id,trip,author,rating,text`, and a line for each review in the order of the ids: "
+    "its id, the trip's title, the author's username, the rating and the text"
+)
+async def has_all_reviews(trial: Trial) -> None:
+    expect_lines(await export(trial), await expected_lines())
+
+
+@reviews_csv.requirement("writes texts with commas, quotes and line breaks so that `csv.reader` reads them")
+async def quotes_texts(trial: Trial) -> None:
+    await Review.objects.filter(pk=1).aupdate(text='Sun, sea and "sand".\nWe come again.')
+    because = (
+        "a comma, a quote or a line break inside of a text was taken for the end of a field or of a line"
+    )
+    expect_lines(
+        await export(trial), await expected_lines(), because=because, next="`csv.writer` quotes them"
+    )
+
+
+def expect_lines(reply: Reply, expected: list[list[str]], **words: str) -> None:
+    """Refuse at the first line that is not as expected."""
+    found = lines_of(reply)
+    for line, wanted in zip(found, expected, strict=False):
+        reply.expect_that(line == wanted, as_json(wanted), got=as_json(line), **words)
+    number = f"{len(expected)} lines"
+    reply.expect_that(len(found) == len(expected), number, got=f"{len(found)} lines", **words)
+
+
+def as_json(value: Any) -> str:
+    return quoted(json.dumps(value, ensure_ascii=False))
+
+
+async def write_many_reviews() -> None:
+    """Fill the table up to 2,500 reviews."""
+    ada, trip = await User.objects.aget(username="ada"), await Trip.objects.aget(pk=1)
+    missing = MANY - await Review.objects.acount()
+    await Review.objects.abulk_create(
+        Review(trip=trip, author=ada, rating=5, text=f"Visit {n}") for n in range(missing)
+    )
+
+
+@contextmanager
+def counted_rows() -> Iterator[list[int]]:
+    """Count the rows that any thread fetches from SQLite, through whichever API."""
+    fetched = [0]
+    make_cursor = DatabaseWrapper.create_cursor
+
+    def count(cursor: Any, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        fetched[0] += 1
+        return row
+
+    def watched(connection: Any, name: str | None = None) -> Any:
+        cursor = make_cursor(connection, name)
+        cursor.row_factory = count
+        return cursor
+
+    with mock.patch.object(DatabaseWrapper, "create_cursor", watched):
+        yield fetched
+
+
+@reviews_csv.requirement("sends the first review before it has read the last one of 2,500 from the database")
+async def reads_as_it_sends(trial: Trial) -> None:
+    await write_many_reviews()
+    first = (await expected_lines())[1]
+    with collected_streams_noted() as notes, counted_rows() as fetched:
+        async with OpenStream(trial, "/reviews.csv", slow_at=lambda text: f"\n{first[0]}," in text) as stream:
+            await stream.until(
+                lambda: stream.held, "a first review", lambda: {"got": quoted(repr(stream.text))}
+            )
+            rows, piece = fetched[0], len(stream.text)
+            await stream.read_on()
+    cause, step = why_all(bool(notes), in_one_piece=piece >= PIECE)
+    got = f"{rows} rows fetched when the first review was sent"
+    Outcome(f"GET /reviews.csv, with {MANY} reviews, by a slow client", got).expect_that(
+        rows < MANY,
+        f"fewer than {MANY} rows fetched when the first review is sent",
+        because=cause,
+        next=step,
+    )
+
+
+def why_all(sync_iterator: bool, in_one_piece: bool) -> tuple[str, str]:
+    if sync_iterator:
+        return (
+            "under ASGI Django reads a sync iterator to its end before it sends the first byte",
+            "give `StreamingHttpResponse` an async generator",
+        )
+    if in_one_piece:
+        return "the answer came in one piece", "`StreamingHttpResponse`, with an async generator"
+    return (
+        "the whole table was in memory before the first line left: a QuerySet keeps what it has read, and a list does",
+        "`async for … in ….aiterator()`",
+    )
+
+
+@reviews_csv.requirement("sends ten queries at most, however many reviews there are")
+async def sends_few_queries(trial: Trial) -> None:
+    number = await Review.objects.acount()
+    with queries() as sent:
+        reply = await export(trial)
+    reply.expect(200)
+    reply.expect_that(
+        len(sent) <= 10,
+        "10 queries at most",
+        got=f"{len(sent)} queries",
+        because=f"a query is sent for each of the {number} reviews" if len(sent) >= number else None,
+        next='`select_related("trip", "author")`',
+    )

@@ -1,0 +1,149 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction
+
+from tutorial_project.checks import Refusal, Reply, Task, Trial
+from tutorial_project.checks.outcome import quoted
+from tutorial_project.classroom.data.sample import temporary_folder
+
+PHOTO = b"a small photo of Lisbon"
+
+
+LARGE_PHOTO = b"\xff" * 3_000_000
+
+
+MEDIA = temporary_folder()
+
+
+save_photo = Task(
+    "save_photo",
+    routes=["photos/"],
+    settings={"MEDIA_ROOT": str(MEDIA)},
+    hints=(
+        "Which steps between the request and the answer touch a disk? There is one before you write.",
+        "Put all of them into one sync function, reading `request.FILES` as well, and cross to a thread once.",
+        '`def save(): photo = request.FILES.get("photo"); return photo and (default_storage.save(photo.name, photo), '
+        "photo.size)`, then `await asyncio.to_thread(save)`",
+    ),
+    praise="Right: one crossing, and whatever touches the disk is on its other side. A sync view would do as well: "
+    "Django runs it in a thread from its first line to its last.",
+)
+
+
+def no_photos() -> None:
+    for file in MEDIA.iterdir():
+        file.unlink()
+
+
+def photo(content: bytes = PHOTO) -> dict[str, Any]:
+    return {"photo": ("lisbon.jpg", content, "image/jpeg")}
+
+
+def photos() -> dict[str, bytes]:
+    """What is saved: content by name."""
+    return {file.name: file.read_bytes() for file in sorted(MEDIA.iterdir()) if file.is_file()}
+
+
+def expect_saved(reply: Reply, content: bytes, saved: dict[str, bytes]) -> None:
+    """Refuse unless the file that the answer names holds this content."""
+    reply.expect(201)
+    name, size = (reply.json.get(key) for key in ("name", "size"))
+    found = {each: f"{len(data):,} bytes" for each, data in saved.items()}
+    because, step = None, None
+    if saved.get(name) == b"":
+        because = "the upload had been read to its end before it was saved, or it was never written"
+    elif content in saved.values() and name in saved:
+        because = "the storage chose a free name and returned it, and the answer tells the name that was sent"
+        step = "`name = default_storage.save(…)`"
+    reply.expect_that(
+        saved.get(name) == content,
+        f"{len(content):,} bytes, as sent, in the file that the answer names",
+        got=f"{quoted(reply.text)}, and under MEDIA_ROOT: {found or 'nothing'}",
+        because=because,
+        next=step,
+    )
+    reply.expect_that(size == len(content), f'"size": {len(content)}')
+
+
+@save_photo.requirement(
+    "saves the file that `POST /photos/` brings in the field `photo` under `settings.MEDIA_ROOT`, and answers 201 "
+    '`{"name": "lisbon.jpg", "size": 23}`: the name of the saved file and its bytes'
+)
+async def saves_the_photo(trial: Trial) -> None:
+    no_photos()
+    reply = await trial.post("/photos/", files=photo())
+    expect_saved(reply, PHOTO, photos())
+    reply.expect(201, json={"name": "lisbon.jpg", "size": len(PHOTO)})
+
+
+@save_photo.requirement('answers 400 `{"error": "no photo"}` when no file comes in that field')
+async def asks_for_a_photo(trial: Trial) -> None:
+    no_photos()
+    reply = await trial.post("/photos/", files={"picture": ("lisbon.jpg", PHOTO)})
+    missing = type(reply.error).__name__ == "MultiValueDictKeyError"
+    reply.expect(
+        400,
+        json={"error": "no photo"},
+        because="`request.FILES[…]` raises for a field that did not come" if missing else None,
+        next='`request.FILES.get("photo")`' if missing else None,
+    )
+
+
+@save_photo.requirement(
+    "keeps what is there: a second `lisbon.jpg` is saved under another name, which the answer tells"
+)
+async def keeps_both(trial: Trial) -> None:
+    no_photos()
+    (await trial.post("/photos/", files=photo(b"the first"))).expect(201)
+    reply = await trial.post("/photos/", files=photo(b"another one"))
+    saved = photos()
+    reply.expect_that(
+        b"the first" in saved.values(),
+        "the first photo, as it was, and the second",
+        got=f"under MEDIA_ROOT: {saved}",
+        because="the second file was written over the first",
+        next="`default_storage.save` chooses a free name, and returns it",
+    )
+    expect_saved(reply, b"another one", saved)
+
+
+@contextmanager
+def parsing_named() -> Iterator[None]:
+    """Say so in the refusal when it was Django's parser that wrote on the event loop."""
+    try:
+        yield
+    except Refusal as refusal:
+        if (
+            "io.BufferedRandom" in refusal.got
+        ):  # a temporary file: the body of the request, or the upload in it
+            refusal.because = (
+                "the first look at `request.FILES` parses the body, and that writes a large upload"
+            )
+            refusal.next = "look at `request.FILES` inside the function that runs in the thread"
+        raise
+
+
+async def save_with_a_free_loop(trial: Trial, content: bytes) -> None:
+    no_photos()
+    files = photo(content)
+    view = trial.answer.as_view() if hasattr(trial.answer, "as_view") else trial.answer
+    if iscoroutinefunction(view):  # a sync view may block: Django runs it in a thread
+        with parsing_named():
+            reply = await trial.leaves_the_loop_free("/photos/", method="POST", files=files)
+    else:
+        reply = await trial.post("/photos/", files=files)
+    expect_saved(reply, content, photos())
+
+
+@save_photo.requirement("writes in a thread, so that the event loop stays free")
+async def writes_in_a_thread(trial: Trial) -> None:
+    await save_with_a_free_loop(trial, PHOTO)
+
+
+@save_photo.requirement(
+    "reads `request.FILES` in a thread, too: a photo of 3 MB is written to a temporary file while Django parses it"
+)
+async def parses_in_a_thread(trial: Trial) -> None:
+    await save_with_a_free_loop(trial, LARGE_PHOTO)

@@ -1,0 +1,146 @@
+from asgiref.sync import sync_to_async
+from django.http import Http404, JsonResponse
+from django.shortcuts import aget_object_or_404, get_object_or_404
+from django.views import View
+
+from tutorial_project.checks import known_answer
+from tutorial_project.trips.models import Destination, Trip
+
+ON_SALE = Trip.objects.filter(active=True).select_related("destination")
+
+
+@known_answer("TripMixin")
+class LoadsInAThread:
+    async def dispatch(self, request, *args, **kwargs):
+        self.trip = await sync_to_async(get_object_or_404)(ON_SALE.all(), pk=kwargs["pk"])
+        return await super().dispatch(request, *args, **kwargs)
+
+
+@known_answer("TripMixin")
+class TakesThePk(View):
+    async def dispatch(self, request, pk, **kwargs):
+        self.trip = await ON_SALE.filter(pk=pk).afirst()
+        if self.trip is None:
+            raise Http404
+        return await super().dispatch(request, pk=pk, **kwargs)
+
+
+@known_answer("TripMixin")
+class SyncDispatchThatGivesACoroutine:
+    def dispatch(self, request, *args, **kwargs):
+        return self.load_and_dispatch(super().dispatch, request, *args, **kwargs)
+
+    async def load_and_dispatch(self, dispatch, request, *args, **kwargs):
+        try:
+            self.trip = await ON_SALE.aget(pk=self.kwargs["pk"])
+        except Trip.DoesNotExist:
+            return JsonResponse({"error": "no such trip"}, status=404)
+        return await dispatch(request, *args, **kwargs)
+
+
+@known_answer("TripMixin", breaks="loads_the_trip", says="Django calls `setup` without awaiting it")
+class AsyncSetup:
+    async def setup(self, request, *args, **kwargs):
+        super().setup(request, *args, **kwargs)
+        self.trip = await aget_object_or_404(ON_SALE, pk=kwargs["pk"])
+
+
+@known_answer("TripMixin", breaks="loads_the_trip", says="used directly in the event loop")
+class SyncSetup:
+    def setup(self, request, *args, **kwargs):
+        super().setup(request, *args, **kwargs)
+        self.trip = get_object_or_404(ON_SALE, pk=kwargs["pk"])
+
+
+@known_answer("TripMixin", breaks="loads_the_trip", says="something was called and not awaited")
+class TripNotAwaited:
+    async def dispatch(self, request, *args, **kwargs):
+        self.trip = aget_object_or_404(ON_SALE, pk=kwargs["pk"])
+        return await super().dispatch(request, *args, **kwargs)
+
+
+@known_answer("TripMixin", breaks="loads_the_trip", says="ended without a `return`")
+class NothingReturned:
+    async def dispatch(self, request, *args, **kwargs):
+        self.trip = await aget_object_or_404(ON_SALE, pk=kwargs["pk"])
+        await super().dispatch(request, *args, **kwargs)
+
+
+@known_answer("TripMixin", breaks="loads_the_trip", says="in the place of the mixin's")
+class LoadsInGet:
+    async def get(self, request, *args, **kwargs):
+        self.trip = await aget_object_or_404(ON_SALE, pk=kwargs["pk"])
+        return await super().get(request, *args, **kwargs)
+
+
+@known_answer("TripMixin", breaks="loads_the_trip", says="did not go through `dispatch`")
+class KeepsThePk:
+    async def dispatch(self, request, pk, *args, **kwargs):
+        self.trip = await aget_object_or_404(ON_SALE, pk=pk)
+        return await super().dispatch(request, *args, **kwargs)
+
+
+@known_answer("TripMixin", breaks="fetches_the_destination", says="the destination was not fetched")
+class DestinationNotFetched:
+    async def dispatch(self, request, *args, **kwargs):
+        self.trip = await aget_object_or_404(Trip, pk=kwargs["pk"], active=True)
+        return await super().dispatch(request, *args, **kwargs)
+
+
+@known_answer("TripMixin", breaks="sends_one_query", says='next `select_related("destination")`')
+class DestinationPrefetched:
+    async def dispatch(self, request, *args, **kwargs):
+        on_sale = Trip.objects.filter(active=True).prefetch_related("destination")
+        self.trip = await aget_object_or_404(on_sale, pk=kwargs["pk"])
+        return await super().dispatch(request, *args, **kwargs)
+
+
+@known_answer("TripMixin", breaks="sends_one_query", says="2 queries")
+class DestinationInASecondQuery:
+    async def dispatch(self, request, *args, **kwargs):
+        self.trip = await aget_object_or_404(Trip, pk=kwargs["pk"], active=True)
+        self.trip.destination = await Destination.objects.aget(pk=self.trip.destination_id)
+        return await super().dispatch(request, *args, **kwargs)
+
+
+@known_answer("TripMixin", breaks="answers_404", says="`aget` raises when there is no such row")
+class NotFoundNotCaught:
+    async def dispatch(self, request, *args, **kwargs):
+        self.trip = await ON_SALE.aget(pk=kwargs["pk"])
+        return await super().dispatch(request, *args, **kwargs)
+
+
+@known_answer("TripMixin", breaks="answers_404", says='got 200 {"id": 12')
+class OffSaleShown:
+    async def dispatch(self, request, *args, **kwargs):
+        trips = Trip.objects.select_related("destination")
+        self.trip = await aget_object_or_404(trips, pk=kwargs["pk"])
+        return await super().dispatch(request, *args, **kwargs)
+
+
+@known_answer("TripMixin", breaks="answers_404", says="'NoneType' object has no attribute")
+class NoneHandedOn:
+    async def dispatch(self, request, *args, **kwargs):
+        self.trip = await ON_SALE.filter(pk=kwargs["pk"]).afirst()
+        return await super().dispatch(request, *args, **kwargs)
+
+
+@known_answer("TripMixin", breaks="hands_on_the_url", says="did not go through `dispatch`")
+class TakesNothingElse:
+    async def dispatch(self, request, pk):
+        self.trip = await aget_object_or_404(ON_SALE, pk=pk)
+        return await super().dispatch(request, pk=pk)
+
+
+@known_answer("TripMixin", breaks="refuses_missing_handlers", says="has no attribute 'post'")
+class CallsTheHandlerWithTheTrip:
+    async def dispatch(self, request, *args, **kwargs):
+        self.trip = await aget_object_or_404(ON_SALE, pk=kwargs["pk"])
+        return await getattr(self, request.method.lower())(request, *args, **kwargs)
+
+
+@known_answer("TripMixin", breaks="works_with_others", says="`Stamped.dispatch` was never called")
+class CallsViewDirectly:
+    async def dispatch(self, request, *args, **kwargs):
+        self.trip = await aget_object_or_404(ON_SALE, pk=kwargs["pk"])
+        return await View.dispatch(self, request, *args, **kwargs)

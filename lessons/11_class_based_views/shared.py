@@ -1,0 +1,74 @@
+import traceback
+
+from django.core.exceptions import SynchronousOnlyOperation
+
+from tutorial_project.checks import Refusal, Reply
+
+
+async def expect_405(reply: Reply, allowed: set[str]) -> None:
+    """Refuse unless the method was refused, and the allowed ones are named."""
+    expected = f"405 with {' and '.join(sorted(allowed))} in the header Allow"
+    explain_the_guard(reply, expected)
+    reply.expect_that(reply.status == 405, expected)
+    allow = reply.response.headers.get("Allow", "")
+    named = {method.strip() for method in allow.split(",")}
+    reply.expect_that(allowed <= named, expected, got=f"405  Allow: {allow}")
+
+
+def explain_the_guard(reply: Reply, expected: str) -> None:
+    """Refuse the errors of a guard that is sync, with their cause; pass over everything else."""
+    because = step = None
+    if isinstance(reply.error, TypeError) and "Response" in str(reply.error) and ends_in_django(reply.error):
+        because = (
+            "the handlers are async, so Django awaits what comes back; something sync around them, such as "
+            "`dispatch`, answered with a response"
+        )
+        step = "decorate an `async def dispatch`, or answer in one"
+    elif isinstance(reply.error, SynchronousOnlyOperation) and passes_through(reply, "auth/middleware"):
+        because = "`request.user` asks the database for the session and the user, in the event loop"
+        step = "`await request.auser()`"
+    elif isinstance(reply.error, AttributeError) and passes_through(reply, "auth/decorators"):
+        because = "a decorator for functions took `self` for the request"
+        step = "`@method_decorator(login_required)`"
+    elif lost_on_the_way(reply):
+        because, step = NOT_HANDED_ON["because"], NOT_HANDED_ON["next"]
+    refuse_because(reply, expected, because, step)
+
+
+NOT_HANDED_ON = {
+    "because": "what the URL holds did not go through `dispatch`",
+    "next": "take `*args, **kwargs` and give both to `super().dispatch`",
+}
+
+
+def lost_on_the_way(reply: Reply) -> bool:
+    """Whether a handler was called without what the URL holds, or `dispatch` does not take it."""
+    return isinstance(reply.error, TypeError) and "argument" in str(reply.error)
+
+
+def explain_the_relation(reply: Reply, expected: str, name: str) -> None:
+    """Refuse an error that comes from reading a relation which was not fetched; pass over everything else."""
+    lazy = isinstance(reply.error, SynchronousOnlyOperation) and passes_through(reply, "related_descriptors")
+    because = f"the {name} was not fetched with its row: reading it asks the database, in the event loop"
+    refuse_because(reply, expected, because if lazy else None, f'`select_related("{name}")`')
+
+
+def refuse_because(reply: Reply, expected: str, because: str | None, step: str | None) -> None:
+    if because:
+        raise Refusal(
+            sent=reply.sent, expected=expected, got=reply.got, because=because, next=step
+        ) from reply.error
+
+
+def files_of(error: BaseException) -> list[str]:
+    """The files of the traceback, from the outermost on."""
+    return [frame.filename.replace("\\", "/") for frame in traceback.extract_tb(error.__traceback__)]
+
+
+def ends_in_django(error: BaseException) -> bool:
+    """Whether Django's handler itself raised, and no `await` of the answer."""
+    return files_of(error)[-1].endswith("django/core/handlers/base.py")
+
+
+def passes_through(reply: Reply, part: str) -> bool:
+    return any(part in file for file in files_of(reply.error))

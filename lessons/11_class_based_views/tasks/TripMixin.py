@@ -1,0 +1,153 @@
+import inspect
+from typing import Any
+
+from django.core.exceptions import ObjectDoesNotExist
+from django.http import JsonResponse
+from django.urls import path
+from django.views import View
+
+from tutorial_project.checks import Task, Trial
+from tutorial_project.checks.trial import TrialHandler
+from tutorial_project.classroom import queries
+from tutorial_project.trips.models import Trip
+
+from ..shared import NOT_HANDED_ON, expect_405, explain_the_relation, lost_on_the_way
+
+
+class Stamped:
+    """Another mixin, to the right of the learner's."""
+
+    async def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        response = await super().dispatch(request, *args, **kwargs)
+        response.headers["X-Stamp"] = "stamped"
+        return response
+
+
+def pages(mixin: Any) -> TrialHandler:
+    """The pages that use the mixin: one with its destination, one with more in its URL, one with a second mixin."""
+
+    class TripPage(mixin, View):
+        async def get(self, request: Any, pk: int) -> JsonResponse:
+            return JsonResponse({"id": self.trip.pk, "title": self.trip.title})
+
+    class PlacePage(mixin, View):
+        async def get(self, request: Any, pk: int) -> JsonResponse:
+            return JsonResponse({"to": self.trip.destination.name})
+
+    class DayPage(mixin, View):
+        async def get(self, request: Any, pk: int, day: int) -> JsonResponse:
+            return JsonResponse({"id": self.trip.pk, "pk": pk, "day": day})
+
+    class StampedPage(mixin, Stamped, View):
+        async def get(self, request: Any, pk: int) -> JsonResponse:
+            return JsonResponse({"id": self.trip.pk})
+
+    return TrialHandler(
+        [
+            path("trips/<int:pk>/", TripPage.as_view()),
+            path("trips/<int:pk>/place/", PlacePage.as_view()),
+            path("trips/<int:pk>/days/<int:day>/", DayPage.as_view()),
+            path("trips/<int:pk>/stamped/", StampedPage.as_view()),
+        ]
+    )
+
+
+TripMixin = Task(
+    "TripMixin",
+    application=pages,
+    hints=(
+        "Which method runs before every handler, may await, and can answer in its place?",
+        "Load the trip in `dispatch`, with everything that the handlers read from it, store it on `self`, and hand on "
+        "all that you were given.",
+        '`self.trip = await aget_object_or_404(Trip.objects.filter(active=True).select_related("destination"), '
+        'pk=kwargs["pk"])`, then `return await super().dispatch(request, *args, **kwargs)`',
+    ),
+    praise="Right: one query before the handler, and `super()` hands on to whatever stands to the right. A sync "
+    "`get_object_or_404` behind `sync_to_async` would do too.",
+)
+
+
+@TripMixin.requirement("gives every handler the trip that `pk` names in the URL, as `self.trip`")
+async def loads_the_trip(trial: Trial) -> None:
+    for pk in (7, 8):
+        trip = await Trip.objects.aget(pk=pk)
+        reply = await trial.get(f"/trips/{pk}/")
+        expected = f'200 {{"id": {pk}, "title": "{trip.title}"}}'
+        words = {}
+        if inspect.iscoroutinefunction(getattr(trial.answer, "setup", None)):
+            words = {
+                "because": "Django calls `setup` without awaiting it",
+                "next": "do what has to wait in an `async def dispatch`",
+            }
+        elif isinstance(reply.error, AttributeError) and hasattr(trial.answer, "get"):
+            words = {
+                "because": "the page has a `get` of its own, which stands in the place of the mixin's",
+                "next": "load the trip in `dispatch`, which runs before every handler",
+            }
+        elif "required positional argument: 'pk'" in str(reply.error):
+            words = NOT_HANDED_ON
+        holds = reply.error is None and reply.status == 200 and reply.json == {"id": pk, "title": trip.title}
+        reply.expect_that(holds, expected, **words)
+
+
+@TripMixin.requirement(
+    "has fetched the trip's destination too, so that a handler can read `self.trip.destination.name`"
+)
+async def fetches_the_destination(trial: Trial) -> None:
+    reply = await trial.get("/trips/7/place/")
+    explain_the_relation(reply, '200 {"to": "Kyoto"}', "destination")
+    reply.expect(200, json={"to": "Kyoto"})
+
+
+@TripMixin.requirement("sends one query for both")
+async def sends_one_query(trial: Trial) -> None:
+    with queries() as sent:
+        reply = await trial.get("/trips/7/place/")
+    reply.expect(200)
+    reply.expect_that(
+        len(sent) == 1,
+        "one query",
+        got=f"{len(sent)} queries",
+        next='`select_related("destination")` brings both in one query',
+    )
+
+
+@TripMixin.requirement("answers 404 when there is no such trip or it is not `active`, such as 7000 and 12")
+async def answers_404(trial: Trial) -> None:
+    for pk in (7000, 12):
+        reply = await trial.get(f"/trips/{pk}/")
+        missed = isinstance(reply.error, ObjectDoesNotExist)
+        reply.expect(
+            404,
+            because="`aget` raises when there is no such row, and the traveller gets a 500"
+            if missed
+            else None,
+            next="`await aget_object_or_404(…)`" if missed else None,
+        )
+
+
+@TripMixin.requirement(
+    "hands on everything in the URL, as in `/trips/7/days/3/`, whose handler takes `pk` and `day`"
+)
+async def hands_on_the_url(trial: Trial) -> None:
+    reply = await trial.get("/trips/7/days/3/")
+    words = NOT_HANDED_ON if lost_on_the_way(reply) else {}
+    reply.expect(200, json={"id": 7, "pk": 7, "day": 3}, **words)
+
+
+@TripMixin.requirement("answers 405 to a method that the view has no handler for, such as `POST`")
+async def refuses_missing_handlers(trial: Trial) -> None:
+    await expect_405(await trial.post("/trips/7/"), {"GET"})
+
+
+@TripMixin.requirement("leaves a mixin to its right its turn, as in `class Page(TripMixin, Stamped, View)`")
+async def works_with_others(trial: Trial) -> None:
+    reply = await trial.get("/trips/7/stamped/")
+    reply.expect(200, json={"id": 7})
+    reply.expect_that(
+        reply.response.headers.get("X-Stamp") == "stamped",
+        "the header X-Stamp, which `Stamped.dispatch` sets",
+        got="a response without it",
+        because="`Stamped.dispatch` was never called",
+        next="`return await super().dispatch(request, *args, **kwargs)`",
+    )

@@ -1,0 +1,108 @@
+from typing import Any
+
+from django.db import IntegrityError
+from django.utils.datastructures import MultiValueDictKeyError
+
+from tutorial_project.checks import Task, Trial
+from tutorial_project.trips.models import Review
+
+from ..shared import expect_405, explain_the_relation
+
+TripReviews = Task(
+    "TripReviews",
+    routes=["trips/<int:pk>/reviews/"],
+    hints=(
+        "Which of your lines ask the database, and which attribute of a review does so without looking like it?",
+        "`select_related` fetches the author with each review, `acreate` makes a review; `View` refuses the other "
+        "methods by itself.",
+        '`reviews = Review.objects.filter(trip_id=pk).select_related("author")`, then '
+        "`[as_row(review) async for review in reviews]`; in `post`, `sent = json.loads(request.body)` and "
+        "`await Review.objects.acreate(trip_id=pk, author=…, rating=…, text=…)`",
+    ),
+    praise="Right: two async handlers, and `View` does the rest. A sync method that writes, behind "
+    "`await sync_to_async(self.save)(…)` in an `async def post`, would do too.",
+)
+
+
+TRIP_8 = "/trips/8/reviews/"
+
+
+async def rows_of(pk: int) -> list[dict[str, Any]]:
+    """The reviews of a trip, as the answer lists them."""
+    reviews = Review.objects.filter(trip_id=pk).values("author__username", "rating", "text")
+    return [
+        {"author": row["author__username"], "rating": row["rating"], "text": row["text"]}
+        async for row in reviews.order_by("pk")
+    ]
+
+
+@TripReviews.requirement(
+    'answers `GET /trips/8/reviews/` with the reviews of trip 8 by their ids: `{"reviews": '
+    '[{"author": "linus", "rating": 3, "text": "A nice place, …"}, …]}`'
+)
+async def lists_the_reviews(trial: Trial) -> None:
+    for pk in (8, 3):
+        reply, rows = await trial.get(f"/trips/{pk}/reviews/"), await rows_of(pk)
+        explain_the_relation(reply, f"200 with the {len(rows)} reviews of trip {pk}", "author")
+        reply.expect(200)
+        told = reply.json.get("reviews") if isinstance(reply.json, dict) else None
+        more = isinstance(told, list) and len(told) > len(rows)
+        reply.expect_that(
+            not more,
+            f"the {len(rows)} reviews of trip {pk}",
+            got=f"{len(told)} reviews" if more else None,
+            because="reviews of other trips are among them",
+            next="`Review.objects.filter(trip_id=pk)`",
+        )
+        reply.expect(200, json={"reviews": rows})
+
+
+@TripReviews.requirement(
+    'saves a review for `POST` with `{"author": "ada", "rating": 4, "text": "Bring a hat."}`, and answers 201 '
+    "with its row, which is the same dictionary"
+)
+async def adds_a_review(trial: Trial) -> None:
+    before, new = await rows_of(8), {"author": "ada", "rating": 4, "text": "Bring a hat."}
+    reply, words = await trial.post(TRIP_8, json=new), {}
+    if isinstance(reply.error, MultiValueDictKeyError):
+        words = {
+            "because": "`request.POST` holds the fields of a form, and this body is JSON",
+            "next": "`json.loads(request.body)`",
+        }
+    reply.expect(201, json=new, **words)
+    saved = (await rows_of(8))[len(before) :]
+    reply.expect_that(
+        saved == [new], f"{new} in the database", got=f"{saved or 'no review'} added in the database"
+    )
+
+
+@TripReviews.requirement("answers 400 to a rating of 0 or 6, and saves nothing")
+async def refuses_other_ratings(trial: Trial) -> None:
+    before = await rows_of(8)
+    for rating in (0, 6):
+        reply = await trial.post(TRIP_8, json={"author": "ada", "rating": rating, "text": ""})
+        refused = isinstance(reply.error, IntegrityError)
+        reply.expect(
+            400,
+            because="the database refuses such a rating, and to an error that it does not know Django answers 500"
+            if refused
+            else None,
+            next="look at the rating before you save it" if refused else None,
+        )
+        added = len(await rows_of(8)) - len(before)
+        reply.expect_that(not added, "no review saved", got=f"{added} review saved with a rating of {rating}")
+
+
+@TripReviews.requirement(
+    "answers 405 to every other method, such as `DELETE`, with `GET` and `POST` in `Allow`"
+)
+async def refuses_other_methods(trial: Trial) -> None:
+    await expect_405(await trial.request("DELETE", TRIP_8), {"GET", "POST"})
+
+
+@TripReviews.requirement("is async: Django awaits `GET` and `POST` on the event loop")
+async def is_async(trial: Trial) -> None:
+    for method, request in (("GET", {}), ("POST", {"json": {"author": "ada", "rating": 4, "text": ""}})):
+        await trial.runs_on_the_loop(
+            TRIP_8, method=method, next="`async def` before every handler", **request
+        )

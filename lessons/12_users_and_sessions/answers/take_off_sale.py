@@ -1,0 +1,191 @@
+from django.contrib.auth.decorators import login_required, permission_required, user_passes_test
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import aget_object_or_404
+
+from tutorial_project.checks import known_answer
+from tutorial_project.trips.models import Trip
+
+
+async def off_sale(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    trip.active = False
+    await trip.asave()
+    by = (await request.auser()).username
+    return JsonResponse({"trip": pk, "active": False, "by": by})
+
+
+CHANGE = "trips.change_trip"
+
+
+may_change = permission_required(CHANGE, raise_exception=True)
+
+
+@known_answer("take_off_sale")
+@login_required
+@may_change
+async def decorated(request, pk):
+    user = await request.auser()
+    if not user.is_staff:
+        return HttpResponse("for staff", status=403)
+    updated = await Trip.objects.filter(pk=pk).aupdate(active=False)
+    if not updated:
+        return HttpResponse(status=404)
+    return JsonResponse({"trip": pk, "active": False, "by": user.username})
+
+
+def staff_or_403(user):
+    if user.is_staff and user.has_perm(CHANGE):
+        return True
+    raise PermissionDenied
+
+
+@known_answer("take_off_sale")
+@login_required
+@user_passes_test(staff_or_403)
+async def tested_in_a_thread(request, pk):
+    return await off_sale(request, pk)
+
+
+@known_answer("take_off_sale")
+async def reads_all_permissions(request, pk):
+    user = await request.auser()
+    if user.is_anonymous:
+        return redirect_to_login(request.get_full_path())
+    if not user.is_staff or CHANGE not in await user.aget_all_permissions():
+        return HttpResponse(status=403)
+    return await off_sale(request, pk)
+
+
+@known_answer("take_off_sale", breaks="sends_visitors_to_the_login", says="403 is for who is known")
+@may_change
+async def refuses_everybody_alike(request, pk):
+    return await off_sale(request, pk)
+
+
+@known_answer(
+    "take_off_sale", breaks="sends_visitors_to_the_login", says="`ahas_perm` was called and not awaited"
+)
+async def lets_everybody_in(request, pk):
+    user = await request.auser()
+    if not user.ahas_perm(CHANGE):
+        return redirect_to_login(request.get_full_path())
+    return await off_sale(request, pk)
+
+
+@known_answer("take_off_sale", breaks="refuses_travellers", says="`ahas_perm` was called and not awaited")
+@login_required
+async def lets_every_traveller_in(request, pk):
+    user = await request.auser()
+    if user.ahas_perm(CHANGE):
+        return await off_sale(request, pk)
+    raise PermissionDenied
+
+
+@known_answer("take_off_sale", breaks="refuses_travellers", says="is sent to log in, comes back")
+@permission_required(CHANGE)
+async def sends_travellers_to_log_in_again(request, pk):
+    return await off_sale(request, pk)
+
+
+@known_answer("take_off_sale", breaks="refuses_travellers", says="next user = await request.auser()")
+@login_required
+async def reads_request_user(request, pk):
+    if not request.user.is_staff:
+        raise PermissionDenied
+    return await off_sale(request, pk)
+
+
+@known_answer("take_off_sale", breaks="refuses_travellers", says="next await user.ahas_perm(…)")
+@login_required
+async def asks_for_the_permission_in_the_event_loop(request, pk):
+    if not (await request.auser()).has_perm(CHANGE):
+        raise PermissionDenied
+    return await off_sale(request, pk)
+
+
+@known_answer("take_off_sale", breaks="refuses_travellers", says="trip 7 off sale in the database")
+@login_required
+async def acts_before_it_asks(request, pk):
+    answer = await off_sale(request, pk)
+    user = await request.auser()
+    if not user.is_staff or not await user.ahas_perm(CHANGE):
+        raise PermissionDenied
+    return answer
+
+
+@known_answer(
+    "take_off_sale", breaks="refuses_staff_without_the_permission", says="grace, staff without a permission"
+)
+@login_required
+async def asks_for_staff_alone(request, pk):
+    if not (await request.auser()).is_staff:
+        raise PermissionDenied
+    return await off_sale(request, pk)
+
+
+@known_answer("take_off_sale", breaks="refuses_who_is_not_staff", says="not staff, with the permission")
+@login_required
+@may_change
+async def asks_for_the_permission_alone(request, pk):
+    return await off_sale(request, pk)
+
+
+def staff_with_change(view):
+    async def test(user):
+        if user.is_staff and await user.ahas_perm(CHANGE):
+            return True
+        raise PermissionDenied
+
+    return login_required(user_passes_test(test)(view))
+
+
+@known_answer("take_off_sale", breaks="takes_it_off_sale", says="its name begins with the app's")
+@login_required
+async def names_the_permission_without_its_app(request, pk):
+    user = await request.auser()
+    if not user.is_staff or not await user.ahas_perm("change_trip"):
+        raise PermissionDenied
+    return await off_sale(request, pk)
+
+
+@known_answer("take_off_sale", breaks="takes_it_off_sale", says="`asave` was called and not awaited")
+@staff_with_change
+async def forgets_to_await_the_write_of_the_trip(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    trip.active = False
+    trip.asave()
+    return JsonResponse({"trip": pk, "active": trip.active, "by": (await request.auser()).username})
+
+
+@known_answer("take_off_sale", breaks="takes_it_off_sale", says="next user = await request.auser()")
+@staff_with_change
+async def signs_with_request_user(request, pk):
+    await Trip.objects.filter(pk=pk).aupdate(active=False)
+    return JsonResponse({"trip": pk, "active": False, "by": request.user.username})
+
+
+@known_answer("take_off_sale", breaks="asks_groups_too", says="from any of the user's groups")
+@login_required
+async def looks_at_the_users_own_permissions(request, pk):
+    user = await request.auser()
+    if not user.is_staff or CHANGE not in await user.aget_user_permissions():
+        raise PermissionDenied
+    return await off_sale(request, pk)
+
+
+@known_answer("take_off_sale", breaks="knows_no_trip_7000", says="`aget` raises when there is no such row")
+@staff_with_change
+async def gets_any_trip(request, pk):
+    trip = await Trip.objects.aget(pk=pk)
+    trip.active = False
+    await trip.asave()
+    return JsonResponse({"trip": pk, "active": False, "by": (await request.auser()).username})
+
+
+@known_answer("take_off_sale", breaks="knows_no_trip_7000", says="got 200")
+@staff_with_change
+async def updates_whatever_is_there(request, pk):
+    await Trip.objects.filter(pk=pk).aupdate(active=False)
+    return JsonResponse({"trip": pk, "active": False, "by": (await request.auser()).username})

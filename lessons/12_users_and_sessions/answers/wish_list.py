@@ -1,0 +1,177 @@
+import json
+
+from asgiref.sync import sync_to_async
+from django.http import JsonResponse
+from django.views import View
+
+from tutorial_project.checks import known_answer
+
+
+def wishes_as_json(wishes, status=200):
+    return JsonResponse({"wish_list": wishes}, status=status)
+
+
+def sent_trip(request):
+    return json.loads(request.body)["trip"]
+
+
+@known_answer("wish_list")
+async def changes_the_list_and_writes_it_back(request):
+    wishes = await request.session.aget("wish_list") or []
+    if request.method == "POST":
+        if sent_trip(request) not in wishes:
+            wishes.append(sent_trip(request))
+        await request.session.aset("wish_list", wishes)
+        return wishes_as_json(wishes, 201)
+    return wishes_as_json(wishes)
+
+
+@known_answer("wish_list")
+async def keeps_the_keys_of_a_dictionary(request):
+    wishes = await request.session.asetdefault("wishes", {})
+    if request.method == "POST":
+        wishes[str(sent_trip(request))] = True
+        request.session.modified = True
+    return wishes_as_json([int(trip) for trip in wishes], 201 if request.method == "POST" else 200)
+
+
+@known_answer("wish_list")
+class WishList(View):
+    async def get(self, request):
+        return wishes_as_json(await sync_to_async(request.session.get)("wish_list", []))
+
+    async def post(self, request):
+        # The row is loaded with the first await; after that the sync door opens too.
+        wishes = await request.session.aget("wish_list", [])
+        request.session["wish_list"] = list(dict.fromkeys([*wishes, sent_trip(request)]))
+        return wishes_as_json(request.session["wish_list"], 201)
+
+
+@known_answer(
+    "wish_list", breaks="serves_who_has_a_session", says='next await request.session.aget("wish_list", [])'
+)
+async def reads_the_session_in_the_event_loop(request):
+    wishes = request.session.get("wish_list", [])
+    if request.method == "GET":
+        return wishes_as_json(wishes)
+    if sent_trip(request) not in wishes:
+        request.session["wish_list"] = [*wishes, sent_trip(request)]
+    return wishes_as_json(request.session["wish_list"], 201)
+
+
+@known_answer("wish_list", breaks="adds_a_trip", says="not a change inside of a list")
+async def appends_and_assigns_nothing(request):
+    wishes = await request.session.aget("wish_list", [])
+    if request.method == "GET":
+        return wishes_as_json(wishes)
+    if sent_trip(request) not in wishes:
+        wishes.append(sent_trip(request))
+    return wishes_as_json(wishes, 201)
+
+
+@known_answer("wish_list", breaks="adds_a_trip", says="not a change inside of a list")
+async def appends_to_the_default(request):
+    wishes = await request.session.asetdefault("wish_list", [])
+    if request.method == "GET":
+        return wishes_as_json(wishes)
+    if sent_trip(request) not in wishes:
+        wishes.append(sent_trip(request))
+    return wishes_as_json(wishes, 201)
+
+
+@known_answer("wish_list", breaks="adds_a_trip", says="the session keeps what is assigned to it")
+async def saves_and_assigns_nothing(request):
+    wishes = await request.session.aget("wish_list", [])
+    if request.method == "GET":
+        return wishes_as_json(wishes)
+    if (trip := sent_trip(request)) not in wishes:
+        wishes.append(trip)
+    await request.session.asave()
+    return wishes_as_json(wishes, 201)
+
+
+@known_answer("wish_list", breaks="answers_in_order", says="this body is JSON")
+async def reads_the_trip_from_a_form(request):
+    wishes = await request.session.aget("wish_list", [])
+    if request.method == "GET":
+        return wishes_as_json(wishes)
+    await request.session.aset("wish_list", [*wishes, int(request.POST["trip"])])
+    return wishes_as_json(wishes, 201)
+
+
+@known_answer("wish_list", breaks="adds_a_trip", says="`aset` was called and not awaited")
+async def forgets_to_await_the_write(request):
+    wishes = await request.session.aget("wish_list", [])
+    if request.method == "GET":
+        return wishes_as_json(wishes)
+    wishes = [*wishes, sent_trip(request)]
+    request.session.aset("wish_list", wishes)
+    return wishes_as_json(wishes, 201)
+
+
+@known_answer("wish_list", breaks="answers_in_order", says="a coroutine was put into the answer")
+async def forgets_to_await_the_read(request):
+    wishes = request.session.aget("wish_list", [])
+    if request.method == "GET":
+        return wishes_as_json(wishes)
+    await request.session.aset("wish_list", [*wishes, sent_trip(request)])
+    return wishes_as_json(wishes, 201)
+
+
+@known_answer("wish_list", breaks="answers_in_order", says="a set has none")
+async def keeps_a_set(request):
+    wishes = await request.session.aget("wish_list", [])
+    if request.method == "GET":
+        return wishes_as_json(wishes)
+    wishes = list({*wishes, sent_trip(request)})
+    await request.session.aset("wish_list", wishes)
+    return wishes_as_json(wishes, 201)
+
+
+@known_answer("wish_list", breaks="answers_in_order", says="not JSON serializable")
+async def stores_a_set(request):
+    wishes = await request.session.aget("wish_list", set())
+    if request.method == "GET":
+        return wishes_as_json(list(wishes))
+    wishes = set(wishes) | {sent_trip(request)}
+    await request.session.aset("wish_list", wishes)
+    return wishes_as_json(list(wishes), 201)
+
+
+@known_answer("wish_list", breaks="answers_in_order", says='got 200 {"wish_list": null}')
+async def has_no_default(request):
+    wishes = await request.session.aget("wish_list")
+    if request.method == "GET":
+        return wishes_as_json(wishes)
+    await request.session.aset("wish_list", [*(wishes or []), sent_trip(request)])
+    return wishes_as_json(await request.session.aget("wish_list"), 201)
+
+
+OF_EVERYBODY = []
+
+
+@known_answer("wish_list", breaks="answers_in_order", says="wish_list")
+async def keeps_one_list_for_everybody(request):
+    if request.method == "GET":
+        return wishes_as_json(OF_EVERYBODY)
+    if sent_trip(request) not in OF_EVERYBODY:
+        OF_EVERYBODY.append(sent_trip(request))
+    return wishes_as_json(OF_EVERYBODY, 201)
+
+
+@known_answer("wish_list", breaks="keeps_one", says='got 201 {"wish_list": [3, 7, 7]}')
+async def adds_without_a_look(request):
+    wishes = await request.session.aget("wish_list", [])
+    if request.method == "GET":
+        return wishes_as_json(wishes)
+    await request.session.aset("wish_list", [*wishes, sent_trip(request)])
+    return wishes_as_json([*wishes, sent_trip(request)], 201)
+
+
+@known_answer("wish_list", breaks="adds_a_trip", says="got 200")
+async def answers_200(request):
+    wishes = await request.session.aget("wish_list", [])
+    if request.method == "POST" and sent_trip(request) not in wishes:
+        wishes = [*wishes, sent_trip(request)]
+        await request.session.aset("wish_list", wishes)
+    return wishes_as_json(wishes)

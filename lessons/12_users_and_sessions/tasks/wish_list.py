@@ -1,0 +1,139 @@
+from typing import Any
+
+from django.test import override_settings
+
+from tutorial_project.checks import Reply, Task, Trial
+
+from ..shared import expect, sent
+
+COOKIE_SESSIONS = "django.contrib.sessions.backends.signed_cookies"
+"""Sessions that are read without a database: what is wrong with them there is not a matter of async."""
+
+
+wish_list = Task(
+    "wish_list",
+    routes=["wish-list/"],
+    hints=(
+        "When is the session's row read, and who waits for it then?",
+        '`await request.session.aget("wish_list", [])` reads. What you changed has to be assigned again with `aset`.',
+        '`wishes = await request.session.aget("wish_list", [])`, and for POST `if trip not in wishes: '
+        'await request.session.aset("wish_list", [*wishes, trip])`',
+    ),
+    praise="Right: the row is read with an `await`, and the session sees the change. A new list given to `aset` does that, "
+    "and so does a list changed in place with `request.session.modified = True`.",
+)
+
+
+async def add(trial: Trial, trip: int) -> tuple[Reply, dict[str, str]]:
+    return await sent(trial, "POST", "/wish-list/", json={"trip": trip})
+
+
+def wishes_in(reply: Reply) -> list[Any]:
+    """The list that an answer tells; refuses when there is none."""
+    if reply.error is not None:
+        expect(reply, 201 if reply.sent.startswith("POST") else 200)
+    told = reply.json
+    usable = isinstance(told, dict) and isinstance(told.get("wish_list"), list)
+    reply.expect_that(usable, '{"wish_list": […]}')
+    return told["wish_list"]
+
+
+@wish_list.requirement(
+    'answers `GET /wish-list/` with `{"wish_list": […]}`: the trip ids in the order in which they were added, empty '
+    "at first"
+)
+async def answers_in_order(trial: Trial) -> None:
+    added = [41, 7, 3, 20]
+    with override_settings(SESSION_ENGINE=COOKIE_SESSIONS):
+        expect((await sent(trial, "GET", "/wish-list/"))[0], json={"wish_list": []})
+        replies = [(await add(trial, trip))[0] for trip in added]
+        told = [wishes_in(reply) for reply in replies]
+        reply, words = await sent(trial, "GET", "/wish-list/")
+        kept = wishes_in(reply)
+        # Whether a trip was kept at all is the next requirement's matter, unless the POST says that it was.
+        right = added if told[-1] == added and stored(replies[-1]) else [t for t in added if t in kept]
+        expect(reply, json={"wish_list": right}, **(words or unordered(kept, right)))
+        other, _ = await sent(Trial(trial.answer, trial.task), "GET", "/wish-list/")
+        expect(other, json={"wish_list": []}, because="another traveller sees this one's wishes")
+
+
+def unordered(kept: list[Any], right: list[Any]) -> dict[str, str]:
+    if sorted(kept) == sorted(right):
+        return {"because": "the order is lost: a set has none, and `sorted` makes another one"}
+    return {}
+
+
+def stored(reply: Reply) -> bool:
+    """Whether the session was saved with this answer: only then the middleware sends its cookie."""
+    return "set-cookie" in reply.response.headers
+
+
+NOT_STORED = {
+    "because": "the session was not saved: it sees what is assigned to it, and not a change inside of a list",
+    "next": 'await request.session.aset("wish_list", wishes)',
+}
+
+
+@wish_list.requirement(
+    'adds a trip on `POST /wish-list/` with `{"trip": 7}`, and answers 201 with the whole list'
+)
+async def adds_a_trip(trial: Trial) -> None:
+    with override_settings(SESSION_ENGINE=COOKIE_SESSIONS):
+        added, saved, missed = [], True, {}
+        for trip in (7, 3):
+            added.append(trip)
+            reply, words = await add(trial, trip)
+            expect(
+                reply,
+                201,
+                json={"wish_list": added},
+                **(missed or words or unsaved(saved) or forgot(reply, added)),
+            )
+            saved, missed = saved and stored(reply), missed or words
+        reply, words = await sent(trial, "GET", "/wish-list/")
+        expect(
+            reply, json={"wish_list": added}, **(missed or words or unsaved(saved) or forgot(reply, added))
+        )
+
+
+def forgot(reply: Reply, added: list[int]) -> dict[str, str]:
+    """Words for an answer without the trip that the answer before it told."""
+    told = reply.json.get("wish_list") if reply.error is None and isinstance(reply.json, dict) else None
+    if len(added) == 1 or not isinstance(told, list) or 7 in told:
+        return {}
+    return {
+        "because": "the answer before this one told trip 7, and this one does not find it: the session keeps what "
+        "is assigned to it",
+        "next": NOT_STORED["next"],
+    }
+
+
+def unsaved(saved: bool) -> dict[str, str]:
+    return {} if saved else NOT_STORED
+
+
+@wish_list.requirement("keeps one when a trip is added twice")
+async def keeps_one(trial: Trial) -> None:
+    with override_settings(SESSION_ENGINE=COOKIE_SESSIONS):
+        for trip in (3, 7, 7):
+            reply, _ = await add(trial, trip)
+        reply.expect_that(wishes_in(reply) == [3, 7], '{"wish_list": [3, 7]}')
+        reply, _ = await sent(trial, "GET", "/wish-list/")
+        expect(reply, json={"wish_list": [3, 7]})
+
+
+@wish_list.requirement("gives the same answers to a traveller who has a session already")
+async def serves_who_has_a_session(trial: Trial) -> None:
+    expect((await add(trial, 3))[0], 201, json={"wish_list": [3]})
+    reply, _ = await add(trial, 7)
+    reply.sent += "   with the cookie of the first answer"
+    expect(reply, 201, json={"wish_list": [3, 7]})
+    reply, _ = await sent(trial, "GET", "/wish-list/")
+    reply.sent += "   with the same cookie"
+    expect(reply, json={"wish_list": [3, 7]})
+    ada = Trial(trial.answer, trial.task)
+    await ada.log_in("ada")
+    reply, _ = await sent(ada, "GET", "/wish-list/")
+    reply.sent += "   logged in as ada"
+    expect(reply, json={"wish_list": []})
+    expect((await add(ada, 7))[0], 201, json={"wish_list": [7]})

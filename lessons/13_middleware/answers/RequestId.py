@@ -1,0 +1,213 @@
+import asyncio
+import threading
+from uuid import uuid4
+
+from asgiref.sync import markcoroutinefunction
+from django.utils.decorators import async_only_middleware
+from django.utils.deprecation import MiddlewareMixin
+
+from tutorial_project.checks import known_answer
+from tutorial_project.trips.request_log import current_id
+
+
+class Named:
+    """What the answers below share."""
+
+    sync_capable = False
+    async_capable = True
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+        markcoroutinefunction(self)
+
+    def id_of(self, request):
+        return request.headers.get("X-Request-ID") or uuid4().hex
+
+    async def answered(self, request, request_id):
+        response = await self.get_response(request)
+        response["X-Request-ID"] = request_id
+        return response
+
+
+@known_answer("RequestId")
+@async_only_middleware
+def as_a_function(get_response):
+    async def middleware(request):
+        request_id = request.META.get("HTTP_X_REQUEST_ID", str(uuid4()))
+        current_id.set(request_id)
+        response = await get_response(request)
+        response.headers["X-Request-ID"] = request_id
+        return response
+
+    return middleware
+
+
+@known_answer("RequestId")
+class WrapsTheStream(Named):
+    async def __call__(self, request):
+        request_id = self.id_of(request)
+        token = current_id.set(request_id)
+        try:
+            response = await self.answered(request, request_id)
+        finally:
+            current_id.reset(token)
+        if response.streaming:
+            response.streaming_content = self.named(response.streaming_content, request_id)
+        return response
+
+    async def named(self, content, request_id):
+        current_id.set(request_id)
+        async for chunk in content:
+            yield chunk
+
+
+@known_answer("RequestId")
+class InTheHooksOfTheMixin(MiddlewareMixin):
+    def process_request(self, request):
+        current_id.set(request.headers.get("X-Request-ID") or uuid4().hex)
+
+    def process_response(self, request, response):
+        response["X-Request-ID"] = current_id.get()
+        return response
+
+
+@known_answer("RequestId")
+class MakesAUUIDObject(Named):
+    def id_of(self, request):
+        return request.headers.get("X-Request-ID") or uuid4()
+
+    async def __call__(self, request):
+        current_id.set(self.id_of(request))
+        return await self.answered(request, current_id.get())
+
+
+@known_answer("RequestId", breaks="gives_the_id_back", says="something ended without a `return`")
+class DoesNotReturn(Named):
+    async def __call__(self, request):
+        current_id.set(self.id_of(request))
+        await self.answered(request, current_id.get())
+
+
+@known_answer("RequestId", breaks="gives_the_id_back", says="something was called and not awaited")
+class DoesNotAwait(Named):
+    async def __call__(self, request):
+        current_id.set(self.id_of(request))
+        response = self.get_response(request)
+        response.headers["X-Request-ID"] = current_id.get()
+        return response
+
+
+@known_answer("RequestId", breaks="gives_the_id_back", says="without the header X-Request-ID")
+class SetsNoHeader(Named):
+    async def __call__(self, request):
+        current_id.set(self.id_of(request))
+        return await self.get_response(request)
+
+
+@known_answer("RequestId", breaks="gives_the_id_back", says="expected X-Request-ID: ada-1")
+class AlwaysMakesOne(Named):
+    async def __call__(self, request):
+        current_id.set(uuid4().hex)
+        return await self.answered(request, current_id.get())
+
+
+@known_answer("RequestId", breaks="gives_the_id_back", says="`markcoroutinefunction(self)` in `__init__`")
+class IsNotMarked(Named):
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    async def __call__(self, request):
+        current_id.set(self.id_of(request))
+        return await self.answered(request, current_id.get())
+
+
+@known_answer("RequestId", breaks="makes_new_ids", says="raises when there is no such header")
+class InsistsOnTheHeader(Named):
+    async def __call__(self, request):
+        current_id.set(request.headers["X-Request-ID"])
+        return await self.answered(request, current_id.get())
+
+
+@known_answer("RequestId", breaks="makes_new_ids", says="the id is made once")
+class MakesOneAtTheStart(Named):
+    def __init__(self, get_response):
+        super().__init__(get_response)
+        self.new_id = uuid4().hex
+
+    async def __call__(self, request):
+        current_id.set(request.headers.get("X-Request-ID", self.new_id))
+        return await self.answered(request, current_id.get())
+
+
+@known_answer("RequestId", breaks="makes_new_ids", says="got X-Request-ID: -")
+class GivesTheDefaultBack(Named):
+    async def __call__(self, request):
+        current_id.set(request.headers.get("X-Request-ID", "-"))
+        return await self.answered(request, current_id.get())
+
+
+@known_answer("RequestId", breaks="names_log_lines", says="`current_id` was not set in the task")
+class KeepsItOnTheRequest(Named):
+    async def __call__(self, request):
+        request.id = self.id_of(request)
+        return await self.answered(request, request.id)
+
+
+@known_answer("RequestId", breaks="names_log_lines", says="`current_id` was not set in the task")
+class KeepsItInTheThread(Named):
+    local = threading.local()
+
+    async def __call__(self, request):
+        self.local.request_id = self.id_of(request)
+        return await self.answered(request, self.local.request_id)
+
+
+@known_answer("RequestId", breaks="names_log_lines", says="before the view started")
+class SetsItInAnotherTask(Named):
+    async def __call__(self, request):
+        request_id = self.id_of(request)
+        await asyncio.gather(self.keep(request_id))
+        return await self.answered(request, request_id)
+
+    async def keep(self, request_id):
+        current_id.set(request_id)
+
+
+@known_answer("RequestId", breaks="names_log_lines", says="before `await self.get_response(request)`")
+class SetsItTooLate(Named):
+    async def __call__(self, request):
+        current_id.set("-")
+        request_id = self.id_of(request)
+        response = await self.answered(request, request_id)
+        current_id.set(request_id)
+        return response
+
+
+@known_answer("RequestId", breaks="names_log_lines", says="before the view started")
+class SetsItBesideTheRunningView(Named):
+    async def __call__(self, request):
+        request_id = self.id_of(request)
+        view = asyncio.create_task(self.answered(request, request_id))
+        current_id.set(request_id)
+        return await view
+
+
+@known_answer("RequestId", breaks="keeps_requests_apart", says="another one has written over it")
+class KeepsItOnTheMiddleware(Named):
+    async def __call__(self, request):
+        self.id = self.id_of(request)
+        current_id.set(self.id)
+        response = await self.get_response(request)
+        response["X-Request-ID"] = self.id
+        return response
+
+
+@known_answer("RequestId", breaks="names_streams", says="the stream is made after that")
+class PutsItBack(Named):
+    async def __call__(self, request):
+        request_id = self.id_of(request)
+        token = current_id.set(request_id)
+        try:
+            return await self.answered(request, request_id)
+        finally:
+            current_id.reset(token)

@@ -1,0 +1,179 @@
+from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
+from django.http import JsonResponse
+from django.utils.decorators import sync_and_async_middleware
+from django.utils.deprecation import MiddlewareMixin
+
+from tutorial_project.checks import known_answer
+from tutorial_project.trips.models import Trip
+
+
+def sold_out():
+    return JsonResponse({"error": "sold out"}, status=409)
+
+
+def stamped(response, trip):
+    if trip:
+        response["X-Seats-Left"] = str(trip.seats_left)
+    return response
+
+
+def asked(request):
+    return Trip.objects.filter(pk=request.GET.get("trip")).first()
+
+
+async def aasked(request):
+    return await Trip.objects.filter(pk=request.GET.get("trip")).afirst()
+
+
+@known_answer("SeatsLeft")
+class WithTheHooks(MiddlewareMixin):
+    def process_request(self, request):
+        request.trip = asked(request)
+        if request.trip and not request.trip.seats_left:
+            return sold_out()
+
+    def process_response(self, request, response):
+        return response if response.status_code == 409 else stamped(response, request.trip)
+
+
+@known_answer("SeatsLeft")
+@sync_and_async_middleware
+def as_two_functions(get_response):
+    async def in_the_loop(request):
+        trip = await sync_to_async(asked)(request)
+        if trip is not None and trip.seats_left < 1:
+            return sold_out()
+        return stamped(await get_response(request), trip)
+
+    def in_a_thread(request):
+        trip = asked(request)
+        if trip is not None and trip.seats_left < 1:
+            return sold_out()
+        return stamped(get_response(request), trip)
+
+    return in_the_loop if iscoroutinefunction(get_response) else in_a_thread
+
+
+@known_answer("SeatsLeft")
+class AsyncOnly(MiddlewareMixin):
+    sync_capable = False  # Django adapts it to a WSGI site
+
+    async def __call__(self, request):
+        trip = await aasked(request)
+        if trip and trip.seats_left == 0:
+            return sold_out()
+        return stamped(await self.get_response(request), trip)
+
+
+class InBothWorlds(MiddlewareMixin):
+    """Right in the sync world; the answers below add the async one."""
+
+    def __call__(self, request):
+        if self.async_mode:
+            return self.__acall__(request)
+        trip = asked(request)
+        if trip and trip.seats_left == 0:
+            return sold_out()
+        return stamped(self.get_response(request), trip)
+
+
+@known_answer("SeatsLeft", breaks="refuses_sold_out_trips", says="used directly in the event loop")
+class AsItWas(MiddlewareMixin):
+    def __call__(self, request):
+        trip = asked(request)
+        if trip and trip.seats_left == 0:
+            return sold_out()
+        return stamped(self.get_response(request), trip)
+
+
+@known_answer("SeatsLeft", breaks="refuses_sold_out_trips", says="used directly in the event loop")
+class SyncQueryInTheAsyncForm(InBothWorlds):
+    async def __acall__(self, request):
+        trip = asked(request)
+        if trip and trip.seats_left == 0:
+            return sold_out()
+        return stamped(await self.get_response(request), trip)
+
+
+@known_answer("SeatsLeft", breaks="refuses_sold_out_trips", says="what makes it is not async")
+class AwaitsItsOwnResponse(InBothWorlds):
+    async def __acall__(self, request):
+        trip = await aasked(request)
+        if trip and trip.seats_left == 0:
+            return await sold_out()
+        return stamped(await self.get_response(request), trip)
+
+
+@known_answer("SeatsLeft", breaks="refuses_sold_out_trips", says="the view was called before the refusal")
+class CallsTheViewFirst(InBothWorlds):
+    async def __acall__(self, request):
+        response = await self.get_response(request)
+        trip = await aasked(request)
+        return sold_out() if trip and trip.seats_left == 0 else stamped(response, trip)
+
+
+@known_answer("SeatsLeft", breaks="refuses_sold_out_trips", says="got 200 the trip")
+class InheritsTheAsyncForm(InBothWorlds):
+    pass
+
+
+@known_answer("SeatsLeft", breaks="adds_the_seats", says="something was called and not awaited")
+class ForgetsToAwaitTheView(InBothWorlds):
+    async def __acall__(self, request):
+        trip = await aasked(request)
+        if trip and trip.seats_left == 0:
+            return sold_out()
+        return stamped(self.get_response(request), trip)
+
+
+@known_answer("SeatsLeft", breaks="adds_the_seats", says="got no such header")
+class ForgetsTheHeader(InBothWorlds):
+    async def __acall__(self, request):
+        trip = await aasked(request)
+        if trip and trip.seats_left == 0:
+            return sold_out()
+        return await self.get_response(request)
+
+
+@known_answer("SeatsLeft", breaks="leaves_others_alone", says="raise when there is no such row")
+class GetsTheTrip(InBothWorlds):
+    async def __acall__(self, request):
+        trip = await Trip.objects.aget(pk=request.GET.get("trip"))
+        if trip.seats_left == 0:
+            return sold_out()
+        return stamped(await self.get_response(request), trip)
+
+
+@known_answer("SeatsLeft", breaks="leaves_others_alone", says="`if trip:` before you read from it")
+class ReadsFromNone(InBothWorlds):
+    async def __acall__(self, request):
+        trip = await aasked(request)
+        if trip.seats_left == 0:
+            return sold_out()
+        return stamped(await self.get_response(request), trip)
+
+
+@known_answer("SeatsLeft", breaks="serves_wsgi_too", says="gives back a coroutine, and nobody awaits it")
+class AlwaysAsync(MiddlewareMixin):
+    async def __call__(self, request):
+        trip = await aasked(request)
+        if trip and trip.seats_left == 0:
+            return sold_out()
+        return stamped(await self.get_response(request), trip)
+
+
+@known_answer("SeatsLeft", breaks="blocks_no_thread", says="the middleware is sync only")
+class FirstAid(AsItWas):
+    async_capable = False
+
+
+@known_answer("SeatsLeft", breaks="blocks_no_thread", says="from there back to the view")
+class AllOfItInAThread(InBothWorlds):
+    async def __acall__(self, request):
+        return await sync_to_async(self.in_a_thread)(request)
+
+    def in_a_thread(self, request):
+        trip = asked(request)
+        if trip and trip.seats_left == 0:
+            return sold_out()
+        return stamped(async_to_sync(self.get_response)(request), trip)

@@ -1,0 +1,176 @@
+import asyncio
+from time import perf_counter
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.utils.decorators import async_only_middleware, sync_and_async_middleware
+from django.utils.deprecation import MiddlewareMixin
+
+from tutorial_project.checks import known_answer
+
+
+def timed(response, started):
+    response["X-Time-Ms"] = f"{(perf_counter() - started) * 1000:.0f}"
+    return response
+
+
+@known_answer("request_timing")
+class MarksItsInstances:
+    sync_capable = async_capable = True
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request):
+        if self.is_async:
+            return self.__acall__(request)
+        started = perf_counter()
+        return timed(self.get_response(request), started)
+
+    async def __acall__(self, request):
+        started = perf_counter()
+        return timed(await self.get_response(request), started)
+
+
+@known_answer("request_timing")
+class BranchesOfTheMixin(MiddlewareMixin):
+    def __call__(self, request):
+        started = perf_counter()
+        answer = self.get_response(request)
+        return self.awaited(answer, started) if self.async_mode else timed(answer, started)
+
+    async def awaited(self, answer, started):
+        return timed(await answer, started)
+
+
+def in_both_worlds(timing):
+    """A middleware from a function that is given get_response and a request, and is right in the sync world."""
+
+    @sync_and_async_middleware
+    def factory(get_response):
+        if iscoroutinefunction(get_response):
+
+            async def middleware(request):
+                return await timing(get_response, request)
+
+            return middleware
+
+        def middleware(request):
+            started = perf_counter()
+            return timed(get_response(request), started)
+
+        return middleware
+
+    factory.__name__ = timing.__name__
+    return factory
+
+
+@known_answer("request_timing", breaks="times_an_async_view", says="something was called and not awaited")
+@sync_and_async_middleware
+def does_not_branch(get_response):
+    def middleware(request):
+        started = perf_counter()
+        return timed(get_response(request), started)
+
+    return middleware
+
+
+@known_answer("request_timing", breaks="times_an_async_view", says="the clock was stopped before the view")
+@in_both_worlds
+async def stops_the_clock_before_the_await(get_response, request):
+    started = perf_counter()
+    answer = get_response(request)
+    taken = perf_counter() - started
+    response = await answer
+    response["X-Time-Ms"] = str(round(taken * 1000))
+    return response
+
+
+@known_answer("request_timing", breaks="times_an_async_view", says="or it counts seconds")
+@in_both_worlds
+async def counts_seconds(get_response, request):
+    started = perf_counter()
+    response = await get_response(request)
+    response["X-Time-Ms"] = str(round(perf_counter() - started))
+    return response
+
+
+@known_answer("request_timing", breaks="times_an_async_view", says="it is no whole number")
+@in_both_worlds
+async def writes_a_fraction(get_response, request):
+    started = perf_counter()
+    response = await get_response(request)
+    response["X-Time-Ms"] = str((perf_counter() - started) * 1000)
+    return response
+
+
+@known_answer("request_timing", breaks="times_an_async_view", says="the factory ended without a `return`")
+@sync_and_async_middleware
+def forgets_to_return_the_inner_function(get_response):
+    async def middleware(request):
+        started = perf_counter()
+        return timed(await get_response(request), started)
+
+
+@known_answer("request_timing", breaks="starts_anew", says="belongs into the inner function")
+@sync_and_async_middleware
+def starts_the_clock_once(get_response):
+    started = perf_counter()
+
+    async def middleware(request):
+        return timed(await get_response(request), started)
+
+    def sync_middleware(request):
+        return timed(get_response(request), started)
+
+    return middleware if iscoroutinefunction(get_response) else sync_middleware
+
+
+@known_answer("request_timing", breaks="times_errors", says="404 without the header")
+@in_both_worlds
+async def times_success_only(get_response, request):
+    started = perf_counter()
+    response = await get_response(request)
+    return timed(response, started) if response.status_code < 400 else response
+
+
+@known_answer("request_timing", breaks="stays_on_the_loop", says="builds it in a thread")
+def sync_only(get_response):
+    def middleware(request):
+        started = perf_counter()
+        return timed(get_response(request), started)
+
+    return middleware
+
+
+@known_answer("request_timing", breaks="stays_on_the_loop", says="got 4 into a thread, 0 back")
+class HooksOfTheMixin(MiddlewareMixin):
+    def process_request(self, request):
+        request.started = perf_counter()
+
+    def process_response(self, request, response):
+        return timed(response, request.started)
+
+
+@known_answer("request_timing", breaks="serves_wsgi", says="back to the event loop")
+@async_only_middleware
+def async_only(get_response):
+    async def middleware(request):
+        started = perf_counter()
+        return timed(await get_response(request), started)
+
+    return middleware
+
+
+@known_answer("request_timing", breaks="serves_wsgi", says="`await` stands before a response")
+@sync_and_async_middleware
+def awaits_in_both_worlds(get_response):
+    async def middleware(request):
+        started = perf_counter()
+        return timed(await get_response(request), started)
+
+    if iscoroutinefunction(get_response):
+        return middleware
+    return lambda request: asyncio.run(middleware(request))

@@ -1,0 +1,191 @@
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.urls import path
+
+from tutorial_project.checks import Outcome, Reply, Task, Trial
+from tutorial_project.checks.kinds.middleware import asgi_site, expect_a_response
+from tutorial_project.trips.request_log import RequestIdFilter
+
+log = logging.getLogger("agency.on_trial")
+
+
+meeting: list[asyncio.Barrier] = []
+
+
+async def look_up(service: str) -> None:
+    log.info("asks for %s", service)
+    await asyncio.sleep(0)
+    log.info("has %s", service)
+
+
+async def offers(request: HttpRequest) -> HttpResponse:
+    log.info("looks for offers")
+    await asyncio.gather(look_up("weather"), look_up("flights"))
+    return HttpResponse("offers")
+
+
+async def meets(request: HttpRequest) -> HttpResponse:
+    await meeting[0].wait()
+    log.info(request.headers["X-Request-ID"])
+    return HttpResponse("met")
+
+
+async def departures(request: HttpRequest) -> StreamingHttpResponse:
+    async def body():
+        for gate in ("A1", "B2"):
+            log.info("streams gate %s", gate)
+            yield gate
+
+    return StreamingHttpResponse(body())
+
+
+LOGGED_PAGES = [path("offers/", offers), path("meets/", meets), path("departures/", departures)]
+
+
+RequestId = Task(
+    "RequestId",
+    application=lambda answer: asgi_site(
+        answer, LOGGED_PAGES, ["django.middleware.security.SecurityMiddleware"]
+    ),
+    hints=(
+        "Which of your lines has to come before `get_response` is called, so that view and stream find the id?",
+        'The id is `request.headers.get("X-Request-ID")`, or a new one; `current_id.set(…)` comes before the `await`, '
+        "the header of the answer after it.",
+        '`current_id.set(request.headers.get("X-Request-ID") or uuid4().hex)`, `response = await '
+        'self.get_response(request)`, `response.headers["X-Request-ID"] = current_id.get()`',
+    ),
+    praise="Right: the id is set before the view starts, so every task of the request copies it, and it stays for the "
+    "stream. Putting it back at the end would be fine too, if the stream is wrapped so that it sets it again.",
+)
+
+
+@RequestId.requirement(
+    "gives the id that comes in the header `X-Request-ID` back in the answer's header of that name"
+)
+async def gives_the_id_back(trial: Trial) -> None:
+    for name in ("ada-1", "grace-2"):
+        reply = await named(trial, "/offers/", name)
+        reply.expect(200, text="offers")
+        expect_the_id(reply, name)
+
+
+@RequestId.requirement("makes a new id for each request that brings none")
+async def makes_new_ids(trial: Trial) -> None:
+    ids = []
+    for _ in range(2):
+        reply = await trial.get("/offers/")
+        words = {}
+        if isinstance(reply.error, KeyError):
+            step = '`request.headers.get("X-Request-ID")`'
+            words = {"because": "`request.headers[…]` raises when there is no such header", "next": step}
+        reply.expect_that(reply.error is None, "200 with a header X-Request-ID", **words)
+        made = reply.response.headers.get("X-Request-ID")
+        reply.expect_that(
+            made not in (None, "", "-", "None"), "a new X-Request-ID", got=f"X-Request-ID: {made}"
+        )
+        ids.append(made)
+    Outcome("GET /offers/, twice").expect_that(
+        ids[0] != ids[1],
+        "two different ids",
+        got=f"{ids[0]} both times",
+        because="the id is made once, or kept from the request before",
+        next="make it in `__call__`, which runs for each request",
+    )
+
+
+@RequestId.requirement("has the id on every log line of the view, also on those of calls that it gathers")
+async def names_log_lines(trial: Trial) -> None:
+    with logged() as records:
+        reply = await named(trial, "/offers/", "ada-1")
+    expect_ids(reply, records, ["ada-1"] * 5, **NOT_SET)
+    with logged() as records:
+        reply = await trial.get("/offers/")
+    expect_ids(reply, records, [reply.response.headers["X-Request-ID"]] * 5, **NOT_SET)
+
+
+NOT_SET = {
+    "because": "`current_id` was not set in the task that handles the request, before the view started",
+    "next": "`current_id.set(…)` in `__call__`, before `await self.get_response(request)`",
+}
+
+
+@RequestId.requirement("keeps requests apart that are under way at the same time")
+async def keeps_requests_apart(trial: Trial) -> None:
+    meeting[:] = [asyncio.Barrier(2)]
+    names = ("ada-1", "grace-2")
+    with logged() as records:
+        replies = await asyncio.gather(*(named(trial, "/meets/", name) for name in names))
+    for reply, name in zip(replies, names, strict=True):
+        own = [record for record in records if record.getMessage() == name]
+        reply.expect(200, text="met")
+        expect_ids(reply, own, [name])
+        expect_the_id(
+            reply,
+            name,
+            because="the id was kept where all requests share it, and another one has written over it",
+            next="keep it in `current_id`, or in a variable of `__call__`",
+        )
+
+
+@RequestId.requirement(
+    "has it on the log lines of a stream as well, which is made when the middleware has returned"
+)
+async def names_streams(trial: Trial) -> None:
+    with logged() as records:
+        reply = await named(trial, "/departures/", "ada-1")
+    reply.expect(200, text="A1B2")
+    expect_ids(
+        reply,
+        records,
+        ["ada-1"] * 2,
+        because="the id was put back when the middleware returned, and the stream is made after that",
+        next="leave the id set: it ends with the task of the request",
+    )
+
+
+def expect_the_id(reply: Reply, name: str, **words: str) -> None:
+    """Refuse unless the answer's header names this id."""
+    found = reply.response.headers.get("X-Request-ID")
+    got = "an answer without the header X-Request-ID" if found is None else f"X-Request-ID: {found}"
+    reply.expect_that(found == name, f"X-Request-ID: {name}", got=got, **(words if found else {}))
+
+
+async def named(trial: Trial, url: str, name: str) -> Reply:
+    return expect_a_response(await trial.get(url, headers={"X-Request-ID": name}))
+
+
+@contextmanager
+def logged() -> Iterator[list[logging.LogRecord]]:
+    """Collect the records of the views above, with the id that the filter gives them."""
+    records: list[logging.LogRecord] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            records.append(record)
+
+    handler = Collector()
+    handler.addFilter(RequestIdFilter())
+    log.setLevel("INFO")
+    log.propagate = False
+    log.addHandler(handler)
+    try:
+        yield records
+    finally:
+        log.removeHandler(handler)
+
+
+def expect_ids(reply: Reply, records: list[logging.LogRecord], ids: list[str], **words: str) -> None:
+    """Refuse unless the records carry these ids."""
+    found = [str(record.request_id) for record in records]  # a UUID is a fine id, too
+    if not words and "-" in found:
+        words = NOT_SET
+    reply.expect_that(
+        found == ids,
+        f"{len(ids)} log lines with the id {ids[0]}",
+        got=f"log lines with the ids {', '.join(found)}" if found else "no log line",
+        **words,
+    )

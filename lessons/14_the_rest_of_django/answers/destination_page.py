@@ -1,0 +1,82 @@
+from asgiref.sync import sync_to_async
+from django.shortcuts import aget_object_or_404, get_object_or_404, render
+from django.template.response import TemplateResponse
+
+from tutorial_project.checks import known_answer
+from tutorial_project.trips.models import Destination
+
+PAGE = "trips/destination_detail.html"
+
+
+@known_answer("destination_page")
+async def rows_and_user_before_render(request, slug):
+    destination = await aget_object_or_404(Destination, slug=slug)
+    trips = destination.trips.filter(active=True).order_by("price").prefetch_related("themes")
+    context = {"trips": [trip async for trip in trips], "user": await request.auser()}
+    return render(request, PAGE, {"destination": destination, **context})
+
+
+@known_answer("destination_page")
+@sync_to_async
+def render_in_a_thread(request, slug):
+    destination = get_object_or_404(Destination, slug=slug)
+    trips = destination.trips.filter(active=True).order_by("price").prefetch_related("themes")
+    return render(request, PAGE, {"destination": destination, "trips": trips})
+
+
+def lazy_trips(destination):
+    return destination.trips.filter(active=True).order_by("price").prefetch_related("themes")
+
+
+@known_answer(
+    "destination_page", breaks="shows_the_trips", says="`render` fills the template in the event loop"
+)
+async def renders_lazy_rows(request, slug):
+    destination = await aget_object_or_404(Destination, slug=slug)
+    return render(request, PAGE, {"destination": destination, "trips": lazy_trips(destination)})
+
+
+@known_answer("destination_page", breaks="shows_the_trips", says="a QuerySet only builds a query")
+async def awaits_the_queryset(request, slug):
+    destination = await aget_object_or_404(Destination, slug=slug)
+    return render(request, PAGE, {"destination": destination, "trips": await lazy_trips(destination)})
+
+
+@known_answer("destination_page", breaks="shows_the_trips", says="it is not `active`")
+async def trips_off_sale_too(request, slug):
+    destination = await aget_object_or_404(Destination, slug=slug)
+    trips = destination.trips.order_by("price")
+    return TemplateResponse(request, PAGE, {"destination": destination, "trips": trips})
+
+
+@known_answer("destination_page", breaks="greets_ada", says="`render` fills the template in the event loop")
+async def forgets_the_user_of_the_template(request, slug):
+    destination = await aget_object_or_404(Destination, slug=slug)
+    trips = [trip async for trip in lazy_trips(destination)]
+    return render(request, PAGE, {"destination": destination, "trips": trips})
+
+
+@known_answer("destination_page", breaks="greets_ada", says="the template's `user` comes from the request")
+async def renders_without_the_request(request, slug):
+    destination = await aget_object_or_404(Destination, slug=slug)
+    trips = [trip async for trip in lazy_trips(destination)]
+    return render(None, PAGE, {"destination": destination, "trips": trips})
+
+
+@known_answer("destination_page", breaks="knows_no_atlantis", says="await aget_object_or_404(…)")
+async def missing_row_not_caught(request, slug):
+    destination = await Destination.objects.aget(slug=slug)
+    return TemplateResponse(request, PAGE, {"destination": destination, "trips": lazy_trips(destination)})
+
+
+@known_answer("destination_page", breaks="knows_no_atlantis", says="`afirst` gives None")
+async def missing_row_not_noticed(request, slug):
+    destination = await Destination.objects.filter(slug=slug).afirst()
+    return TemplateResponse(request, PAGE, {"destination": destination, "trips": lazy_trips(destination)})
+
+
+@known_answer("destination_page", breaks="sends_three_queries", says="`prefetch_related` for the themes")
+async def asks_for_the_themes_of_each_trip(request, slug):
+    destination = await aget_object_or_404(Destination, slug=slug)
+    trips = destination.trips.filter(active=True).order_by("price")
+    return TemplateResponse(request, PAGE, {"destination": destination, "trips": trips})

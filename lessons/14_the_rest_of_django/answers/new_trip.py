@@ -1,0 +1,183 @@
+import json
+
+from asgiref.sync import sync_to_async
+from django import forms
+from django.http import HttpResponse, JsonResponse
+
+from tutorial_project.checks import known_answer
+from tutorial_project.trips.models import Trip
+
+
+class TripForm(forms.ModelForm):
+    class Meta:
+        model = Trip
+        fields = ["destination", "title", "departs", "nights", "price", "seats", "themes"]
+
+    def clean_title(self):
+        title = self.cleaned_data["title"]
+        if Trip.objects.filter(title=title).exists():
+            raise forms.ValidationError("There is a trip with this title.")
+        return title
+
+
+@known_answer("new_trip")
+async def all_of_the_form_in_one_function(request):
+    def work():
+        if request.method == "GET":
+            return HttpResponse(str(TripForm()))
+        form = TripForm(request.POST)
+        if not form.is_valid():
+            return JsonResponse({"errors": form.errors}, status=400)
+        form.instance.seats_left = form.cleaned_data["seats"]
+        return JsonResponse({"trip": form.save().pk}, status=201)
+
+    return await sync_to_async(work)()
+
+
+@known_answer("new_trip")
+async def saves_in_a_thread_and_gives_codes(request):
+    form = TripForm(request.POST or None)
+    if await sync_to_async(form.is_valid)():
+        form.instance.seats_left = form.instance.seats
+        trip = await sync_to_async(form.save)()
+        return JsonResponse({"trip": trip.pk}, status=201)
+    if form.is_bound:
+        return JsonResponse({"errors": form.errors.get_json_data()}, status=400)
+    return HttpResponse(await sync_to_async(form.as_div)())
+
+
+@known_answer("new_trip")
+async def sets_the_themes_by_itself(request):
+    if request.method == "GET":
+        return HttpResponse(await sync_to_async(TripForm().as_table)())
+    form = TripForm(request.POST)
+    if await sync_to_async(lambda: bool(form.errors))():
+        return JsonResponse({"errors": form.errors}, status=400)
+    data = form.cleaned_data
+    themes = data.pop("themes")
+    trip = await Trip.objects.acreate(**data, seats_left=data["seats"])
+    await sync_to_async(trip.themes.set)(themes)
+    return JsonResponse({"trip": trip.pk}, status=201)
+
+
+async def page_of_the_form():
+    return HttpResponse(await sync_to_async(TripForm().as_p)())
+
+
+def refused(form):
+    return JsonResponse({"errors": form.errors}, status=400)
+
+
+async def saved(form):
+    trip = form.save(commit=False)
+    trip.seats_left = trip.seats
+    await trip.asave()
+    await sync_to_async(form.save_m2m)()
+    return JsonResponse({"trip": trip.pk}, status=201)
+
+
+@known_answer("new_trip", breaks="makes_a_trip", says="`await sync_to_async(form.is_valid)()`")
+async def checks_in_the_event_loop(request):
+    if request.method == "GET":
+        return await page_of_the_form()
+    form = TripForm(request.POST)
+    if not form.is_valid():
+        return refused(form)
+    return await saved(form)
+
+
+@known_answer("new_trip", breaks="makes_a_trip", says="`save` of the form writes to the database")
+async def saves_in_the_event_loop(request):
+    if request.method == "GET":
+        return await page_of_the_form()
+    form = TripForm(request.POST)
+    if not await sync_to_async(form.is_valid)():
+        return refused(form)
+    form.instance.seats_left = form.instance.seats
+    return JsonResponse({"trip": form.save().pk}, status=201)
+
+
+@known_answer("new_trip", breaks="makes_a_trip", says="`seats_left` is not in the form")
+async def forgets_the_seats_left(request):
+    if request.method == "GET":
+        return await page_of_the_form()
+    form = TripForm(request.POST)
+    if not await sync_to_async(form.is_valid)():
+        return refused(form)
+    trip = form.save(commit=False)
+    await trip.asave()
+    return JsonResponse({"trip": trip.pk}, status=201)
+
+
+@known_answer("new_trip", breaks="makes_a_trip", says="`form.save(commit=False)` writes nothing")
+async def never_saves(request):
+    if request.method == "GET":
+        return await page_of_the_form()
+    form = TripForm(request.POST)
+    if not await sync_to_async(form.is_valid)():
+        return refused(form)
+    return JsonResponse({"trip": form.save(commit=False).pk}, status=201)
+
+
+@known_answer("new_trip", breaks="makes_a_trip", says="the trip has no row yet")
+async def saves_the_themes_before_the_trip(request):
+    if request.method == "GET":
+        return await page_of_the_form()
+    form = TripForm(request.POST)
+    if not await sync_to_async(form.is_valid)():
+        return refused(form)
+    trip = form.save(commit=False)
+    trip.seats_left = trip.seats
+    await sync_to_async(form.save_m2m)()
+    await trip.asave()
+    return JsonResponse({"trip": trip.pk}, status=201)
+
+
+@known_answer("new_trip", breaks="makes_a_trip", says="`TripForm(request.POST)`")
+async def reads_json(request):
+    if request.method == "GET":
+        return await page_of_the_form()
+    form = TripForm(json.loads(request.body))
+    return await saved(form) if await sync_to_async(form.is_valid)() else refused(form)
+
+
+@known_answer("new_trip", breaks="keeps_the_themes", says="`commit=False` leaves the themes to `save_m2m`")
+async def forgets_the_themes(request):
+    if request.method == "GET":
+        return await page_of_the_form()
+    form = TripForm(request.POST)
+    if not await sync_to_async(form.is_valid)():
+        return refused(form)
+    trip = form.save(commit=False)
+    trip.seats_left = trip.seats
+    await trip.asave()
+    return JsonResponse({"trip": trip.pk}, status=201)
+
+
+@known_answer("new_trip", breaks="answers_with_the_errors", says="look at what `is_valid` gives")
+async def never_looks_at_the_check(request):
+    if request.method == "GET":
+        return await page_of_the_form()
+    form = TripForm(request.POST)
+    await sync_to_async(form.is_valid)()
+    return await saved(form)
+
+
+@known_answer("new_trip", breaks="answers_with_the_errors", says="got 200")
+async def shows_the_errors_with_200(request):
+    if request.method == "GET":
+        return await page_of_the_form()
+    form = TripForm(request.POST)
+    if not await sync_to_async(form.is_valid)():
+        return JsonResponse({"errors": form.errors})
+    return await saved(form)
+
+
+@known_answer("new_trip", breaks="draws_the_form", says="`await sync_to_async(form.as_p)()`")
+async def draws_in_the_event_loop(request):
+    if request.method == "GET":
+        return HttpResponse(TripForm().as_p())
+    form = TripForm(request.POST)
+    if not await sync_to_async(form.is_valid)():
+        return refused(form)
+    return await saved(form)

@@ -1,0 +1,124 @@
+import re
+from html import unescape
+from json import JSONDecodeError
+from typing import Any
+
+from django.db import IntegrityError
+
+from tutorial_project.checks import Task, Trial
+from tutorial_project.trips.models import Destination, Theme, Trip
+
+from ..shared import expect
+
+new_trip = Task(
+    "new_trip",
+    routes=["trips/new/"],
+    hints=(
+        "Which steps of a form ask the database: making it, checking it, drawing it, saving it?",
+        "`is_valid` and drawing belong in a thread. `form.save(commit=False)` asks nothing, so that you can fill in "
+        "what is missing and await `asave`. What does it leave to you?",
+        "`await sync_to_async(form.is_valid)()`, `trip = form.save(commit=False)`, `trip.seats_left = trip.seats`, "
+        "`await trip.asave()`, `await sync_to_async(form.save_m2m)()`",
+    ),
+    praise="Right: what asks runs in a thread, and the relation to many is saved after its row. One sync function for "
+    "all of the form, called once with `sync_to_async`, would do too.",
+)
+
+
+async def valid_data() -> dict[str, Any]:
+    """What a browser sends for a trip to Kyoto with two themes."""
+    kyoto = await Destination.objects.aget(slug="kyoto")
+    data = {"title": "Moss gardens", "departs": "2027-04-01", "nights": 5, "price": "890.00", "seats": 12}
+    themes = [theme.pk async for theme in Theme.objects.filter(name__in=["city", "hiking"])]
+    return {**data, "destination": kyoto.pk, "themes": themes}
+
+
+@new_trip.requirement(
+    'makes a trip of a valid `POST /trips/new/`, with as many `seats_left` as `seats`, and answers 201 `{"trip": <its id>}`'
+)
+async def makes_a_trip(trial: Trial) -> None:
+    reply = await trial.post("/trips/new/", data=await valid_data())
+    empty = isinstance(reply.error, IntegrityError) and "seats_left" in str(reply.error)
+    words = {}
+    if empty:
+        words = {
+            "because": "`seats_left` is not in the form, and must not be empty",
+            "next": "`trip.seats_left = trip.seats` before it is saved",
+        }
+    elif isinstance(reply.error, ValueError) and "many-to-many" in str(reply.error):
+        words = {
+            "because": "the themes are saved when the trip has no row yet",
+            "next": "first `await trip.asave()`, then `await sync_to_async(form.save_m2m)()`",
+        }
+    elif isinstance(reply.error, JSONDecodeError):
+        words = {
+            "because": "a form is sent as fields, and not as JSON",
+            "next": "`TripForm(request.POST)`",
+        }
+    expect(reply, 201, **words)
+    made = await Trip.objects.filter(title="Moss gardens").afirst()
+    reply.expect_that(
+        made is not None,
+        "the trip in the database",
+        got="no such trip in the database",
+        because="`form.save(commit=False)` writes nothing",
+        next="`await trip.asave()`",
+    )
+    reply.expect_that(made.seats_left == 12, "12 seats left", got=f"{made.seats_left} seats left")
+    expect(reply, 201, json={"trip": made.pk})
+
+
+@new_trip.requirement("keeps the themes that were chosen")
+async def keeps_the_themes(trial: Trial) -> None:
+    reply = await trial.post("/trips/new/", data=await valid_data())
+    expect(reply, 201)
+    names = [theme.name async for theme in Theme.objects.filter(trips__title="Moss gardens")]
+    reply.expect_that(
+        names == ["city", "hiking"],
+        "the themes ['city', 'hiking'] in the database",
+        got=f"the themes {names} in the database",
+        because="`commit=False` leaves the themes to `save_m2m`" if not names else None,
+        next="`await sync_to_async(form.save_m2m)()`, after `asave`" if not names else None,
+    )
+
+
+@new_trip.requirement(
+    'answers 400 `{"errors": …}` with the form\'s errors by field when the form is not valid, and makes nothing: a '
+    "destination that does not exist, a title that is taken, a missing price"
+)
+async def answers_with_the_errors(trial: Trial) -> None:
+    taken = (await Trip.objects.aget(pk=7)).title
+    for field, value in (("destination", 7000), ("title", taken), ("price", "")):
+        before = await Trip.objects.acount()
+        reply = await trial.post("/trips/new/", data={**await valid_data(), field: value})
+        unchecked = isinstance(reply.error, ValueError | AttributeError)
+        expect(
+            reply,
+            400,
+            because="the form is not valid, and was saved all the same" if unchecked else None,
+            next="look at what `is_valid` gives" if unchecked else None,
+        )
+        errors = reply.json.get("errors") if isinstance(reply.json, dict) else None
+        reply.expect_that(
+            isinstance(errors, dict) and list(errors) == [field] and bool(errors[field]),
+            f'400 {{"errors": {{"{field}": […]}}}}',
+        )
+        after = await Trip.objects.acount()
+        reply.expect_that(after == before, "no trip made", got=f"{after - before} trip made")
+
+
+@new_trip.requirement(
+    "answers `GET /trips/new/` with the HTML of the empty form, every destination in its select"
+)
+async def draws_the_form(trial: Trial) -> None:
+    reply = await trial.get("/trips/new/")
+    expect(reply)
+    options = re.findall(r"<option[^>]*>(.*?)</option>", reply.text)
+    names = [place.name async for place in Destination.objects.all()]
+    missing = [name for name in names if name not in map(unescape, options)]
+    reply.expect_that(
+        not missing and 'name="title"' in reply.text,
+        f"a form with {len(names)} destinations to choose from",
+        got=f"a page without {missing[0]}" if missing else None,
+    )
+    reply.expect_that("errorlist" not in reply.text, "an empty form", got="a form that shows errors")

@@ -1,0 +1,174 @@
+import asyncio
+import time
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from django.test import AsyncClient
+
+from tutorial_project.checks import known_answer
+
+from ..shared import service
+
+PATIENCE = 0.25
+
+
+PRICES = {"atlas": 310, "nomad": 275, "orbit": 490}
+
+
+ROUTE = "/prices/{supplier}/{city}"
+
+
+def price_of(request):
+    return web.json_response({"price": PRICES[request.match_info["supplier"]]})
+
+
+@known_answer("test_asks_together")
+async def the_third_opens_the_door():
+    came, door = [], asyncio.Event()
+
+    async def supplier(request):
+        came.append(request.path)
+        if len(came) == 3:
+            door.set()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await door.wait()
+        except TimeoutError:
+            return web.Response(status=504)
+        return price_of(request)
+
+    async with service(ROUTE, supplier):
+        response = await AsyncClient().get("/prices/Lisbon/")
+    assert response.json()["prices"] == PRICES
+
+
+@known_answer("test_asks_together")
+async def counts_who_is_inside():
+    inside, most = set(), 0
+
+    async def supplier(request):
+        nonlocal most
+        inside.add(request.path)
+        most = max(most, len(inside))
+        await asyncio.sleep(0.1)
+        inside.discard(request.path)
+        return price_of(request)
+
+    async with service(ROUTE, supplier):
+        response = await AsyncClient().get("/prices/Kyoto/")
+    assert most == 3
+    assert response.json() == {"prices": PRICES}
+
+
+@asynccontextmanager
+async def suppliers(parties, prices=PRICES, status=409):
+    together = asyncio.Barrier(parties)
+
+    async def supplier(request):
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await together.wait()
+        except TimeoutError:
+            return web.json_response({"price": 1}, status=status)
+        return web.json_response({"price": prices[request.match_info["supplier"]]})
+
+    async with service(ROUTE, supplier):
+        yield
+
+
+@known_answer("test_asks_together", breaks="passes_for_both_forms", says="your server answered 409")
+async def waits_for_a_fourth():
+    async with suppliers(4):
+        assert (await AsyncClient().get("/prices/Kyoto/")).json() == {"prices": PRICES}
+
+
+@known_answer("test_asks_together", breaks="passes_for_both_forms", says="around what may never come")
+async def waits_for_a_fourth_for_ever():
+    together = asyncio.Barrier(4)
+
+    async def supplier(request):
+        await together.wait()
+        return price_of(request)
+
+    async with service(ROUTE, supplier):
+        assert (await AsyncClient().get("/prices/Kyoto/")).json() == {"prices": PRICES}
+
+
+@known_answer("test_asks_together", breaks="passes_on_a_slow_machine", says="the test measures time")
+async def takes_the_time():
+    async def supplier(request):
+        await asyncio.sleep(0.25)
+        return price_of(request)
+
+    async with service(ROUTE, supplier):
+        started = time.perf_counter()
+        response = await AsyncClient().get("/prices/Kyoto/")
+    assert time.perf_counter() - started < 0.7
+    assert response.json() == {"prices": PRICES}
+
+
+@known_answer(
+    "test_asks_together", breaks="passes_on_a_slow_machine", says="a limit belongs into the handler"
+)
+async def limits_the_whole_request():
+    async with suppliers(3), asyncio.timeout(0.48):
+        assert (await AsyncClient().get("/prices/Kyoto/")).json() == {"prices": PRICES}
+
+
+@known_answer(
+    "test_asks_together", breaks="fails_in_turn", says="answer nobody until three requests are there"
+)
+async def answers_at_once():
+    async def supplier(request):
+        return price_of(request)
+
+    async with service(ROUTE, supplier):
+        assert (await AsyncClient().get("/prices/Kyoto/")).json() == {"prices": PRICES}
+
+
+@known_answer(
+    "test_asks_together", breaks="fails_in_turn", says="answer nobody until three requests are there"
+)
+async def gives_up_with_a_status_of_200():
+    async with suppliers(3, status=200):
+        assert (await AsyncClient().get("/prices/Kyoto/")).status_code == 200
+
+
+@known_answer("test_asks_together", breaks="fails_for_nulls", says="the status is 200: assert the prices")
+async def asserts_the_status():
+    async with suppliers(3):
+        assert (await AsyncClient().get("/prices/Kyoto/")).status_code == 200
+
+
+@known_answer(
+    "test_asks_together", breaks="fails_for_two_and_one", says="two at the same time are not enough"
+)
+async def is_content_with_two():
+    inside, most = set(), 0
+
+    async def supplier(request):
+        nonlocal most
+        inside.add(request.path)
+        most = max(most, len(inside))
+        await asyncio.sleep(0.1)
+        inside.discard(request.path)
+        return price_of(request)
+
+    async with service(ROUTE, supplier):
+        response = await AsyncClient().get("/prices/Kyoto/")
+    assert most > 1
+    assert response.json() == {"prices": PRICES}
+
+
+@known_answer("test_asks_together", breaks="fails_for_mixed_prices", says="a price of its own")
+async def has_one_price_for_all():
+    async with suppliers(3, dict.fromkeys(PRICES, 100)):
+        response = await AsyncClient().get("/prices/Kyoto/")
+    assert response.json() == {"prices": dict.fromkeys(PRICES, 100)}
+
+
+@known_answer("test_asks_together", breaks="fails_for_mixed_prices", says="a price of its own")
+async def asserts_that_there_are_prices():
+    async with suppliers(3):
+        response = await AsyncClient().get("/prices/Kyoto/")
+    assert all(response.json()["prices"].values())

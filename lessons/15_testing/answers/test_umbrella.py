@@ -1,0 +1,166 @@
+from unittest.mock import AsyncMock, patch
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from django.conf import settings
+from django.test import AsyncClient, Client, override_settings
+
+from tutorial_project.checks import known_answer
+from tutorial_project.services import start_services
+
+from ..shared import service
+
+
+async def weather(request):
+    sky = {"Bergen": "rain", "Athens": "sunny"}.get(request.match_info["city"])
+    return web.json_response({"sky": sky}, status=200 if sky else 500)
+
+
+@known_answer("test_umbrella")
+async def a_service_of_its_own_for_each_request():
+    def says(sky, status=200):
+        async def handler(request):
+            return web.json_response({"sky": sky}, status=status)
+
+        return service("/weather/{city}", handler)
+
+    async with says("rain"):
+        response = await AsyncClient().get("/umbrella/Hanoi/")
+        assert response.json() == {"city": "Hanoi", "umbrella": True}
+    async with says("snow"):
+        response = await AsyncClient().get("/umbrella/Bergen/")
+        assert response.json() == {"city": "Bergen", "umbrella": False}
+    async with says("rain", status=503):
+        assert (await AsyncClient().get("/umbrella/Bergen/")).status_code == 502
+
+
+@known_answer("test_umbrella")
+async def the_tutorials_own_services():
+    client = AsyncClient()
+    services = start_services()
+    with override_settings(SERVICES_URL=services.url):
+        bergen = await client.get("/umbrella/Bergen/")
+        athens = await client.get("/umbrella/Athens/")
+        with services.replaced("/weather", by="/failing"):
+            failed = await client.get("/umbrella/Athens/")
+    assert (bergen.json()["umbrella"], athens.json()["umbrella"]) == (True, False)
+    assert athens.json()["city"] == "Athens"
+    assert failed.status_code == 502
+
+
+@known_answer(
+    "test_umbrella", breaks="passes_for_every_client", says="what the test has replaced is not the service"
+)
+async def mocks_the_client():
+    with patch("aiohttp.ClientSession.get") as get:
+        answer = get.return_value.__aenter__.return_value
+        answer.status, answer.json = 200, AsyncMock(return_value={"sky": "rain"})
+        response = await AsyncClient().get("/umbrella/Bergen/")
+    assert response.json()["umbrella"]
+
+
+@known_answer(
+    "test_umbrella",
+    breaks="passes_for_every_client",
+    says="`async_to_sync` was called where an event loop is running",
+)
+async def uses_the_sync_client():
+    async with service("/weather/{city}", weather):
+        assert Client().get("/umbrella/Bergen/").status_code == 200
+
+
+@known_answer("test_umbrella", breaks="passes_for_every_client", says="`assert response.status_code == 500`")
+async def expects_the_status_of_the_service():
+    async with service("/weather/{city}", weather):
+        response = await AsyncClient().get("/umbrella/Atlantis/")
+    assert response.status_code == 500
+
+
+@known_answer("test_umbrella", breaks="passes_for_every_client", says="`async with`")
+async def opens_the_service_with_a_plain_with():
+    with service("/weather/{city}", weather):
+        await AsyncClient().get("/umbrella/Bergen/")
+
+
+@known_answer("test_umbrella", breaks="passes_for_every_client", says="something was called and not awaited")
+async def forgets_to_await():
+    async with service("/weather/{city}", weather):
+        response = AsyncClient().get("/umbrella/Bergen/")
+    assert response.json() == {"city": "Bergen", "umbrella": True}
+
+
+@known_answer("test_umbrella", breaks="fails_for_one_answer", says="a view that always says yes")
+async def looks_at_the_rain_only():
+    async with service("/weather/{city}", weather):
+        response = await AsyncClient().get("/umbrella/Bergen/")
+    assert response.json() == {"city": "Bergen", "umbrella": True}
+
+
+@known_answer("test_umbrella", breaks="fails_for_one_answer", says="a view that always says yes")
+async def looks_at_the_status():
+    async with service("/weather/{city}", weather):
+        for city in ("Bergen", "Athens"):
+            assert (await AsyncClient().get(f"/umbrella/{city}/")).status_code == 200
+
+
+@known_answer("test_umbrella", breaks="fails_for_one_answer", says="a view that always says yes")
+async def swallows_its_own_assertion():
+    async with service("/weather/{city}", weather):
+        try:
+            response = await AsyncClient().get("/umbrella/Athens/")
+            assert response.json()["umbrella"] is False
+        except Exception as error:
+            print("failed", type(error).__name__, end="\r")
+
+
+async def umbrellas():
+    bergen = await AsyncClient().get("/umbrella/Bergen/")
+    athens = await AsyncClient().get("/umbrella/Athens/")
+    return bergen.json(), athens.json()
+
+
+@known_answer(
+    "test_umbrella", breaks="fails_for_another_city", says="a view that names Bergen for every city"
+)
+async def looks_at_the_umbrellas_only():
+    async with service("/weather/{city}", weather):
+        bergen, athens = await umbrellas()
+    assert bergen["umbrella"]
+    assert not athens["umbrella"]
+
+
+BOTH = ({"city": "Bergen", "umbrella": True}, {"city": "Athens", "umbrella": False})
+
+
+@known_answer(
+    "test_umbrella",
+    breaks="fails_for_swallowed_errors",
+    says="a view that answers 200 when the service fails",
+)
+async def lets_the_service_work_always():
+    async with service("/weather/{city}", weather):
+        assert await umbrellas() == BOTH
+
+
+@known_answer(
+    "test_umbrella", breaks="puts_the_address_back", says="the next test would ask a server that is gone"
+)
+async def sets_the_address_by_hand():
+    application = web.Application()
+    application.router.add_get("/weather/{city}", weather)
+    async with TestServer(application) as server:
+        settings.SERVICES_URL = str(server.make_url("")).rstrip("/")
+        assert await umbrellas() == BOTH
+        assert (await AsyncClient().get("/umbrella/Atlantis/")).status_code == 502
+
+
+@known_answer("test_umbrella", breaks="puts_the_address_back", says="with a broken view")
+async def puts_the_address_back_when_it_passes():
+    before = settings.SERVICES_URL
+    application = web.Application()
+    application.router.add_get("/weather/{city}", weather)
+    async with TestServer(application) as server:
+        settings.SERVICES_URL = str(server.make_url("")).rstrip("/")
+        assert await umbrellas() == BOTH
+        assert (await AsyncClient().get("/umbrella/Atlantis/")).status_code == 502
+    settings.SERVICES_URL = before

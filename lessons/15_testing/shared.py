@@ -1,0 +1,157 @@
+import asyncio
+import logging
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet
+
+import asgiref
+import django
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from django.conf import settings
+from django.test import override_settings
+from django.urls import path
+
+from tutorial_project.checks import Outcome, Trial
+from tutorial_project.trips.departures import board
+
+NOWHERE = "http://127.0.0.1:1"
+"""Where the services are as long as a test puts none in their place."""
+
+
+LIMIT = 3.0
+"""Seconds in which a test has to end, whatever the view does."""
+
+
+Words = dict[str, str | None]
+
+
+@dataclass
+class Run(Outcome):
+    """How one run of the learner's test ended, and what it left behind."""
+
+    services_url: str = ""
+    listeners: int = 0
+
+
+async def tested(trial: Trial, route: str, view: Any, about: str) -> Run:
+    """Run the learner's test while `view` is at the route.
+
+    Raises:
+        Refusal: when it does not end; then no later run is tried.
+    """
+    sent = f"{trial.task.name}(), with {about}"
+    if trial.answer in endless:
+        hangs(sent)
+    before = asyncio.all_tasks()
+    with override_settings(ROOT_URLCONF=(path(route, view),), SERVICES_URL=NOWHERE), without_logs():
+        try:
+            async with asyncio.timeout(LIMIT) as limit:
+                error = await error_of(trial)
+            return Run(sent, error=error, services_url=settings.SERVICES_URL, listeners=board.listeners)
+        except TimeoutError:
+            if limit.expired():
+                endless.add(trial.answer)
+                hangs(sent)
+            raise
+        finally:
+            await end_leftovers(before)
+
+
+endless: WeakSet[Any] = WeakSet()
+"""The tests that did not end."""
+
+
+def hangs(sent: str) -> None:
+    """Refuse a test that does not end."""
+    Outcome(sent).refuse(
+        expected=f"the test ends within {LIMIT:g} seconds",
+        got="it went on",
+        because="it waits for something that this view never does",
+        next="`async with asyncio.timeout(…):` around what may never come",
+    )
+
+
+async def error_of(trial: Trial) -> BaseException | None:
+    """Call the learner's test, and return the error by which it failed."""
+    try:
+        return (await trial.call()).error
+    except BaseException as error:
+        if type(error).__module__.startswith("_pytest"):  # pytest.fail() raises no Exception
+            return error
+        raise
+
+
+@contextmanager
+def without_logs() -> Iterator[None]:
+    """Keep quiet about handlers that fail in the server of a test: the test says it."""
+    logger = logging.getLogger("aiohttp.server")
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = False
+
+
+PACKAGES = tuple(str(Path(package.__file__).parent) for package in (django, asgiref))
+
+
+async def end_leftovers(before: set[asyncio.Task[Any]]) -> None:
+    """Cancel requests that the test left running, and no task of the kernel."""
+    left = [task for task in asyncio.all_tasks() - before if file_of(task).startswith(PACKAGES)]
+    for task in left:
+        task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=0.2)
+
+
+def file_of(task: asyncio.Task[Any]) -> str:
+    code = getattr(task.get_coro(), "cr_code", None)
+    return code.co_filename if code else ""
+
+
+def nothing_certain(outcome: Run) -> Words:
+    """No cause, and no next step."""
+    return {}
+
+
+async def expect_pass(
+    trial: Trial, route: str, view: Any, about: str, words: Callable[[Run], Words] = nothing_certain
+) -> None:
+    """Refuse a test that fails for a view that is right."""
+    outcome = await tested(trial, route, view, about)
+    if line := failed_line(outcome.error):
+        outcome.error.args = (f"`{line}` does not hold",)
+    outcome.expect_that(True, "the test passes: this view is right", **words(outcome))
+
+
+def failed_line(error: BaseException | None) -> str:
+    """The line of the learner's `assert` that failed, where it says nothing by itself."""
+    if not isinstance(error, AssertionError) or str(error):
+        return ""
+    return traceback.extract_tb(error.__traceback__)[-1].line or ""
+
+
+async def expect_failure(trial: Trial, route: str, view: Any, about: str, next: str) -> None:
+    """Refuse a test that passes for a view that is broken."""
+    outcome = await tested(trial, route, view, about)
+    if outcome.error is None:
+        outcome.refuse(
+            expected="the test fails: this view is broken",
+            got="the test passed",
+            because="nothing in the test tells this view from one that is right",
+            next=next,
+        )
+
+
+@asynccontextmanager
+async def service(route, handler):
+    application = web.Application()
+    application.router.add_get(route, handler)
+    async with TestServer(application) as server:
+        with override_settings(SERVICES_URL=str(server.make_url("")).rstrip("/")):
+            yield server

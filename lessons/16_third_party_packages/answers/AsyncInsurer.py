@@ -1,0 +1,183 @@
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from asgiref.sync import sync_to_async
+
+from tutorial_project.checks import known_answer
+from tutorial_project.services import ServiceError
+
+
+class InsurerError(Exception):
+    pass
+
+
+class Client:
+    def __init__(self, sdk, *, at_most, timeout):
+        self.sdk, self.at_most, self.timeout = sdk, at_most, timeout
+        self.threads = ThreadPoolExecutor(at_most)
+
+    def ask(self, nights):
+        return asyncio.get_running_loop().run_in_executor(self.threads, self.sdk.premium, nights)
+
+
+@known_answer("AsyncInsurer")
+class WaitsFor(Client):
+    async def premium(self, nights):
+        try:
+            return await asyncio.wait_for(self.ask(nights), self.timeout)
+        except ServiceError as error:
+            raise InsurerError(str(error)) from error
+        except TimeoutError:
+            raise InsurerError(f"no answer in {self.timeout} seconds") from None
+
+
+@known_answer("AsyncInsurer")
+class SemaphoreOfTheThread:
+    def __init__(self, sdk, *, at_most, timeout):
+        self.sdk, self.timeout = sdk, timeout
+        self.places = threading.BoundedSemaphore(at_most)
+
+    def _ask(self, nights):
+        with self.places:
+            return self.sdk.premium(nights)
+
+    async def premium(self, nights):
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await asyncio.to_thread(self._ask, nights)
+        except (ServiceError, TimeoutError) as error:
+            raise InsurerError from error
+
+
+@known_answer("AsyncInsurer")
+class ShieldedSemaphore:
+    def __init__(self, sdk, *, at_most, timeout):
+        self.sdk, self.timeout = sdk, timeout
+        self.places, self.calls = asyncio.Semaphore(at_most), set()
+
+    async def _ask(self, nights):
+        async with self.places:
+            return await asyncio.to_thread(self.sdk.premium, nights)
+
+    async def premium(self, nights):
+        call = asyncio.create_task(self._ask(nights))
+        self.calls.add(call)
+        call.add_done_callback(self.calls.discard)
+        try:
+            return await asyncio.wait_for(asyncio.shield(call), self.timeout)
+        except (ServiceError, TimeoutError) as error:
+            raise InsurerError from error
+
+
+@known_answer("AsyncInsurer", breaks="gives_the_premium", says="a plain method")
+class PlainMethod(Client):
+    def premium(self, nights):
+        return self.sdk.premium(nights)
+
+
+@known_answer("AsyncInsurer", breaks="stays_off_the_loop", says="everybody else waits with it")
+class BlocksTheLoop(Client):
+    async def premium(self, nights):
+        async with asyncio.timeout(self.timeout):
+            return self.sdk.premium(nights)
+
+
+@known_answer("AsyncInsurer", breaks="gives_the_premium", says="the thread was given its result")
+class CallsTheFunctionAtOnce(Client):
+    async def premium(self, nights):
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.threads, self.sdk.premium(nights))
+
+
+@known_answer("AsyncInsurer", breaks="stays_off_the_loop", says="for example with `.result()`")
+class WaitsForTheThreadOnTheLoop(Client):
+    async def premium(self, nights):
+        return self.threads.submit(self.sdk.premium, nights).result(timeout=self.timeout)
+
+
+@known_answer("AsyncInsurer", breaks="translates_errors", says="ServiceError: rates answered 503")
+class TranslatesNothing(Client):
+    async def premium(self, nights):
+        async with asyncio.timeout(self.timeout):
+            return await self.ask(nights)
+
+
+@known_answer("AsyncInsurer", breaks="translates_errors", says="None as its __cause__")
+class LosesTheCause(Client):
+    async def premium(self, nights):
+        try:
+            return await asyncio.wait_for(self.ask(nights), self.timeout)
+        except (ServiceError, TimeoutError):
+            pass
+        raise InsurerError
+
+
+@known_answer("AsyncInsurer", breaks="lets_others_through", says="a mistake of our own looks like")
+class TranslatesEverything(Client):
+    async def premium(self, nights):
+        try:
+            return await asyncio.wait_for(self.ask(nights), self.timeout)
+        except Exception as error:
+            raise InsurerError from error
+
+
+class Translating(Client):
+    async def premium(self, nights):
+        try:
+            return await self.answer(nights)
+        except ServiceError as error:
+            raise InsurerError from error
+
+
+@known_answer("AsyncInsurer", breaks="gives_up_in_time", says="still waits after 1.5 seconds")
+class NoTimeLimit(Translating):
+    async def answer(self, nights):
+        return await self.ask(nights)
+
+
+@known_answer("AsyncInsurer", breaks="gives_up_in_time", says="its error is not translated")
+class TimeoutNotTranslated(Translating):
+    async def answer(self, nights):
+        return await asyncio.wait_for(self.ask(nights), self.timeout)
+
+
+@known_answer("AsyncInsurer", breaks="keeps_the_limit", says="nothing holds the others back")
+class ThreadsWithoutALimit(Client):
+    async def premium(self, nights):
+        try:
+            loop = asyncio.get_running_loop()
+            async with asyncio.timeout(self.timeout):
+                return await loop.run_in_executor(ThreadPoolExecutor(1), self.sdk.premium, nights)
+        except (ServiceError, TimeoutError) as error:
+            raise InsurerError from error
+
+
+@known_answer("AsyncInsurer", breaks="keeps_the_limit", says="the calls wait for each other")
+class OneAtATime(Client):
+    async def premium(self, nights):
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await sync_to_async(self.sdk.premium)(nights)
+        except (ServiceError, TimeoutError) as error:
+            raise InsurerError from error
+
+
+@known_answer("AsyncInsurer", breaks="counts_what_was_given_up", says="free again when the caller leaves")
+class SemaphoreOfTheCaller(Client):
+    def __init__(self, sdk, *, at_most, timeout):
+        self.sdk, self.timeout = sdk, timeout
+        self.places = asyncio.Semaphore(at_most)
+
+    async def premium(self, nights):
+        try:
+            async with asyncio.timeout(self.timeout), self.places:
+                return await asyncio.to_thread(self.sdk.premium, nights)
+        except (ServiceError, TimeoutError) as error:
+            raise InsurerError from error
+
+
+@known_answer("AsyncInsurer", breaks="gives_the_premium", says="called and not awaited")
+class ExecutorNotAwaited(Client):
+    async def premium(self, nights):
+        return self.ask(nights)

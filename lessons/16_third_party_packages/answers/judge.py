@@ -1,0 +1,160 @@
+import inspect
+
+from asgiref.sync import iscoroutinefunction
+from django.http import HttpResponse
+from django.test import AsyncRequestFactory
+
+from tutorial_project.checks import known_answer
+
+
+async def page(request):
+    return HttpResponse("Welcome")
+
+
+request = AsyncRequestFactory().get("/")
+
+
+def flags(middleware):
+    return {
+        "sync": getattr(middleware, "sync_capable", True),
+        "async": getattr(middleware, "async_capable", False),
+    }
+
+
+@known_answer("judge")
+async def looks_whether_it_is_awaitable(middleware):
+    said = flags(middleware)
+    if not said["async"]:
+        return {**said, "works": said["sync"]}
+    try:
+        given = middleware(page)(request)
+        works = inspect.isawaitable(given)
+        if works:
+            await given
+    except Exception:
+        works = False
+    return {**said, "works": works}
+
+
+@known_answer("judge")
+async def reads_attributes_with_hasattr(middleware):
+    sync = middleware.sync_capable if hasattr(middleware, "sync_capable") else True
+    also_async = middleware.async_capable if hasattr(middleware, "async_capable") else False
+    try:
+        if also_async:
+            response = await middleware(page)(request)
+            works = hasattr(response, "status_code")
+        else:
+            works = sync
+    except Exception:
+        works = False
+    return {"sync": sync, "async": also_async, "works": works}
+
+
+@known_answer("judge", breaks="reads_the_flags", says="'sync': True")
+async def believes_all_are_sync(middleware):
+    return {**flags(middleware), "sync": True, "works": True}
+
+
+@known_answer("judge", breaks="reads_the_flags", says="'works': True")
+async def looks_at_the_call(middleware):
+    also_async = iscoroutinefunction(vars(middleware).get("__call__", middleware))
+    return {"sync": not also_async, "async": also_async, "works": True}
+
+
+@known_answer("judge", breaks="takes_djangos_defaults", says="Django then takes it for sync only")
+async def without_defaults(middleware):
+    said = {"sync": middleware.sync_capable, "async": middleware.async_capable}
+    return said | {"works": any(said.values())}
+
+
+@known_answer("judge", breaks="takes_djangos_defaults", says="Django then takes it for sync only")
+async def missing_means_no(middleware):
+    said = {key: getattr(middleware, f"{key}_capable", False) for key in ("sync", "async")}
+    return said | {"works": True}
+
+
+@known_answer("judge", breaks="refuses_neither", says="no way to call it")
+async def neither_works(middleware):
+    return flags(middleware) | {"works": True}
+
+
+@known_answer("judge", breaks="finds_broken_promises", says="gives back a response where Django awaits")
+async def believes_the_flags(middleware):
+    said = flags(middleware)
+    return said | {"works": any(said.values())}
+
+
+@known_answer("judge", breaks="finds_broken_promises", says="so it looks async")
+async def believes_the_mark(middleware):
+    said = flags(middleware)
+    if not said["async"]:
+        return said | {"works": said["sync"]}
+    try:
+        return said | {"works": iscoroutinefunction(middleware(page))}
+    except Exception:
+        return said | {"works": False}
+
+
+@known_answer("judge", breaks="finds_broken_promises", says="raises when it is built")
+async def error_not_caught(middleware):
+    said = flags(middleware)
+    if not said["async"]:
+        return said | {"works": said["sync"]}
+    given = middleware(page)(request)
+    if inspect.isawaitable(given):
+        await given
+        return said | {"works": True}
+    return said | {"works": False}
+
+
+@known_answer("judge", breaks="finds_broken_promises", says="raises when it is built")
+async def catches_type_errors_only(middleware):
+    said = flags(middleware)
+    if not said["async"]:
+        return said | {"works": said["sync"]}
+    try:
+        await middleware(page)(request)
+    except TypeError:
+        return said | {"works": False}
+    return said | {"works": True}
+
+
+@known_answer("judge", breaks="trusts_honest_ones", says="the status is not its promise")
+async def wants_the_page(middleware):
+    said = flags(middleware)
+    if not said["async"]:
+        return said | {"works": said["sync"]}
+    try:
+        return said | {"works": (await middleware(page)(request)).status_code == 200}
+    except Exception:
+        return said | {"works": False}
+
+
+@known_answer("judge", breaks="trusts_honest_ones", says="`__call__` is a plain function")
+async def distrusts_plain_calls(middleware):
+    said = flags(middleware)
+    if not said["async"]:
+        return said | {"works": said["sync"]}
+    try:
+        built = middleware(page)
+        given = built(request)
+        works = inspect.isawaitable(given)
+        if works:
+            await given
+        plain = not inspect.isfunction(built) and not inspect.iscoroutinefunction(type(built).__call__)
+        mixed = any("Mixin" in each.__name__ for each in type(built).__mro__)
+        return said | {"works": works and (mixed or not plain)}
+    except Exception:
+        return said | {"works": False}
+
+
+@known_answer("judge", breaks="trusts_honest_ones", says="never said that it is async")
+async def distrusts_sync_ones(middleware):
+    said = flags(middleware)
+    try:
+        await page(request)
+        works = said["async"] and bool(await middleware(page)(request))
+    except Exception:
+        works = False
+    return said | {"works": works}

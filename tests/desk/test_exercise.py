@@ -1,0 +1,145 @@
+"""How an exercise answers a learner."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.http import JsonResponse
+
+from tutorial_project.checks.judge import judge
+from tutorial_project.checks.loading import load_tasks
+from tutorial_project.checks.verdict import AnswerRefused
+from tutorial_project.desk.exercise import Exercise
+
+NAME = "00_start_here"
+
+
+async def opening_hours(request: Any) -> JsonResponse:
+    return JsonResponse({"opens": 9, "closes": 18})
+
+
+@pytest.fixture
+def exercise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Exercise:
+    monkeypatch.setenv("TUTORIAL_PROGRESS", str(tmp_path))
+    return Exercise(NAME, ROOT_URLCONF="tutorial_project.urls")
+
+
+def check(exercise: Exercise, answer: Any, task: str | None = None) -> None:
+    async def checking() -> None:
+        await exercise.check(answer, task)
+
+    asyncio.run(checking())
+
+
+def refused(exercise: Exercise, answer: Any, task: str | None = None) -> str:
+    with pytest.raises(AnswerRefused) as refusal:
+        check(exercise, answer, task)
+    return "\n".join(refusal.value._render_traceback_())
+
+
+def progress(tmp_path: Path) -> dict[str, Any]:
+    return json.loads((tmp_path / f"{NAME}.json").read_text())["tasks"]
+
+
+def test_a_right_answer_is_done_and_stays_done(exercise: Exercise, tmp_path: Path, capsys: Any) -> None:
+    check(exercise, opening_hours)
+    assert "✓ opening_hours   done · 2 of 2" in capsys.readouterr().out
+
+    async def opening_hours_broken_later(request: Any) -> JsonResponse:
+        return JsonResponse({})
+
+    refused(exercise, opening_hours_broken_later, "opening_hours")
+    assert progress(tmp_path)["opening_hours"] == {"state": "done", "checks": 2, "hints": 0}
+
+
+def test_a_stub_is_not_started_and_raises_nothing(exercise: Exercise, tmp_path: Path, capsys: Any) -> None:
+    async def stub(request: Any) -> JsonResponse:
+        raise NotImplementedError
+
+    check(exercise, stub, "opening_hours")
+    assert "○ opening_hours   not started" in capsys.readouterr().out
+    assert progress(tmp_path)["opening_hours"]["checks"] == 0
+
+
+def test_a_name_that_is_no_task_is_told_the_tasks_there_are(exercise: Exercise) -> None:
+    async def office_hours(request: Any) -> JsonResponse:
+        return JsonResponse({})
+
+    verdict = refused(exercise, office_hours)
+    assert "one of the tasks of this exercise: opening_hours" in verdict
+    assert 'task="opening_hours"' in verdict
+
+
+def test_what_cannot_be_called_is_told_what_to_pass(exercise: Exercise) -> None:
+    assert "pass the function itself" in refused(exercise, {"opens": 9}, "opening_hours")
+
+
+def test_a_coroutine_is_told_that_the_answer_was_called_already(exercise: Exercise) -> None:
+    assert "a coroutine: the answer was called" in refused(exercise, opening_hours(None))
+
+
+def test_an_answer_that_raises_is_quoted_with_its_error(exercise: Exercise) -> None:
+    async def divides(request: Any) -> JsonResponse:
+        return JsonResponse({"opens": 1 / 0})
+
+    verdict = refused(exercise, divides, "opening_hours")
+    assert "got        ZeroDivisionError: division by zero" in verdict
+    assert "sent       GET /opening-hours/" in verdict
+
+
+def test_an_answer_that_hangs_ends_with_a_verdict() -> None:
+    task = load_tasks(NAME)["opening_hours"]
+    task.limit = 0.05
+
+    async def waits_forever(request: Any) -> JsonResponse:
+        await asyncio.Event().wait()
+
+    verdict = asyncio.run(judge(task, waits_forever))
+    assert verdict.state == "not yet"
+    assert "none within 0.05 seconds" in verdict.text
+
+
+def test_a_check_that_was_not_awaited_says_so(exercise: Exercise) -> None:
+    assert "await" in repr(exercise.check(opening_hours))
+
+
+def test_hints_come_in_three_grades_and_the_last_one_stays(exercise: Exercise, capsys: Any) -> None:
+    for _ in range(4):
+        exercise.hint("opening_hours")
+    grades = [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()]
+    assert grades == ["Hint 1 of 3", "Hint 2 of 3", "Hint 3 of 3", "Hint 3 of 3"]
+
+
+def test_a_hint_for_no_task_says_which_tasks_there_are(exercise: Exercise, capsys: Any) -> None:
+    exercise.hint("lunch")
+    assert "The tasks of this exercise: opening_hours" in capsys.readouterr().out
+
+
+def test_progress_lists_every_task(exercise: Exercise, capsys: Any) -> None:
+    exercise.progress()
+    assert capsys.readouterr().out.split() == ["○", "opening_hours", "not", "started"]
+
+
+def test_an_unknown_exercise_is_told_which_there_are() -> None:
+    with pytest.raises(LookupError, match=NAME):
+        Exercise("99_flying_cars")
+
+
+def test_a_refusal_shows_its_verdict_in_place_of_a_traceback(exercise: Exercise) -> None:
+    async def opening_hours(request: Any) -> JsonResponse:
+        return JsonResponse({})
+
+    verdict = refused(exercise, opening_hours)
+    assert "Traceback" not in verdict
+    assert verdict.startswith("✗ opening_hours   not yet · 1 of 2")
+
+
+def test_the_html_of_a_verdict_says_what_its_text_says(exercise: Exercise) -> None:
+    verdict = asyncio.run(exercise.judge(opening_hours))
+    bundle = verdict._repr_mimebundle_()
+    assert bundle["text/plain"] == verdict.text
+    assert all(result.sentence.split("`")[0] in bundle["text/html"] for result in verdict.results)

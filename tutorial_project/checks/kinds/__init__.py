@@ -1,0 +1,1 @@
+"""Answers that are no views, and how each kind is called."""

@@ -1,0 +1,49 @@
+"""Known answers, written beside the checks: right ones to accept, wrong ones to refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class KnownAnswer:
+    """An answer whose verdict is known.
+
+    `breaks` names the proof that must refuse it, and `says` words that its verdict must hold; both
+    are empty for a right answer.
+    """
+
+    task: str
+    answer: Any
+    breaks: str = ""
+    says: str = ""
+    name: str = ""
+
+
+def known_answer(task: str, *, breaks: str = "", says: str = "") -> Callable[[Any], Any]:
+    """Decorate a right answer (no `breaks`) or a wrong one in `answers/TASK.py`.
+
+    Args:
+        task: the name of the task.
+        breaks: the name of the proof in `tasks/TASK.py` that must be the first to refuse a wrong answer.
+        says: words that the verdict must hold: they name the mistake.
+    """
+    if bool(breaks) != bool(says):
+        raise ValueError("a wrong answer needs both: what it breaks, and what the verdict says")
+
+    def mark(answer: Any) -> Any:
+        answer.known_answer = KnownAnswer(task, answer, breaks, says, answer.__name__)
+        return answer
+
+    return mark
+
+
+def known_answers(module: Any) -> list[KnownAnswer]:
+    """The known answers of an `answers/TASK.py`, in the order in which they are written."""
+    return [vars(value)["known_answer"] for value in vars(module).values() if _is_marked(value)]
+
+
+def _is_marked(value: Any) -> bool:
+    return "known_answer" in getattr(value, "__dict__", {})

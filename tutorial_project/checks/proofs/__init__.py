@@ -1,0 +1,1 @@
+"""Proofs that several lessons share, by what they look at."""

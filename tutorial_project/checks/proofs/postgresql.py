@@ -1,0 +1,148 @@
+"""Proofs on PostgreSQL: races that are forced and not hoped for, and what is seen from another process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from time import monotonic
+from typing import Any
+
+from tutorial_project.classroom.data.postgresql_server import connect
+
+GATE = 9
+"""The number of the advisory lock that stands for the gate: who writes wants to share it for a moment."""
+NO_PROGRESS = 1.0
+"""Seconds without a change after which nobody else is expected to come to a lock."""
+
+TRIGGERS = f"""
+    CREATE SCHEMA IF NOT EXISTS proof;
+    CREATE OR REPLACE FUNCTION proof.wait_at_the_gate() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_advisory_xact_lock_shared({GATE}); RETURN NEW; END $$;
+    CREATE OR REPLACE FUNCTION proof.refuse() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'refused by the check' USING ERRCODE = 'check_violation'; END $$;
+"""
+END_TRANSACTIONS = """
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'
+      AND backend_type = 'client backend' AND application_name <> 'check'
+"""
+# Not wait_event in pg_stat_activity: a lock that is granted counts there until its process has woken up.
+WAITING = """
+    SELECT count(DISTINCT pid) FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE NOT granted AND datname = current_database()
+"""
+
+
+class OtherProcess:
+    """A connection of the check's own: to PostgreSQL it is another process."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+
+    async def execute(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Run SQL without blocking the event loop; return the rows, if there are any."""
+        return await self._do(self._execute, sql, parameters or None)
+
+    async def value(self, sql: str, *parameters: Any) -> Any:
+        """The first column of the first row."""
+        return (await self.execute(sql, *parameters))[0][0]
+
+    async def hold(self, table: str, where: str) -> None:
+        """Begin a transaction, and lock the rows of a table in it until "COMMIT"."""
+        await self.execute(f"BEGIN; SELECT 1 FROM {table} WHERE {where} FOR UPDATE")
+
+    async def all_stand_still(
+        self, tasks: Sequence[asyncio.Future[Any]], patience: float = NO_PROGRESS
+    ) -> None:
+        """Return when each task has ended or waits for a lock.
+
+        Args:
+            tasks: what was started, each with a connection of its own.
+            patience: seconds without a change after which those that are missing are not waited for.
+        """
+        before, since = (0, 0), monotonic()
+        while before == (0, 0) or monotonic() - since < patience:
+            state = sum(task.done() for task in tasks), await self.value(WAITING)
+            if sum(state) >= len(tasks):
+                return
+            if state != before:
+                before, since = state, monotonic()
+            await asyncio.sleep(0.01)
+
+    async def _do(self, function: Any, *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+
+    def _execute(self, sql: str, parameters: tuple[Any, ...] | None) -> list[tuple[Any, ...]]:
+        cursor = self._connection.execute(sql, parameters)
+        return cursor.fetchall() if cursor.description else []
+
+    async def _open(self) -> None:
+        self._connection = await self._do(connect)
+        await self.execute("SET application_name = 'check'")
+
+    async def _close(self) -> None:
+        await self.execute("ROLLBACK; SELECT pg_advisory_unlock_all()")
+        # Whoever is still in a transaction would keep the triggers in place, and the learner would meet them.
+        await self.execute(END_TRANSACTIONS)
+        await self.execute("DROP SCHEMA IF EXISTS proof CASCADE")
+        await self._do(self._connection.close)
+        self._thread.shutdown()
+
+
+@asynccontextmanager
+async def other_process() -> AsyncIterator[OtherProcess]:
+    """Another process for the `async with` block; what it set up is gone afterwards."""
+    process = OtherProcess()
+    await process._open()
+    try:
+        yield process
+    finally:
+        await process._close()
+
+
+async def everyone_looks_before_anyone_writes(
+    process: OtherProcess, tables: Sequence[str], calls: Sequence[Awaitable[Any]]
+) -> list[Any]:
+    """Run calls at once, and hold each write to the tables until every call has gone as far as it can.
+
+    Who holds a lock by then keeps the others waiting; who only looked has looked in vain.
+    """
+    await process.execute(f"{TRIGGERS}; SELECT pg_advisory_lock({GATE})")
+    for table in tables:
+        await process.execute(
+            f"CREATE TRIGGER gate BEFORE INSERT OR UPDATE ON {table}"
+            " FOR EACH ROW EXECUTE FUNCTION proof.wait_at_the_gate()"
+        )
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        await process.all_stand_still(tasks)
+    finally:
+        await process.execute(f"SELECT pg_advisory_unlock({GATE})")
+    return await asyncio.gather(*tasks)
+
+
+@asynccontextmanager
+async def refused_writes(
+    process: OtherProcess, *tables: str, when: str = "true", at_commit: bool = False
+) -> AsyncIterator[None]:
+    """Let PostgreSQL refuse what is written to these tables: at once, or when its transaction commits.
+
+    Args:
+        process: who sets this up.
+        tables: whose inserts and updates are refused.
+        when: SQL that says which rows, such as "NEW.owner_id = 101".
+        at_commit: let every statement pass, and refuse the transaction as a whole.
+    """
+    deferred = "DEFERRABLE INITIALLY DEFERRED" if at_commit else ""
+    await process.execute(TRIGGERS)
+    for table in tables:
+        await process.execute(
+            f"CREATE CONSTRAINT TRIGGER refusal AFTER INSERT OR UPDATE ON {table} {deferred}"
+            f" FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION proof.refuse()"
+        )
+    yield
+    await process.execute(END_TRANSACTIONS)
+    for table in tables:
+        await process.execute(f"DROP TRIGGER refusal ON {table}")

@@ -1,0 +1,63 @@
+"""A task of an exercise: its requirements, in the order in which they are proven, and its hints."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .trial import Trial
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One sentence that an answer must live up to, and the proof that it does."""
+
+    sentence: str
+    proof: Callable[[Trial], Awaitable[None]]
+
+    @property
+    def name(self) -> str:
+        """The name of the proof, by which the known answers say what a wrong answer breaks."""
+        return self.proof.__name__
+
+
+@dataclass
+class Task:
+    """What an answer must do.
+
+    Args:
+        name: the name of the function or class that the learner writes.
+        routes: URL routes at which a view is mounted, as in `path()`, for example "hello/<str:name>/".
+        hints: three grades: a question, a direction, nearly the code.
+        praise: said when all requirements hold: what was right, and what else would have been.
+        settings: Django settings that differ while the task is checked.
+        application: for answers that are no views: makes the ASGI application to call from the answer.
+        database: makes the entry of `DATABASES` to check on, such as `postgresql`; by default the
+            database of the process.
+        limit: seconds that one requirement may take before it counts as hanging.
+    """
+
+    name: str
+    hints: Sequence[str]
+    praise: str
+    routes: Sequence[str] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    application: Callable[[Any], Any] | None = None
+    database: Callable[[], dict[str, Any]] | None = None
+    limit: float = 5.0
+    requirements: list[Requirement] = field(default_factory=list)
+
+    def requirement(self, sentence: str) -> Callable[[Any], Any]:
+        """Decorate `async def proof(trial)`, which raises `Refusal` when the sentence does not hold.
+
+        Args:
+            sentence: completes "the answer …", as the task and the verdict print it.
+        """
+
+        def add(proof: Any) -> Any:
+            self.requirements.append(Requirement(sentence, proof))
+            return proof
+
+        return add

@@ -1,0 +1,1 @@
+"""The databases of a lesson: sample data, copies to go back to, connections, and PostgreSQL."""

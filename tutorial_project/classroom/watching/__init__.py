@@ -1,0 +1,1 @@
+"""Seeing what happens: spans, timelines, crossings, queries, warnings."""

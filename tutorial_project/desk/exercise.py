@@ -1,0 +1,120 @@
+"""An exercise, as its notebook uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from IPython.display import display
+
+from tutorial_project.checks.judge import judge
+from tutorial_project.checks.loading import load_tasks
+from tutorial_project.checks.outcome import Refusal
+from tutorial_project.checks.task import Task
+from tutorial_project.checks.verdict import MARKS, AnswerRefused, Verdict
+from tutorial_project.classroom.kernel import watch_cells
+from tutorial_project.classroom.opening import prepare
+
+from .progress import Progress
+
+
+class Check:
+    """The check of one answer: `await` it to run it."""
+
+    def __init__(self, exercise: Exercise, answer: Any, task: str | None) -> None:
+        self._exercise, self._answer, self._task = exercise, answer, task
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return self._exercise._check(self._answer, self._task).__await__()
+
+    def __repr__(self) -> str:
+        return "Not checked yet: write  await  before exercise.check(…)"
+
+
+class Exercise:
+    """The tasks of one exercise.
+
+    Args:
+        name: the name of the lesson, such as "01_first_async_view".
+
+    Raises:
+        LookupError: when there is no such exercise; the message lists those there are.
+    """
+
+    def __init__(self, name: str, **settings: Any) -> None:
+        self.name = name
+        self._database = prepare(**settings)
+        self.tasks: dict[str, Task] = load_tasks(name)  # after Django is set up: checks import models
+
+    def check(self, answer: Any, task: str | None = None) -> Check:
+        """Check an answer: `await exercise.check(view)`.
+
+        Args:
+            answer: the function or class itself; its name says which task it belongs to.
+            task: the name of the task, for an answer that has none.
+
+        Raises:
+            AnswerRefused: when a requirement does not hold; it shows as the verdict.
+        """
+        return Check(self, answer, task)
+
+    async def _check(self, answer: Any, task_name: str | None) -> None:
+        verdict = await self.judge(answer, task_name)
+        if verdict.task.name in self.tasks:
+            Progress(self.name).checked(verdict.task.name, verdict.state)
+        if verdict.state == "not yet":
+            raise AnswerRefused(verdict)
+        display(verdict)
+
+    async def judge(self, answer: Any, task: str | None = None) -> Verdict:
+        """The verdict on an answer, without showing or recording it."""
+        name = task or getattr(answer, "__name__", None) or type(answer).__name__
+        if name not in self.tasks:
+            return self._not_a_task(name)
+        return await judge(self.tasks[name], answer, self._database.restore)
+
+    def _not_a_task(self, name: str) -> Verdict:
+        tasks = ", ".join(self.tasks)
+        refusal = Refusal(
+            sent=f"exercise.check({name})",
+            expected=f"one of the tasks of this exercise: {tasks}",
+            got=f"something named {name!r}",
+            because="an answer is recognised by its name",
+            next=f"name the function as the task is named, or say which one it is: "
+            f'exercise.check({name}, task="{next(iter(self.tasks))}")',
+        )
+        return Verdict(Task(name, (), ""), [], refusal)
+
+    def hint(self, task: str) -> None:
+        """Print the next hint of a task: first a question, then a direction, then nearly the code."""
+        name = getattr(task, "__name__", task)
+        if name not in self.tasks:
+            print(f"There is no task {name!r}. The tasks of this exercise: {', '.join(self.tasks)}")
+            return
+        hints = self.tasks[name].hints
+        grade = Progress(self.name).hinted(name, len(hints))
+        print(f"Hint {grade + 1} of {len(hints)}: {hints[grade]}")
+
+    def progress(self) -> None:
+        """Print the state of every task."""
+        progress = Progress(self.name)
+        for name in self.tasks:
+            record = progress.task(name)
+            print(f"{MARKS[record['state']]} {name:<24} {record['state']}")
+
+
+def open_exercise(name: str, **settings: Any) -> Exercise:
+    """Open an exercise: configure Django as `open_lesson` does, and load its tasks.
+
+    Args:
+        name: the name of the lesson, such as "01_first_async_view".
+        settings: Django settings that shall differ.
+
+    Raises:
+        LookupError: when there is no such exercise; the message lists those there are.
+    """
+    exercise = Exercise(name, **settings)
+    watch_cells()
+    print(f"Exercise {name[:2]}, {len(exercise.tasks)} to do: {', '.join(exercise.tasks)}.")
+    print("Check an answer with  await exercise.check(answer),  ask for help with  exercise.hint(task).")
+    return exercise

@@ -1,0 +1,42 @@
+"""python manage.py progress: all exercises at a glance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+from tutorial_project.checks.loading import exercise_names, load_tasks
+from tutorial_project.checks.verdict import MARKS
+from tutorial_project.desk.management.classroom_command import ClassroomCommand, notebook_file, shown
+from tutorial_project.desk.progress import Progress
+
+
+class Command(ClassroomCommand):
+    help = "Shows every task of every exercise: its state, how often it was checked, and how many hints were read."
+
+    def handle(self, **options: Any) -> None:
+        table = Table("Exercise", "Task", "State", "Checks", "Hints")
+        records = {name: task_records(name) for name in exercise_names()}
+        for name, tasks in records.items():
+            for row, (task, record) in enumerate(tasks.items()):
+                state = f"{MARKS[record['state']]} {record['state']}"
+                table.add_row("" if row else name, task, state, str(record["checks"]), str(record["hints"]))
+            table.add_section()
+        console = self.console()
+        console.print(table)
+        console.print(summary(records))
+
+
+def task_records(exercise: str) -> dict[str, dict[str, Any]]:
+    """The learner's record of each task of an exercise: "state", "checks" and "hints"."""
+    progress = Progress(exercise)
+    return {task: progress.task(task) for task in load_tasks(exercise)}
+
+
+def summary(records: dict[str, dict[str, dict[str, Any]]]) -> str:
+    """How many tasks are done, and the exercise to go on with."""
+    states = [record["state"] for tasks in records.values() for record in tasks.values()]
+    open_ones = [name for name, tasks in records.items() if any(r["state"] != "done" for r in tasks.values())]
+    counts = f"{states.count('done')} of {len(states)} tasks done."
+    return f"{counts} Next: {shown(notebook_file(open_ones[0]))}" if open_ones else counts

@@ -1,0 +1,71 @@
+"""python manage.py reset 03: begin an exercise again."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from django.core.management import CommandParser
+
+from tutorial_project import paths
+from tutorial_project.desk.management.classroom_command import (
+    EXERCISE_HELP,
+    ClassroomCommand,
+    find_exercise,
+    notebook_file,
+    shown,
+)
+from tutorial_project.desk.progress import Progress
+
+
+class Command(ClassroomCommand):
+    help = "Puts a fresh notebook in place of yours, and the progress back to not started. Copies of both are kept."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("exercise", help=EXERCISE_HELP)
+        parser.add_argument(
+            "--no-input", "--noinput", action="store_false", dest="interactive", help="do not ask first"
+        )
+
+    def handle(self, *, exercise: str, interactive: bool, **options: Any) -> None:
+        name = find_exercise(exercise)
+        file, progress = notebook_file(name), Progress(name).file
+        fresh = fresh_notebook(name)
+        if interactive and not self._agreed(file):
+            self.stdout.write("Nothing is changed.")
+            return
+        for old in (file, progress):
+            if old is not None and old.is_file():
+                self.stdout.write(f"Kept as {shown(set_aside(old))}")
+        write_whole(file, fresh)
+        self.stdout.write(f"{shown(file)} is fresh. Where it is open: File → Reload Notebook from Disk.")
+
+    def _agreed(self, file: Path) -> bool:
+        answer = input(f"Put a fresh notebook in place of {shown(file)}? A copy of yours is kept. [y/N] ")
+        return answer.strip().lower() in {"y", "yes"}
+
+
+def fresh_notebook(exercise: str) -> str:
+    """The text of the notebook as it was before the learner's first edit, built from the lesson."""
+    spec = importlib.util.spec_from_file_location("lessons_build", paths.ROOT / "lessons" / "build.py")
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    return nbformat.writes(build.exercise_notebook(paths.LESSONS / exercise)) + "\n"
+
+
+def set_aside(file: Path) -> Path:
+    """Rename a file to the first free `NAME.before-reset-1.ipynb`, `-2`, …; return the new name."""
+    names = (file.with_name(f"{file.stem}.before-reset-{number}{file.suffix}") for number in count(1))
+    kept = next(name for name in names if not name.exists())
+    return file.rename(kept)
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a file so that it is never there half."""
+    new = file.with_suffix(".new")
+    new.write_text(text, encoding="utf-8")
+    os.replace(new, file)
