@@ -1,6 +1,11 @@
+import json
+from urllib.parse import urlencode
+
 import pytest
 
 from tutorial_project.services import places
+from tutorial_project.services.airline import NotFlownTo, cheapest_fare
+from tutorial_project.trips.sample_catalogue import DESTINATIONS
 
 
 def test_weather_of_a_destination_is_always_the_same(get):
@@ -61,3 +66,35 @@ def test_a_method_that_is_not_allowed_is_named(client):
         405,
         {"error": "POST /weather/Lisbon: Method Not Allowed"},
     )
+
+
+def test_the_first_flight_is_not_the_cheapest_and_prices_as_text_have_another_order():
+    prices = {city: [f["price"] for f in places.flights(city)["flights"]] for city in ("Kyoto", "Reykjavik")}
+    for found in prices.values():
+        assert found[0] != min(found)
+        assert int(min(map(str, found))) != min(found)
+    kyoto = prices["Kyoto"]
+    assert min(kyoto) not in (kyoto[0], kyoto[-1])
+
+
+@pytest.mark.parametrize("city", ["Queenstown", "Québec City", "quebec-city"])
+def test_nobody_flies_to_some_cities(get, city):
+    assert get(f"/flights/{city}?wait=0") == (200, {"city": city, "flights": []})
+    with pytest.raises(NotFlownTo):
+        cheapest_fare(city)
+
+
+def test_somewhere_it_is_zero_degrees_and_somewhere_below():
+    celsius = {places.weather(city)["celsius"] for city in places.WEATHER}
+    assert 0 in celsius
+    assert min(celsius) < 0
+
+
+def test_every_destination_has_weather_of_its_own_in_the_table():
+    assert {places.plain(place.name) for place in DESTINATIONS} == set(places.WEATHER)
+
+
+def test_the_service_says_what_it_is_told(get):
+    told = {"city": "Zürich", "celsius": 17}
+    assert get(f"/says?{urlencode({'json': json.dumps(told), 'wait': 0})}") == (200, told)
+    assert get("/says?json=[") == get("/says") == (400, {"error": "json must be JSON"})

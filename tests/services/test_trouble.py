@@ -4,7 +4,7 @@ import logging
 import httpx
 import pytest
 
-from tutorial_project.services import ask
+from tutorial_project.services import ServiceError, ask
 
 
 @pytest.mark.parametrize(
@@ -85,6 +85,45 @@ def test_a_service_is_replaced_by_a_half_answer_and_by_one_with_a_path_of_its_ow
         client.get("/weather/Lisbon")
     with services.replaced("/weather", by="/rates/JPY?wait=0"):
         assert get("/weather/Lisbon") == (200, {"currency": "JPY", "rate": 162.5})
+
+
+def test_a_service_says_what_nobody_could_know(services, get):
+    told = {"city": "Lisbon", "celsius": -40, "sky": "sunny & 100 % dry"}
+    with services.saying("/weather/Lisbon", told):
+        assert get("/weather/Lisbon") == (200, told)
+        assert get("/weather/Kyoto")[1]["city"] == "Kyoto"
+    assert get("/weather/Lisbon")[1]["celsius"] == 24
+
+
+def test_a_service_is_slowed_and_answers_as_ever(services):
+    """The one that is not slowed answers while the other one still waits."""
+
+    async def both():
+        slow = asyncio.create_task(ask("weather/Lisbon", wait=0))
+        await services.arrived()
+        others = await ask("rates/EUR", wait=0)
+        paths = [request.path for request in services.requests if request.status is None]
+        return await slow, others, paths
+
+    with services.slowed("/weather", by=1):
+        lisbon, euro, waiting = asyncio.run(both())
+    assert (lisbon["celsius"], euro["rate"], waiting) == (24, 1.0, ["/weather/Lisbon"])
+
+
+@pytest.mark.parametrize("trouble", ["busy", "broken-json", "flaky", "half", "failing"])
+def test_trouble_comes_as_late_as_it_is_asked_to(services, trouble):
+    """So that services can fail in an order that is neither that of the alphabet nor that of the questions."""
+
+    async def first_status():
+        late = asyncio.create_task(ask(trouble, wait=1))
+        await services.arrived()
+        with pytest.raises(ServiceError):
+            await ask("failing")
+        statuses = [request.status for request in services.requests]
+        late.cancel()
+        return statuses
+
+    assert asyncio.run(first_status()) == [None, 500]
 
 
 def test_a_service_that_is_replaced_by_one_that_hangs_is_left_by_its_client(services):

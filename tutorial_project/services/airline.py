@@ -21,6 +21,6 @@ def cheapest_fare(city: str) -> int:
         NotFlownTo: when no airline flies there.
         ServiceError: when the airlines do not answer.
     """
-    if plain(city) not in FLIGHTS:
+    if not FLIGHTS.get(plain(city)):
         raise NotFlownTo(f"no airline flies to {city}")
     return min(flight["price"] for flight in ask_blocking(f"flights/{city}")["flights"])

@@ -23,6 +23,7 @@ class State:
         barriers: those that requests ask for by name.
         expected: those that Python code asked for.
         replaced: how the path of a request begins, and what it is answered as.
+        slowed: how the path of a request begins, and the seconds that it waits more.
         statistics: the counts since the last `forget()`, which puts a new object here.
         flaky_calls: how often `/flaky` was called, by key.
         bookings: the keys of the seats that are booked.
@@ -32,6 +33,7 @@ class State:
     barriers: NamedBarriers
     expected: list[ExpectedBarrier] = field(default_factory=list)
     replaced: list[tuple[str, str]] = field(default_factory=list)
+    slowed: list[tuple[str, float]] = field(default_factory=list)
     statistics: Statistics = field(default_factory=Statistics)
     flaky_calls: Counter[str] = field(default_factory=Counter)
     bookings: list[str] = field(default_factory=list)
@@ -43,7 +45,9 @@ STATE = web.AppKey("state", State)
 
 def build_app(state: State) -> web.Application:
     """The application that serves every endpoint and writes down in `state` what happens."""
-    app = web.Application(middlewares=[count_requests, errors_as_json, hold_at_barriers, answer_as_replaced])
+    app = web.Application(
+        middlewares=[count_requests, errors_as_json, hold_at_barriers, slow_down, answer_as_replaced]
+    )
     app[STATE] = state
     app[trouble.FLAKY_CALLS] = state.flaky_calls
     app[suppliers.BOOKINGS] = state.bookings
@@ -91,6 +95,15 @@ async def hold_at_barriers(request: web.Request, handler: Handler) -> web.Stream
             break
     if (parties := number(request.query, "together", 1, 1, 1000)) > 1:
         await state.barriers.hold(request.query.get("barrier", ""), parties)
+    return await handler(request)
+
+
+@web.middleware
+async def slow_down(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let the request wait, where Python code asked for that."""
+    await asyncio.sleep(
+        sum(by for prefix, by in request.app[STATE].slowed if request.path.startswith(prefix))
+    )
     return await handler(request)
 
 

@@ -1,6 +1,7 @@
-"""The endpoints that work: weather, flights, exchange rates, one that is slow, and an echo."""
+"""The endpoints that work: weather, flights, exchange rates, one that is slow, an echo, and one that says what it is told."""
 
 import asyncio
+import json
 
 from aiohttp import web
 
@@ -37,6 +38,17 @@ async def slow(request: web.Request) -> web.Response:
     waited = seconds(request.query, 2.0)
     await asyncio.sleep(waited)
     return web.json_response({"waited": waited})
+
+
+@routes.get("/says")
+async def says(request: web.Request) -> web.Response:
+    """Says the JSON that it is given as `json`, after `wait` seconds, at once by default."""
+    try:
+        told = json.loads(request.query["json"])
+    except (KeyError, ValueError):
+        raise BadParameter("json must be JSON") from None
+    await asyncio.sleep(seconds(request.query, 0.0))
+    return web.json_response(told)
 
 
 @routes.get("/echo")

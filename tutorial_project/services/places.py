@@ -11,7 +11,7 @@ WEATHER = {
     "queenstown": (11, "windy"),
     "cartagena": (30, "sunny"),
     "zanzibar": (28, "rain"),
-    "bergen": (8, "rain"),
+    "bergen": (0, "rain"),
     "hanoi": (27, "cloudy"),
     "quebec city": (-3, "snow"),
     "athens": (26, "sunny"),
@@ -21,11 +21,13 @@ WEATHER = {
 
 FLIGHTS = {
     "lisbon": [("TP 571", 129), ("LH 1166", 158)],
-    "kyoto": [("NH 204", 890), ("JL 408", 935)],
-    "reykjavik": [("FI 521", 240), ("LH 856", 275)],
+    "kyoto": [("JL 408", 1035), ("NH 204", 890), ("OZ 116", 912)],
+    "reykjavik": [("LH 856", 1075), ("FI 521", 240)],
     "marrakesh": [("AT 811", 165), ("FR 4520", 98)],
+    "queenstown": [],
+    "quebec city": [],
 }
-"""Number and price in euros; other cities get theirs from their name."""
+"""Number and price in euros, the cheapest at any place; other cities get theirs from their name."""
 
 RATES = {"EUR": 1.0, "USD": 1.08, "GBP": 0.85, "JPY": 162.5, "ISK": 149.2, "MAD": 10.8, "NZD": 1.78}
 """How much of the currency one euro buys."""
@@ -58,8 +60,17 @@ def rate(currency: str) -> dict[str, Any]:
 
 
 def quote(supplier: str, city: str) -> dict[str, Any]:
-    """What a supplier asks for a trip to a city, the same at every call, in euros."""
-    return {"supplier": supplier, "city": city, "price": 200 + number_of(f"{supplier} {city}") % 97 * 5}
+    """What a supplier asks for a trip to a city, the same at every call, in euros.
+
+    Prices have two to four digits, so that their order as text is another one.
+    """
+    number = number_of(f"{supplier} {city}")
+    price = 200 + number % 97 * 5
+    if number % 3 == 0:
+        price //= 8
+    elif number % 7 == 0:
+        price += 1000
+    return {"supplier": supplier, "city": city, "price": price}
 
 
 def plain(name: str) -> str:

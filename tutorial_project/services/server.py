@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import Self
+from typing import Any, Self
+from urllib.parse import urlencode
 
 from .app import State
 from .barrier import ExpectedBarrier, NamedBarriers
@@ -142,6 +144,32 @@ class Services:
             yield
         finally:
             self._state.replaced.remove(replacement)
+
+    def saying(self, path_prefix: str, content: Any, *, wait: float = 0.0) -> AbstractContextManager[None]:
+        """Answer requests with a JSON content that nobody could know, behind the back of whoever asks.
+
+        Args:
+            path_prefix: how the paths of these requests begin, such as "/weather/Lisbon".
+            content: what is said instead, such as `{"city": "Lisbon", "celsius": 17, "sky": "windy"}`.
+            wait: seconds before the answer.
+        """
+        query = urlencode({"json": json.dumps(content), "wait": wait})
+        return self.replaced(path_prefix, by=f"/says?{query}")
+
+    @contextmanager
+    def slowed(self, path_prefix: str, *, by: float) -> Iterator[None]:
+        """Answer requests as ever, but later.
+
+        Args:
+            path_prefix: how the paths of these requests begin, such as "/weather".
+            by: seconds that each of them waits before the service looks at it.
+        """
+        delay = (path_prefix, by)
+        self._state.slowed.append(delay)
+        try:
+            yield
+        finally:
+            self._state.slowed.remove(delay)
 
     def forget(self) -> None:
         """Start counting anew, with nothing booked and `/flaky` failing; requests under way do not count any more."""

@@ -26,28 +26,30 @@ async def failing(request: web.Request) -> web.Response:
 
 @routes.get("/flaky")
 async def flaky(request: web.Request) -> web.Response:
-    """Fails with 503 at the first `fails` calls with this `key`, and works from then on."""
+    """Fails with 503 at the first `fails` calls with this `key`, and works from then on; `wait` in seconds."""
     key, fails = request.query.get("key", ""), number(request.query, "fails", 2, 0, 1000)
     calls = request.app[FLAKY_CALLS]
     calls[key] += 1
-    if calls[key] <= fails:
-        return web.json_response(
-            {"error": f"{_phrase(503)}, call {calls[key]} of {fails} that fail"}, status=503
-        )
-    return web.json_response({"key": key, "call": calls[key]})
+    call = calls[key]
+    await asyncio.sleep(seconds(request.query, 0.0))
+    if call <= fails:
+        return web.json_response({"error": f"{_phrase(503)}, call {call} of {fails} that fail"}, status=503)
+    return web.json_response({"key": key, "call": call})
 
 
 @routes.get("/busy")
 async def busy(request: web.Request) -> web.Response:
-    """Always answers 429 and asks to come back after `retry_after` seconds, one by default."""
+    """Always answers 429 and asks to come back after `retry_after` seconds, one by default; `wait` in seconds."""
     retry_after = number(request.query, "retry_after", 1, 0, 3600)
+    await asyncio.sleep(seconds(request.query, 0.0))
     error = f"{_phrase(429)}, try again in {retry_after} s"
     return web.json_response({"error": error}, status=429, headers={"Retry-After": str(retry_after)})
 
 
 @routes.get("/broken-json")
 async def broken_json(request: web.Request) -> web.Response:
-    """Says that it is JSON, and is not."""
+    """Says that it is JSON, and is not; `wait` in seconds."""
+    await asyncio.sleep(seconds(request.query, 0.0))
     return web.Response(text='{"city": "Lisbon", "celsius": ', content_type="application/json")
 
 
@@ -59,7 +61,8 @@ async def hangs(request: web.Request) -> web.Response:
 
 @routes.get("/half")
 async def half(request: web.Request) -> web.StreamResponse:
-    """Promises a body, sends half of it and closes the connection."""
+    """Promises a body, sends half of it and closes the connection; `wait` in seconds."""
+    await asyncio.sleep(seconds(request.query, 0.0))
     body = json.dumps(places.weather("Lisbon")).encode()
     response = web.StreamResponse(
         headers={"Content-Type": "application/json", "Content-Length": str(len(body))}

@@ -5,7 +5,11 @@ from tutorial_project.checks import Outcome, Reply, Task, Trial
 
 from ..shared import expect_no_connection_left, get, refuse_a_query_on_the_loop
 
-CHEAPEST = ["Fado, sardines and custard tarts (Portugal): 455.00 €", "Riads and souks (Morocco): 480.00 €"]
+CHEAPEST = [
+    "Street food by motorbike (Vietnam): 98.00 €",
+    "Fado, sardines and custard tarts (Portugal): 455.00 €",
+    "Riads and souks (Morocco): 480.00 €",
+]
 
 
 cheap_trips = Task(
@@ -26,11 +30,11 @@ cheap_trips = Task(
 
 @cheap_trips.requirement(
     "answers `GET /cheap-trips/500/` with 200 and "
-    '`{"trips": ["Fado, sardines and custard tarts (Portugal): 455.00 €", …]}`: what `described` makes of each trip '
+    '`{"trips": ["Street food by motorbike (Vietnam): 98.00 €", …]}`: what `described` makes of each trip '
     "in `trips_below`, in that order"
 )
 async def describes_the_trips(trial: Trial) -> None:
-    for euros, count in ((500, 2), (1, 0)):
+    for euros, count in ((500, 3), (1, 0)):
         reply = await get(trial, f"/cheap-trips/{euros}/")
         refuse_a_query_on_the_loop(
             reply,

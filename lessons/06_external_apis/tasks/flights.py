@@ -29,13 +29,17 @@ flights = Task(
 
 KYOTO = {
     "city": "Kyoto",
-    "flights": [{"number": "NH 204", "price": 890}, {"number": "JL 408", "price": 935}],
+    "flights": [
+        {"number": "JL 408", "price": 1035},
+        {"number": "NH 204", "price": 890},
+        {"number": "OZ 116", "price": 912},
+    ],
 }
 
 
 @flights.requirement(
     "answers `GET /flights/Kyoto/` with 200 and what the service says: "
-    '`{"city": "Kyoto", "flights": [{"number": "NH 204", "price": 890}, …]}`'
+    '`{"city": "Kyoto", "flights": [{"number": "JL 408", "price": 1035}, …]}`'
 )
 @keeping_every_client
 async def lists_the_flights(trial: Trial) -> None:
