@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .trial import Trial
+# Any stands for the Trial that is proven: it holds its task, and a circle of imports would be the price of its name.
+Proof = Callable[[Any], Awaitable[None]]
+"""Takes the trial of an answer; raises `Refusal` when its sentence does not hold."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Requirement:
     """One sentence that an answer must live up to, and the proof that it does."""
 
     sentence: str
-    proof: Callable[[Trial], Awaitable[None]]
+    proof: Proof
 
     @property
     def name(self) -> str:
@@ -49,14 +50,14 @@ class Task:
     limit: float = 5.0
     requirements: list[Requirement] = field(default_factory=list)
 
-    def requirement(self, sentence: str) -> Callable[[Any], Any]:
+    def requirement(self, sentence: str) -> Callable[[Proof], Proof]:
         """Decorate `async def proof(trial)`, which raises `Refusal` when the sentence does not hold.
 
         Args:
             sentence: completes "the answer …", as the task and the verdict print it.
         """
 
-        def add(proof: Any) -> Any:
+        def add(proof: Proof) -> Proof:
             self.requirements.append(Requirement(sentence, proof))
             return proof
 

@@ -19,7 +19,7 @@ from django.urls import URLPattern, path
 
 from tutorial_project.checks.proofs.event_loop import blocking_calls_refused, first_moment
 from tutorial_project.classroom.serving.handlers import REQUEST_NUMBER, RecordedASGIHandler
-from tutorial_project.classroom.watching.timeline import Recording, most_at_once, record
+from tutorial_project.classroom.watching.recording import Recording, most_at_once, record
 from tutorial_project.services import running_services
 
 from .outcome import NotStarted, Outcome, Reply, quoted

@@ -14,7 +14,7 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
 from tutorial_project.classroom.serving.handlers import recorded
-from tutorial_project.classroom.watching.timeline import Recording
+from tutorial_project.classroom.watching.recording import Recording
 
 REQUEST = RequestFactory().get("/")
 

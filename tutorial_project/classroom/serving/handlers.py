@@ -13,7 +13,7 @@ from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest
 from django.test.client import AsyncClientHandler
 
-from tutorial_project.classroom.watching.timeline import Recording, active_recording, request_number
+from tutorial_project.classroom.watching.recording import Recording, active_recording, request_number
 
 REQUEST_NUMBER = "X-Request-Number"
 """The header by which a request says which lane of the timeline it belongs to."""

@@ -10,7 +10,9 @@ from typing import Any
 
 import httpx
 
-from tutorial_project.classroom.watching.timeline import Lane, Recording, Timeline, record
+from tutorial_project.classroom.watching.lane import Lane
+from tutorial_project.classroom.watching.recording import Recording, record
+from tutorial_project.classroom.watching.timeline import Timeline
 
 from .handlers import REQUEST_NUMBER, RecordedAsyncClientHandler, asgi_application
 from .server import Server

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from .timeline import Lane, Timeline
+from .lane import Lane
 
 WIDTH, LEFT, RIGHT = 760, 160, 16
 TOP, LANE, THIN_LANE, WIDE_LANES, MOST_LANES = 4.0, 20, 7, 12, 60
@@ -33,7 +32,19 @@ LEGEND = {
 }
 
 
-def timeline_html(timeline: Timeline) -> str:
+class Drawn(Protocol):
+    """What is drawn: requests, the seconds from the first to the last answer, and the same in words."""
+
+    lanes: list[Lane]
+
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def text(self) -> str: ...
+
+
+def timeline_html(timeline: Drawn) -> str:
     """The picture above its text twin, as HTML that holds no script.
 
     Args:
@@ -42,7 +53,7 @@ def timeline_html(timeline: Timeline) -> str:
     return f'{timeline_svg(timeline)}<pre style="white-space:pre-wrap;word-break:normal">{escape(timeline.text)}</pre>'
 
 
-def timeline_svg(timeline: Timeline) -> str:
+def timeline_svg(timeline: Drawn) -> str:
     """The picture alone: an SVG element with the text twin as its accessible name."""
     lanes = timeline.lanes[:MOST_LANES]
     scale = Scale(min(lane.sent for lane in timeline.lanes), timeline.seconds)
