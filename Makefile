@@ -3,6 +3,8 @@
 # make check      check all your exercises        make bench      measure the classroom
 # make update     get new lessons, keep your answers
 # make site       the site to read, in build/site
+# make lesson NAME=18_performance   begin a lesson, or format, build and prove it (see lessons/README.md)
+# make format     format everything
 # make hub        JupyterHub for a class (see deploy/README.md)
 #
 # PYTHON=python3.13 VENV=.venv-3.13 choose another Python; ARGS="…" passes options on.
@@ -13,7 +15,7 @@ IN = $(VENV)/bin/python
 # In a container the learner may be root, which Jupyter refuses without this.
 AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 
-.PHONY: lab test check update notebooks lock bench site hub ready
+.PHONY: lab test check update lesson format notebooks lock bench site hub ready
 
 lab: ready
 	$(IN) -m jupyterlab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir="$(CURDIR)" $(AS_ROOT) $(ARGS) \
@@ -28,6 +30,13 @@ check: ready
 update: ready
 	$(IN) manage.py update
 	@$(PYTHON) set_up.py $(VENV)
+
+lesson: ready
+	$(IN) lessons/author.py $(NAME)
+
+format: ready
+	$(IN) -m ruff check --quiet --fix .
+	$(IN) -m ruff format .
 
 notebooks: ready
 	$(IN) lessons/build.py $(ARGS)

@@ -27,7 +27,9 @@ from nbformat import NotebookNode
 
 LESSONS = Path(__file__).resolve().parent
 ROOT = LESSONS.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(LESSONS)]
+
+from sources import MINUTES, TITLE, lesson_faults  # noqa: E402
 
 from tutorial_project.checks.loading import REQUIREMENTS, load_tasks  # noqa: E402
 
@@ -45,7 +47,7 @@ class BuildError(Exception):
 
 def lesson_folders() -> list[Path]:
     """All lessons, in order."""
-    return sorted(file.parent for file in LESSONS.glob("*/lesson.md"))
+    return sorted(file.parent for file in LESSONS.glob("[0-9][0-9]_*/lesson.md"))
 
 
 def lesson_notebook(folder: Path) -> NotebookNode:
@@ -106,9 +108,7 @@ def source_hash(sources: list[Path]) -> str:
 
 def minutes(folder: Path) -> int:
     """How long the lesson takes, as its front matter says."""
-    return int(
-        re.search(r"^minutes: (\d+)$", (folder / "lesson.md").read_text(encoding="utf-8"), re.MULTILINE)[1]
-    )
+    return int(MINUTES.search((folder / "lesson.md").read_text(encoding="utf-8"))[1])
 
 
 def execute(notebook: NotebookNode, folder: Path, name: str) -> NotebookNode:
@@ -212,6 +212,8 @@ def build(folder: Path, everything: bool) -> bool:
     jobs: list[tuple[str, Callable[[Path], NotebookNode], bool]] = [("notebooks", lesson_notebook, True)]
     if (folder / "exercise.md").exists():
         jobs += [("exercises", exercise_notebook, False), ("solutions", solution_notebook, True)]
+    if faults := lesson_faults(folder):
+        raise BuildError("\n".join(faults))
     built = False
     for kind, make, run in jobs:
         notebook, file = make(folder), ROOT / kind / f"{folder.name}.ipynb"
@@ -256,7 +258,7 @@ def cells(notebook: NotebookNode) -> list[tuple[str, str, str, list[str]]]:
 
 def title(folder: Path) -> str:
     """The title of a lesson."""
-    return re.search(r"^# (.+)$", (folder / "lesson.md").read_text(encoding="utf-8"), re.MULTILINE)[1]
+    return TITLE.search((folder / "lesson.md").read_text(encoding="utf-8"))[1]
 
 
 def lessons_table() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,11 @@ EXERCISE = """# Practise
 ## Task 1
 
 {{ requirements: opening_hours }}
+
+```{code-cell} ipython3
+if "exercise" in globals():
+    await exercise.check(opening_hours)
+```
 
 ```{code-cell} ipython3
 async def opening_hours(request):
@@ -37,6 +43,8 @@ def example(tmp_path: Path) -> Path:
         "---\nminutes: 5\n---\n\n# Ask\n\n```{code-cell} ipython3\n1 + 1\n```\n"
     )
     (folder / "exercise.md").write_text(EXERCISE)
+    for kind in ("tasks", "answers"):
+        shutil.copytree(build.LESSONS / folder.name / kind, folder / kind)
     return folder
 
 

@@ -19,7 +19,7 @@ REQUIREMENTS = re.compile(r"^\{\{ requirements: (\w+) \}\}$", re.MULTILINE)
 
 def exercise_names() -> list[str]:
     """The names of all lessons that have an exercise, in order."""
-    return sorted(file.parent.name for file in paths.LESSONS.glob("*/exercise.md"))
+    return sorted(file.parent.name for file in paths.LESSONS.glob("[0-9][0-9]_*/exercise.md"))
 
 
 def task_names(lesson: str) -> list[str]:

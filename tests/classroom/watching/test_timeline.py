@@ -16,9 +16,9 @@ from django.test import override_settings
 from django.urls import path
 
 from tutorial_project.classroom import send_together
+from tutorial_project.classroom.watching.lane import Lane
 from tutorial_project.classroom.watching.picture import MOST_LANES, timeline_html, timeline_svg
 from tutorial_project.classroom.watching.recording import HOLDS_AFTER, Span, record
-from tutorial_project.classroom.watching.lane import Lane
 from tutorial_project.classroom.watching.timeline import Timeline
 
 SVG = "{http://www.w3.org/2000/svg}"
