@@ -7,6 +7,7 @@
 # make format     format everything
 # make hub        JupyterHub for a class (see deploy/README.md)
 #
+# What a learner needs is installed first; the first target that needs more, such as test, adds the rest.
 # PYTHON=python3.13 VENV=.venv-3.13 choose another Python; ARGS="…" passes options on.
 
 PYTHON ?= python3
@@ -15,13 +16,13 @@ IN = $(VENV)/bin/python
 # In a container the learner may be root, which Jupyter refuses without this.
 AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 
-.PHONY: lab test check update lesson format notebooks lock bench site hub ready
+.PHONY: lab test check update lesson format notebooks lock bench site hub ready ready-for-proofs python
 
 lab: ready
 	$(IN) -m jupyterlab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir="$(CURDIR)" $(AS_ROOT) $(ARGS) \
 		notebooks/00_start_here.ipynb
 
-test: ready
+test: ready-for-proofs
 	$(IN) -m pytest $(ARGS)
 
 check: ready
@@ -31,31 +32,40 @@ update: ready
 	$(IN) manage.py update
 	@$(PYTHON) set_up.py $(VENV)
 
-lesson: ready
+lesson: ready-for-proofs
 	$(IN) lessons/author.py $(NAME)
 
-format: ready
+format: ready-for-proofs
 	$(IN) -m ruff check --quiet --fix .
 	$(IN) -m ruff format .
 
-notebooks: ready
+notebooks: ready-for-proofs
 	$(IN) lessons/build.py $(ARGS)
 
 # The oldest supported Python is named: a universal lock starts at the Python that makes it.
-lock: ready
-	$(IN) -m uv pip compile -q --universal --python-version 3.11 --no-header --generate-hashes \
-		pyproject.toml -o requirements.txt --upgrade
+LOCKED = $(IN) -m uv pip compile -q --universal --python-version 3.11 --no-header --generate-hashes pyproject.toml
+
+# The smaller lock begins as the larger one: uv keeps its pins, and leaves out what no lesson needs.
+lock: ready-for-proofs
+	$(LOCKED) --group proofs -o requirements-proofs.txt --upgrade $(ARGS)
+	cp requirements-proofs.txt requirements.txt
+	$(LOCKED) -o requirements.txt
 	@$(PYTHON) set_up.py $(VENV)
 
-bench: ready
+bench: ready-for-proofs
 	$(IN) tests/bench/bench.py $(ARGS)
 
-site: ready
+site: ready-for-proofs
 	$(IN) website/build.py $(ARGS)
 
-hub: ready
+hub: ready-for-proofs
 	$(IN) -m jupyterhub -f deploy/jupyterhub/jupyterhub_config.py $(ARGS)
 
-ready:
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not on this machine: install Python 3.11 or newer."; exit 1; }
+ready: python
 	@$(PYTHON) set_up.py $(VENV)
+
+ready-for-proofs: python
+	@$(PYTHON) set_up.py $(VENV) --proofs
+
+python:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not on this machine: install Python 3.11 or newer."; exit 1; }

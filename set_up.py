@@ -1,6 +1,7 @@
 """Sets up the tutorial: a virtual environment with the pinned packages.
 
 python3 set_up.py            into .venv, or into the folder named; does nothing when that is up to date
+python3 set_up.py --proofs   adds what proofs, site and hub need, which then stays
 python3 set_up.py --again    makes it anew
 python set_up.py --here      installs nothing, only fits the present environment (conda)
 python set_up.py --binder    the same, and every Jupyter of the environment opens lesson 00
@@ -18,11 +19,15 @@ import re
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 from typing import Iterable, Sequence
 
 ROOT = Path(os.path.abspath(__file__)).parent
 LOCK = ROOT / "requirements.txt"
+"""What a learner needs."""
+LOCK_OF_PROOFS = ROOT / "requirements-proofs.txt"
+"""The same pins, and what proofs, site and hub need besides."""
 OLDEST = (3, 11)
 STAMP = "tutorial-is-set-up.txt"
 TOLD = re.compile(r"\s*(Downloading|Resolved|Prepared|Installed|Uninstalled) ")
@@ -52,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", nargs="?", default=".venv", help="of the virtual environment")
+    parser.add_argument("--proofs", action="store_true", help="with what proofs, site and hub need")
     parser.add_argument("--again", action="store_true", help="make it anew")
     parser.add_argument("--here", action="store_true", help="only fit the present environment")
     parser.add_argument("--binder", action="store_true", help="the same, and open lesson 00")
@@ -66,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 "This environment knows the tutorial. Next:  jupyter lab --ServerApp.root_dir=. notebooks/00_start_here.ipynb"
             )
         else:
-            set_up(Path(os.path.abspath(options.folder)), options.again)
+            set_up(Path(os.path.abspath(options.folder)), options.proofs, options.again)
     except NotSetUp as problem:
         sys.exit(str(problem))
     except KeyboardInterrupt:
@@ -87,33 +93,39 @@ def demand_python(version: Sequence[int]) -> None:
         )
 
 
-def set_up(folder: Path, again: bool = False) -> None:
-    """Make the environment and install the lock, as far as that has not been done.
+def set_up(folder: Path, proofs: bool = False, again: bool = False) -> None:
+    """Make the environment and install a lock, as far as that has not been done.
 
     Args:
         folder: of the virtual environment.
+        proofs: install what proofs, site and hub need as well; once there, it stays without being asked for.
         again: make it anew even when it is up to date.
 
     Raises:
         NotSetUp: when a step fails; the message says what to do.
     """
     stamp = folder / STAMP
-    maker, packages = wanted(folder)
-    done = stamp.read_text(encoding="utf-8").splitlines() if stamp.is_file() and not again else []
-    if done == [maker, packages]:
+    done = stamp.read_text(encoding="utf-8").splitlines() if stamp.is_file() else []
+    lock = LOCK_OF_PROOFS if proofs or LOCK_OF_PROOFS.name in done else LOCK
+    wanted = [maker(folder), lock.name, fingerprint(lock)]
+    if done == wanted and not again:
         return
-    if done[:1] != [maker]:
+    if done[:1] != wanted[:1] or again:
         make_environment(folder)
-    install_packages(interpreter(folder))
+    install_packages(folder, lock)
     fit(Path(sysconfig.get_path("purelib", "venv", {"base": str(folder)})), folder)
-    stamp.write_text(f"{maker}\n{packages}\n", encoding="utf-8")
+    stamp.write_text("\n".join(wanted) + "\n", encoding="utf-8")
     say(f"Ready. The environment is {named(folder)}; this is done once.")
 
 
-def wanted(folder: Path) -> tuple[str, str]:
-    """What the stamp of an up-to-date environment says: who made it, and from which files."""
-    files = LOCK.read_bytes() + Path(__file__).read_bytes()
-    return "Python {}.{} in {}".format(*sys.version_info[:2], folder), hashlib.sha256(files).hexdigest()
+def maker(folder: Path) -> str:
+    """The first line of a stamp: who made the environment. Made by another, or moved, it is made anew."""
+    return "Python {}.{} in {}".format(*sys.version_info[:2], folder)
+
+
+def fingerprint(lock: Path) -> str:
+    """The last line of a stamp: from which files the environment was made."""
+    return hashlib.sha256(lock.read_bytes() + Path(__file__).read_bytes()).hexdigest()
 
 
 def interpreter(folder: Path) -> Path:
@@ -134,15 +146,22 @@ def make_environment(folder: Path) -> None:
         raise NotSetUp(f"This Python cannot make environments: run  sudo apt install {package}  first.")
     say("Making the environment {} with Python {}.{}.{} …".format(named(folder), *sys.version_info[:3]))
     run([sys.executable, "-m", "venv", "--clear", str(folder)], "the environment")
+    # Python 3.11 adds setuptools, which nothing here imports; where it is missing, this does nothing.
+    python = str(interpreter(folder))
+    run([python, "-m", "pip", "uninstall", "--quiet", "--yes", "setuptools"], "the environment")
 
 
-def install_packages(python: Path) -> None:
-    """Make the environment hold what the lock says, and nothing else."""
-    say("Getting the installer, uv …")
-    run([str(python), "-m", "pip", "install", "--quiet", "--retries", "2", "uv"], "uv")
-    say("Installing the packages of requirements.txt …")
-    sync = ["pip", "sync", "--require-hashes", "--python", str(python), str(LOCK)]
-    run([str(python), "-m", "uv", *sync], "the packages")
+def install_packages(folder: Path, lock: Path) -> None:
+    """Make an environment hold what a lock says, and nothing else but pip."""
+    python = str(interpreter(folder))
+    # The installer is as large as JupyterLab, so it does not stay. Trap: some machines start no program from /tmp.
+    with tempfile.TemporaryDirectory(prefix="installer-", dir=str(folder)) as installer:
+        say("Getting the installer, uv …")
+        pip = [python, "-m", "pip", "install", "--quiet", "--retries", "2"]
+        run([*pip, "--target", installer, "uv"], "uv")
+        say("Installing the packages of {} …".format(lock.name))
+        uv = Path(installer) / "bin" / ("uv.exe" if os.name == "nt" else "uv")
+        run([str(uv), "pip", "sync", "--require-hashes", "--python", python, str(lock)], "the packages")
 
 
 def run(command: Sequence[str], what: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 
@@ -13,6 +14,11 @@ from tutorial_project.paths import ROOT
 pytestmark = pytest.mark.skipif(
     shutil.which("make") is None, reason="2026-11-23: make is not on this machine"
 )
+
+
+FOR_LEARNERS = {"lab", "check", "update", "ready"}
+TARGETS = re.search(r"^\.PHONY: (.+)", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)[1].split()
+TARGETS = [target for target in TARGETS if target not in {"ready-for-proofs", "python"}]
 
 
 def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -37,11 +43,22 @@ def test_lab_serves_this_machine_only_with_a_token_and_takes_options() -> None:
     assert "token" not in started
 
 
-@pytest.mark.parametrize("target", ["lab", "test", "check", "update", "notebooks", "lock", "bench"])
-def test_each_target_sets_up_first_with_the_python_and_folder_that_are_named(target: str) -> None:
+@pytest.mark.parametrize("target", TARGETS)
+def test_each_target_sets_up_what_it_needs_first_with_the_python_and_folder_that_are_named(
+    target: str,
+) -> None:
     lines = recipe(target, "VENV=.venv-3.13", PYTHON="python3.13").splitlines()
-    assert lines[1] == "python3.13 set_up.py .venv-3.13"
-    assert lines[2].startswith(".venv-3.13/bin/python ")
+    option = "" if target in FOR_LEARNERS else " --proofs"
+    assert lines[1] == f"python3.13 set_up.py .venv-3.13{option}"
+    assert target == "ready" or lines[2].startswith(".venv-3.13/bin/python ")
+
+
+def test_lock_takes_the_smaller_lock_out_of_the_larger_and_installs_what_is_there() -> None:
+    larger, copied, smaller, installed = recipe("lock").splitlines()[2:]
+    assert " pyproject.toml --group proofs -o requirements-proofs.txt --upgrade" in larger
+    assert copied == "cp requirements-proofs.txt requirements.txt"
+    assert smaller.endswith(" pyproject.toml -o requirements.txt")
+    assert installed == "python3 set_up.py .venv"
 
 
 def test_update_installs_what_the_new_lessons_need() -> None:

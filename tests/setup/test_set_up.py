@@ -15,6 +15,9 @@ import pytest
 from tutorial_project.paths import ROOT
 
 SCRIPT = ROOT / "set_up.py"
+LEARNER, PROOFS = "requirements.txt", "requirements-proofs.txt"
+MADE = ["the environment", "the environment"]
+"""An environment, and in it no setuptools."""
 
 
 @pytest.fixture
@@ -28,15 +31,15 @@ def script():
 
 @pytest.fixture
 def steps(script, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The commands that the script ran; none of them is really run."""
+    """What the script ran, and which lock it installed; nothing is really run."""
     ran: list[str] = []
 
     def run(command: list[str], what: str) -> None:
-        ran.append(what)
-        if what == "the environment":
-            folder = Path(command[-1])
-            Path(script.sysconfig.get_path("purelib", "venv", {"base": str(folder)})).mkdir(parents=True)
-            (folder / "pyvenv.cfg").touch()
+        last = Path(command[-1])
+        ran.append(last.name if what == "the packages" else what)
+        if "venv" in command:
+            Path(script.sysconfig.get_path("purelib", "venv", {"base": str(last)})).mkdir(parents=True)
+            (last / "pyvenv.cfg").touch()
 
     monkeypatch.setattr(script, "run", run)
     return ran
@@ -70,8 +73,7 @@ def test_without_a_network_one_sentence_says_what_to_do(script, tmp_path: Path, 
         monkeypatch.delenv(variable)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple")
-    monkeypatch.setenv("PIP_TARGET", str(tmp_path))  # so that the uv which is here does not do
-    monkeypatch.setattr(script, "make_environment", lambda folder: None)
+    monkeypatch.setattr(script, "make_environment", lambda folder: folder.mkdir())
     monkeypatch.setattr(script, "interpreter", lambda folder: Path(sys.executable))
     with pytest.raises(SystemExit) as stop:
         script.main([str(tmp_path / "venv")])
@@ -80,23 +82,79 @@ def test_without_a_network_one_sentence_says_what_to_do(script, tmp_path: Path, 
     )
 
 
-def test_the_first_run_makes_the_environment_and_the_second_does_nothing(
+def test_the_first_run_installs_what_a_learner_needs_and_the_second_does_nothing(
     script, steps, tmp_path, capsys
 ) -> None:
     script.set_up(tmp_path / "venv")
-    assert steps == ["the environment", "uv", "the packages"]
+    assert steps == [*MADE, "uv", LEARNER]
     assert "Ready." in capsys.readouterr().out
     script.set_up(tmp_path / "venv")
-    assert len(steps) == 3
+    assert len(steps) == 4
     assert capsys.readouterr().out == ""
 
 
-def test_a_changed_lock_installs_packages_into_the_same_environment(script, steps, tmp_path) -> None:
+def test_what_proofs_need_is_added_to_the_same_environment_and_stays(script, steps, tmp_path) -> None:
     script.set_up(tmp_path / "venv")
-    script.LOCK = tmp_path / "requirements.txt"
-    script.LOCK.write_text("django==6.1.3\n")
+    script.set_up(tmp_path / "venv", proofs=True)
+    assert steps[4:] == ["uv", PROOFS]
+    script.set_up(tmp_path / "venv", proofs=True)
     script.set_up(tmp_path / "venv")
-    assert steps[3:] == ["uv", "the packages"]
+    assert len(steps) == 6
+
+
+def test_where_proofs_come_first_everything_is_installed_at_once(script, steps, tmp_path) -> None:
+    script.set_up(tmp_path / "venv", proofs=True)
+    assert steps == [*MADE, "uv", PROOFS]
+
+
+@pytest.mark.parametrize(("proofs", "installed"), [(False, LEARNER), (True, PROOFS)])
+def test_a_changed_lock_installs_what_was_there_into_the_same_environment(
+    proofs: bool, installed: str, script, steps, tmp_path
+) -> None:
+    script.set_up(tmp_path / "venv", proofs)
+    for name in ("LOCK", "LOCK_OF_PROOFS"):
+        changed = tmp_path / getattr(script, name).name
+        changed.write_text("django==6.1.3\n")
+        setattr(script, name, changed)
+    script.set_up(tmp_path / "venv")
+    assert steps[4:] == ["uv", installed]
+
+
+def test_a_learner_does_not_notice_that_the_lock_of_proofs_changed(script, steps, tmp_path) -> None:
+    script.set_up(tmp_path / "venv")
+    script.LOCK_OF_PROOFS = tmp_path / PROOFS
+    script.LOCK_OF_PROOFS.write_text("django==6.1.3\n")
+    script.set_up(tmp_path / "venv")
+    assert len(steps) == 4
+
+
+def test_an_environment_from_before_there_were_two_locks_becomes_a_learners(script, steps, tmp_path) -> None:
+    script.set_up(tmp_path / "venv")
+    stamp = tmp_path / "venv" / script.STAMP
+    maker, _, fingerprint = stamp.read_text(encoding="utf-8").splitlines()
+    stamp.write_text(f"{maker}\n{fingerprint}\n", encoding="utf-8")
+    script.set_up(tmp_path / "venv")
+    assert steps[4:] == ["uv", LEARNER]
+
+
+def test_made_anew_it_holds_what_it_held(script, steps, tmp_path, monkeypatch) -> None:
+    script.set_up(tmp_path / "venv", proofs=True)
+    monkeypatch.setattr(script, "make_environment", lambda folder: steps.append("anew"))
+    script.set_up(tmp_path / "venv", again=True)
+    assert steps[4:] == ["anew", "uv", PROOFS]
+
+
+def test_the_installer_does_not_stay(script, tmp_path, monkeypatch) -> None:
+    there: dict[str, bool] = {}
+
+    def run(command: list[str], what: str) -> None:
+        installer = Path(command[command.index("--target") + 1] if what == "uv" else command[0]).parent
+        there[what] = tmp_path in installer.parents or tmp_path == installer
+
+    monkeypatch.setattr(script, "run", run)
+    script.install_packages(tmp_path, script.LOCK)
+    assert there == {"uv": True, "the packages": True}
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_python_or_a_moved_folder_makes_it_anew(script, steps, tmp_path) -> None:
@@ -106,7 +164,7 @@ def test_another_python_or_a_moved_folder_makes_it_anew(script, steps, tmp_path)
         FileExistsError
     ):  # the stand-in for venv does not clear; that it is called is the point
         script.set_up(tmp_path / "moved")
-    assert steps[3:] == ["the environment"]
+    assert steps[4:] == ["the environment"]
 
 
 def test_a_step_that_failed_is_done_again(script, steps, tmp_path, monkeypatch) -> None:

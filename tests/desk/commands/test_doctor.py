@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import runpy
 import socket
+import sys
 import webbrowser
 from pathlib import Path
 
 import pytest
 from django.core.management import call_command
+from project import ROOT
 
 from tutorial_project.desk.management import health
 from tutorial_project.desk.management.commands import doctor
@@ -16,7 +19,7 @@ from tutorial_project.desk.management.health import Finding
 
 
 def test_nothing_needed_is_wrong_where_these_tests_run() -> None:
-    found = [check() for check in health.CHECKS if check is not health.packages]
+    found = [check() for check in health.CHECKS if check not in {health.packages, health.proofs}]
     assert [finding for finding in found if finding.verdict == "wrong"] == []
 
 
@@ -32,6 +35,33 @@ def test_a_package_of_another_version_or_missing_is_named(tmp_path: Path) -> Non
     assert "django" in finding.found
     assert "nosuchpackage missing" in finding.found
     assert "onlyelsewhere" not in finding.found
+
+
+@pytest.mark.parametrize(
+    ("stamp", "verdict", "found"),
+    [
+        (None, "OK", "not installed"),
+        ("Python 3.13 in /home/ada/.venv\nrequirements.txt\n00\n", "OK", "not installed"),
+        ("Python 3.13 in /home/ada/.venv\nrequirements-proofs.txt\n00\n", "wrong", "nosuchpackage missing"),
+    ],
+    ids=["conda", "a learner", "whoever ran make test"],
+)
+def test_what_proofs_need_is_examined_where_it_was_installed(
+    stamp: str | None, verdict: str, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "STAMP", tmp_path / "stamp.txt")
+    monkeypatch.setattr(health, "LOCK_OF_PROOFS", tmp_path / "requirements-proofs.txt")
+    health.LOCK_OF_PROOFS.write_text("nosuchpackage==2.0\n")
+    if stamp is not None:
+        health.STAMP.write_text(stamp)
+    finding = health.proofs()
+    assert (finding.verdict, finding.found[: len(found)]) == (verdict, found)
+
+
+def test_the_stamp_is_where_and_what_set_up_writes() -> None:
+    script = runpy.run_path(str(ROOT / "set_up.py"))
+    assert Path(sys.prefix) / script["STAMP"] == health.STAMP
+    assert (script["LOCK"], script["LOCK_OF_PROOFS"]) == (health.LOCK, health.LOCK_OF_PROOFS)
 
 
 def test_the_lock_is_read_whole() -> None:

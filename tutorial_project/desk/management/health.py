@@ -13,7 +13,7 @@ import tempfile
 import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -25,6 +25,9 @@ from tutorial_project.paths import ROOT
 
 OLDEST_PYTHON = (3, 11)
 LOCK = ROOT / "requirements.txt"
+LOCK_OF_PROOFS = ROOT / "requirements-proofs.txt"
+STAMP = Path(sys.prefix) / "tutorial-is-set-up.txt"
+"""Where set_up.py notes which of the two it installed; under conda it is not there."""
 PINNED = re.compile(r"^[a-zA-Z0-9][^ ]*==[^\\\n]*", re.MULTILINE)
 SET_UP = "run  python3 set_up.py --again  with the newest Python here, or follow the README for conda"
 
@@ -65,6 +68,13 @@ def packages(lock: Path = LOCK) -> Finding:
     wrong = [f"{pin.name} {found} (pinned: {pin.specifier})" for pin in pinned if (found := differs(pin))]
     shown = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
     return Finding("packages", shown or f"{len(pinned)} as {lock.name} says", SET_UP if wrong else "")
+
+
+def proofs() -> Finding:
+    """What proofs, site and hub need besides is as its lock says, where it was installed."""
+    if not STAMP.is_file() or LOCK_OF_PROOFS.name not in STAMP.read_text(encoding="utf-8").splitlines():
+        return Finding("proofs", "not installed, and no lesson needs it:  make test  adds it")
+    return replace(packages(LOCK_OF_PROOFS), subject="proofs")
 
 
 def pins(lock: Path) -> Iterator[Requirement]:
@@ -160,6 +170,7 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     python,
     django_version,
     packages,
+    proofs,
     kernel,
     tutorial,
     port,
