@@ -67,6 +67,12 @@ def test_travellers_see_their_own_bookings_only():
     assert len(shown) == User.objects.get(username="ada").bookings.count()
 
 
+def test_destinations_are_listed_by_name_also_those_without_trips():
+    shown = [(place.name, place.on_sale) for place in get("/").context_data["destinations"]]
+    assert shown == sorted(shown)
+    assert {("Québec City", 0), ("Hanoi", 0), ("Cartagena", 4)} <= set(shown)
+
+
 def test_a_destination_lists_only_trips_on_sale():
     assert "Across the Vatnajokull glacier" not in get("/destinations/reykjavik/").content.decode()
 

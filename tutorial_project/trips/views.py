@@ -15,9 +15,11 @@ from tutorial_project.trips.models import Booking, Destination, Trip
 
 
 async def destination_list(request: HttpRequest) -> HttpResponse:
-    """Answer with all destinations and how many trips to each are on sale."""
+    """Answer with all destinations by name, and how many trips to each are on sale."""
     on_sale = Count("trips", filter=Q(trips__active=True))
-    destinations = [place async for place in Destination.objects.annotate(on_sale=on_sale)]
+    # Trap: a query that groups forgets the model's own ordering.
+    places = Destination.objects.annotate(on_sale=on_sale).order_by("name")
+    destinations = [place async for place in places]
     return TemplateResponse(request, "trips/destination_list.html", {"destinations": destinations})
 
 
