@@ -8,7 +8,6 @@ import httpx
 import pytest
 
 from tutorial_project.services import ServicesError, ask, ask_blocking, running_services, start_services
-from tutorial_project.services.__main__ import main
 from tutorial_project.services.app import State
 from tutorial_project.services.barrier import NamedBarriers
 from tutorial_project.services.thread import ServerThread
@@ -22,13 +21,13 @@ def run_python(code: str) -> str:
 
 
 @contextmanager
-def services_process(*arguments: str):
-    command = [sys.executable, "-W", "error", "-m", "tutorial_project.services", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
+def services_of_another_process():
+    """Start services in a Python of their own, and give their address."""
+    code = "from tutorial_project.services import start_services; print(start_services().url, flush=True); input()"
+    command = [sys.executable, "-W", "error", "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process.stdout.readline().strip()
+        process.communicate("\n")
 
 
 def test_a_second_start_returns_the_same_services_with_nothing_counted(services):
@@ -72,16 +71,8 @@ def test_a_taken_port_is_named(services):
         ServerThread(State(NamedBarriers(1))).start(services.port)
 
 
-def test_the_command_says_why_it_cannot_start(services, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["services", "--port", str(services.port + 1)])
-    with pytest.raises(SystemExit, match="1"):
-        main()
-    assert capsys.readouterr().err == f"the services run at {services.url} already: stop() them first\n"
-
-
 def test_services_in_two_processes_do_not_clash(services):
-    with services_process("--port", "0") as other:
-        address = other.stdout.readline().split()[4]
+    with services_of_another_process() as address:
         assert address != services.url
         assert httpx.get(f"{address}/echo", verify=False, trust_env=False).status_code == 200
     assert services.requests == []
