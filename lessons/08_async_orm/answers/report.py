@@ -1,5 +1,5 @@
 from asgiref.sync import sync_to_async
-from django.db.models import Count, Sum
+from django.db.models import Count, Q, Sum
 from django.http import JsonResponse
 
 from tutorial_project.checks import known_answer
