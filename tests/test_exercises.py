@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import gc
-import inspect
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import build
 import pytest
-from nbformat import NotebookNode
+from solved import TASKS, answer_in
 
 from tutorial_project.checks.judge import judge
 from tutorial_project.checks.known_answers import KnownAnswer
-from tutorial_project.checks.loading import exercise_names, load_known_answers, load_tasks, task_names
+from tutorial_project.checks.loading import exercise_names, load_known_answers, load_tasks
 from tutorial_project.checks.task import Task
 from tutorial_project.checks.verdict import Verdict
 
-TASKS = [(name, task) for name in exercise_names() for task in task_names(name)]
 ANSWERS = [(name, answer) for name in exercise_names() for answer in load_known_answers(name)]
 
 each_task = pytest.mark.parametrize(("lesson_name", "task_name"), TASKS, ids=[f"{n}-{t}" for n, t in TASKS])
@@ -52,18 +48,6 @@ def verdict(database: Any, task: Task, answer: Any) -> Verdict:
 
 def fresh_task(lesson_name: str, task_name: str) -> Task:
     return load_tasks(lesson_name)[task_name]
-
-
-def answer_in(notebook: NotebookNode, task_name: str, place: Path) -> Any:
-    """Run the cells of an exercise that neither open it nor check it, and return the answer."""
-    namespace: dict[str, Any] = {"__name__": "answer"}
-    for number, cell in enumerate(notebook.cells):
-        if cell.cell_type == "code" and "exercise" not in cell.source:
-            code = compile(cell.source, f"{place.name} cell {number}", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-            result = eval(code, namespace)
-            if inspect.iscoroutine(result):
-                asyncio.run(result)
-    return namespace[task_name]
 
 
 @each_task
