@@ -55,7 +55,11 @@ async def says(request: web.Request) -> web.Response:
 @routes.post("/echo")
 async def echo(request: web.Request) -> web.Response:
     """What was sent: method, headers, query, and the JSON of a POST."""
-    seen = {"method": request.method, "headers": dict(request.headers), "query": dict(request.query)}
+    seen: dict[str, object] = {
+        "method": request.method,
+        "headers": dict(request.headers),
+        "query": dict(request.query),
+    }
     if request.method == "POST":
         seen["json"] = await _json_of(request)
     return web.json_response(seen)

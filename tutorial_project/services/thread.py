@@ -94,6 +94,7 @@ class ServerThread:
             await runner.cleanup()
 
     async def _listen(self, runner: web.AppRunner, port: int, listening: Future[int]) -> None:
+        assert runner.server is not None  # it was set up above
         accept = self._counting(runner.server)
         server = await asyncio.get_running_loop().create_server(accept, HOST, port, backlog=2048)
         try:
@@ -116,5 +117,5 @@ class ServerThread:
             aiohttps_own(connection, error)
             counted_by.pop(connection).disconnect()
 
-        server.connection_lost = lost
+        server.connection_lost = lost  # type: ignore[method-assign, assignment]
         return accept

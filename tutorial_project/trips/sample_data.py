@@ -26,7 +26,7 @@ def load_sample_data(using: str = "default") -> dict[str, int]:
             _insert(rows, using)
         _permit_staff(using)
         _continue_keys(using)
-    models = [Destination, Trip, Theme, Booking, Review, Account, Note]
+    models: list[type[Model]] = [Destination, Trip, Theme, Booking, Review, Account, Note]
     return {str(m._meta.verbose_name_plural): m._default_manager.using(using).count() for m in models}
 
 

@@ -43,7 +43,9 @@ OUTSIDE = "django.middleware.security"
 
 def expect_a_response(reply: Reply) -> Reply:
     """Refuse an answer that handed a coroutine to the middleware outside of it; return the reply."""
-    frames = [frame for frame, _ in traceback.walk_tb(reply.error.__traceback__)] if reply.error else []
+    if reply.error is None:
+        return reply
+    frames = [frame for frame, _ in traceback.walk_tb(reply.error.__traceback__)]
     if frames and frames[-1].f_globals["__name__"] == OUTSIDE and "coroutine" in str(reply.error):
         raise Refusal(
             sent=reply.sent,

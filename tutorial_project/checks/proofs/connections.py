@@ -22,7 +22,7 @@ class Meanwhile:
     """Rows that another task wrote on the same thread: their names, and the error that stopped it."""
 
     written: list[str]
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 async def while_another_task_writes(call: Awaitable[Any]) -> tuple[Any, Meanwhile]:

@@ -7,7 +7,7 @@ import functools
 import inspect
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -87,7 +87,7 @@ async def run_without_a_loop(function: Callable[[], Any]) -> Any:
     return await done
 
 
-async def first_moment(condition: Callable[[], bool], pending: Awaitable[Any] | None = None) -> bool:
+async def first_moment(condition: Callable[[], bool], pending: asyncio.Future[Any] | None = None) -> bool:
     """Give the event loop back until the condition holds; False when `pending` ends before it does."""
     while not condition():
         if pending is not None and pending.done():

@@ -23,7 +23,7 @@ def copy_of_the_default_database() -> Pristine:
     """
     from django.db import connection
 
-    copies = {"sqlite": SQLiteCopy, "postgresql": PostgreSQLCopy}
+    copies: dict[str, type[Pristine]] = {"sqlite": SQLiteCopy, "postgresql": PostgreSQLCopy}
     if connection.vendor not in copies:
         raise NotImplementedError(f"the lessons run on SQLite and PostgreSQL, not on {connection.vendor}")
     return copies[connection.vendor]()

@@ -132,7 +132,7 @@ def _start() -> None:
     )
     too_late = threading.Timer(START_LIMIT, child.kill)
     too_late.start()
-    address = child.stdout.readline().strip()
+    address = child.stdout.readline().strip() if child.stdout else ""
     too_late.cancel()
     if not address:
         _, complaint = child.communicate()

@@ -24,9 +24,9 @@ def temporary_folder() -> Path:
         owner = folder.name.removeprefix(PREFIX).split("-")[0]
         if owner.isdigit() and not psutil.pid_exists(int(owner)):
             shutil.rmtree(folder, ignore_errors=True)
-    folder = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
+    new = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+    atexit.register(shutil.rmtree, new, ignore_errors=True)
+    return new
 
 
 def in_thread(work: Callable[[], Any]) -> Any:

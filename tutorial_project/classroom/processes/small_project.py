@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from IPython.core.getipython import get_ipython
 
@@ -94,8 +95,9 @@ def open_small_project() -> SmallProject:
     project = SmallProject()
     shell = get_ipython()
     if shell is not None:
-        shell.register_magic_function(_run_by(project.pytest), "cell", "pytest")
-        shell.register_magic_function(_run_by(project.django_tests), "cell", "django_tests")
+        for name, method in {"pytest": project.pytest, "django_tests": project.django_tests}.items():
+            run: Any = _run_by(method)
+            shell.register_magic_function(run, "cell", name)
     return project
 
 

@@ -133,7 +133,7 @@ class ServerProcess:
 
     def let_go(self) -> None:
         """Tell the supervisor to stop the server, and do not wait for it."""
-        if not self._process.stdin.closed:
+        if self._process.stdin and not self._process.stdin.closed:
             self._process.stdin.close()
 
     def stop(self) -> None:

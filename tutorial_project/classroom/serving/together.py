@@ -20,6 +20,9 @@ from .server import Server
 LIMIT = 60
 """Seconds after which requests that nobody answers are given up."""
 
+Answer = tuple[int, str, Any, float, float]
+"""Number and path of a request, its response, and the moments of both, in seconds of `time.perf_counter`."""
+
 
 async def send_together(
     paths: str | Sequence[str],
@@ -62,10 +65,9 @@ async def _sender(through: str | Server, stack: AsyncExitStack) -> Any:
     if through == "test client":
         return _test_client().generic_request
     if through == "asgi":
-        transport, base = (
-            httpx.ASGITransport(asgi_application(), raise_app_exceptions=False),
-            "http://testserver",
-        )
+        application: Any = asgi_application()
+        transport: httpx.AsyncBaseTransport = httpx.ASGITransport(application, raise_app_exceptions=False)
+        base = "http://testserver"
     elif isinstance(through, Server):
         transport, base = httpx.AsyncHTTPTransport(limits=httpx.Limits()), through.url
     else:
@@ -74,15 +76,17 @@ async def _sender(through: str | Server, stack: AsyncExitStack) -> Any:
     return (await stack.enter_async_context(client)).request
 
 
-async def _timed(send: Any, method: str, path: str, number: int, request: dict[str, Any]) -> tuple[Any, ...]:
+async def _timed(send: Any, method: str, path: str, number: int, request: dict[str, Any]) -> Answer:
     headers = {**request.get("headers", {}), REQUEST_NUMBER: str(number)}
     sent = perf_counter()
     response = await send(method, path, **{**request, "headers": headers})
     return number, path, response, sent, perf_counter()
 
 
-def _lane(answer: tuple[Any, ...], recording: Recording) -> Lane:
-    return Lane(*answer, [span for span in recording.spans if span.request == answer[0]])
+def _lane(answer: Answer, recording: Recording) -> Lane:
+    number, path, response, sent, answered = answer
+    spans = [span for span in recording.spans if span.request == number]
+    return Lane(number, path, response, sent, answered, spans)
 
 
 def _test_client() -> Any:

@@ -55,12 +55,20 @@ def crossings() -> Iterator[Crossings]:
         return arrived(self, *args, **kwargs)
 
     # Trap: asgiref has no hook for it. The class is patched, so that what was wrapped before counts as well.
-    SyncToAsync.__call__, AsyncToSync.__call__ = counted_there, counted_back
-    SyncToAsync.thread_handler = noted_arrival
+    _patch(counted_there, counted_back, noted_arrival)
     try:
         yield seen
     finally:
-        SyncToAsync.__call__, AsyncToSync.__call__, SyncToAsync.thread_handler = there, back, arrived
+        _patch(there, back, arrived)
+
+
+def _patch(there: Any, back: Any, arrived: Any) -> None:
+    for kind, name, value in (
+        (SyncToAsync, "__call__", there),
+        (AsyncToSync, "__call__", back),
+        (SyncToAsync, "thread_handler", arrived),
+    ):
+        setattr(kind, name, value)
 
 
 def _named(function: Callable[..., Any]) -> str:

@@ -88,7 +88,8 @@ class Scale:
 
 
 def _wide(lanes: list[Lane], scale: Scale) -> tuple[list[str], float]:
-    body, y = [], TOP
+    body: list[str] = []
+    y = TOP
     for lane in lanes:
         body += _lane(lane, y, scale)
         y += LANE * (1 + len(lane.of_kind("asks")))
@@ -110,7 +111,8 @@ def _lane(lane: Lane, y: float, scale: Scale) -> Iterator[str]:
 
 
 def _thin(lanes: list[Lane], scale: Scale) -> tuple[list[str], float]:
-    body, y, path = [], TOP, None
+    body: list[str] = []
+    y, path = TOP, None
     for lane in lanes:
         body += [_label(lane, y + 9)] if lane.path != path else []
         body += _bars(lane, y + 1, THIN_LANE - 2, scale)

@@ -18,6 +18,9 @@ HOLDS_AFTER = 0.2
 request_number: ContextVar[int] = ContextVar("request_number", default=0)
 
 
+Kind = Literal["view", "runs", "asks", "holds"]
+
+
 @dataclass(frozen=True)
 class Span:
     """A stretch of time, in seconds of `time.perf_counter`, inside one request.
@@ -26,7 +29,7 @@ class Span:
     "asks" (a named wait, reported with `span`) or "holds" (the event loop can do nothing else).
     """
 
-    kind: Literal["view", "runs", "asks", "holds"]
+    kind: Kind
     name: str
     request: int
     thread: str
@@ -40,13 +43,13 @@ class Recording:
     def __init__(self) -> None:
         self.spans: list[Span] = []
 
-    def add(self, kind: str, name: str, started: float, request: int | None = None) -> None:
+    def add(self, kind: Kind, name: str, started: float, request: int | None = None) -> None:
         """Report a span of the current thread that ends now; of the current request, or of the one named."""
         number = request_number.get() if request is None else request
         self.spans.append(Span(kind, name, number, threading.current_thread().name, started, perf_counter()))
 
     @contextmanager
-    def measure(self, kind: str, name: str) -> Iterator[None]:
+    def measure(self, kind: Kind, name: str) -> Iterator[None]:
         """Report the body of the `with` block as one span."""
         started = perf_counter()
         try:
@@ -70,14 +73,14 @@ def record() -> Iterator[Recording]:
     """Collect every span that any thread reports during the `with` block."""
     recording = Recording()
     _active.append(recording)
-    asyncio.Handle._run = _watched_step
+    asyncio.Handle._run = _watched_step  # type: ignore[method-assign, assignment]
     try:
         with _no_garbage_collection():
             yield recording
     finally:
         _active.remove(recording)
         if not _active:
-            asyncio.Handle._run = _step
+            asyncio.Handle._run = _step  # type: ignore[method-assign]
 
 
 @contextmanager

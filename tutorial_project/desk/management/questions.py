@@ -64,7 +64,9 @@ def _question(lesson: str, text: str) -> Question:
             f"Seen in [Heading](../../notebooks/{lesson}.ipynb#Heading)."
         )
     answer = SEEN_IN.sub("", ERROR.sub("", body)).strip()
-    return Question(lesson, title, error[1].strip() if error else "", answer, *seen.groups(), body.strip())
+    section, notebook, anchor = seen.groups()
+    message = error[1].strip() if error else ""
+    return Question(lesson, title, message, answer, section, notebook, anchor, body.strip())
 
 
 def words(text: str) -> set[str]:
