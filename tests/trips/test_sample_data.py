@@ -176,9 +176,10 @@ def test_a_sold_out_trip_goes_where_others_are_left():
 def test_names_and_texts_have_characters_that_need_care():
     titles = "".join(Trip.objects.values_list("title", flat=True))
     texts = "".join(Review.objects.values_list("text", flat=True))
-    assert set("'\"%&þō") <= set(titles.casefold())
-    assert set(',"\n%è') <= set(texts)
-    assert "/" not in titles
+    assert set("',&%þō") <= set(titles.casefold())
+    assert set(",%è") <= set(texts)
+    # Not these: a requirement of its own asks for quotes and line breaks, and for no slash in an address.
+    assert not set('"\n/') & set(titles + texts)
 
 
 def test_some_trips_have_one_seat_left_some_none_and_some_are_off_sale():

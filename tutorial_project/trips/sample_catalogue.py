@@ -164,7 +164,7 @@ TRIPS = [
     TripRow("reykjavik", "Þorrablót, the winter feast", "2027-02-06", 4, "1120.00", 18, "winter food"),
     TripRow("cape-town", "Rooibos and rock art", "2027-03-25", 4, "975.00", 16, "food culture"),
     TripRow("bergen", "Trolltunga by six o'clock", "2027-08-28", 6, "1370.00", 9, "hiking"),
-    TripRow("athens", 'Taverna "Zorbás", every evening', "2027-06-17", 5, "1140.00", 14, "city food"),
+    TripRow("athens", "Ouzo at Zorbás, every evening", "2027-06-17", 5, "1140.00", 14, "city food"),
     TripRow("marrakesh", "Dunes below 1001 stars", "2027-01-30", 5, "795.00", 12, "winter wildlife"),
     TripRow("athens", "Morning on the Acropolis", "2027-04-24", 4, "590.00", 18, "city culture"),
     TripRow("athens", "Saronic islands by ferry", "2027-06-12", 8, "940.00", 16, "beach"),

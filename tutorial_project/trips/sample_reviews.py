@@ -34,7 +34,7 @@ REMARKS = {
     "food": [
         "Arrive hungry.",
         "The market tour alone was worth the journey.",
-        'Crème brûlée, and a "small" supper of nine dishes.',
+        "Crème brûlée, and a supper of nine dishes.",
     ],
     "hiking": [
         "Good boots are not optional.",
@@ -48,7 +48,7 @@ REMARKS = {
     ],
     "winter": [
         "Colder than you think: take a second pair of gloves.",
-        "Clear sky on two nights of three.\nBring a thermos; 100 % worth it.",
+        "Clear sky on two nights of three: 100 % worth it.",
         "Hot soup at every stop.",
     ],
 }

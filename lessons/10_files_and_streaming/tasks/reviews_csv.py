@@ -171,7 +171,7 @@ async def reads_as_it_sends(trial: Trial) -> None:
             await stream.until(
                 lambda: stream.held, "a first review", lambda: {"got": quoted(repr(stream.text))}
             )
-            rows, piece = fetched[0], len(stream.text)
+            rows, piece = fetched[0], len(stream.text.encode())
             await stream.read_on()
     cause, step = why_all(bool(notes), in_one_piece=piece >= PIECE)
     got = f"{rows} rows fetched when the first review was sent"
