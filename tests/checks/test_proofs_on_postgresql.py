@@ -10,6 +10,8 @@ from asgiref.sync import sync_to_async
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 
+from tutorial_project.checks import Refusal
+from tutorial_project.checks.proofs import postgresql as proofs
 from tutorial_project.checks.proofs.connections import (
     on_a_thread_of_its_own,
     statements,
@@ -19,9 +21,11 @@ from tutorial_project.checks.proofs.postgresql import (
     everyone_looks_before_anyone_writes,
     other_process,
     refused_writes,
+    started,
 )
 from tutorial_project.classroom import postgresql
 from tutorial_project.classroom.data.connections import connected_to
+from tutorial_project.classroom.data.postgresql_server import connect
 from tutorial_project.classroom.opening import fresh_sample_database
 from tutorial_project.trips.models import Theme, Trip
 
@@ -68,6 +72,53 @@ def test_a_refused_write_fails_and_later_ones_do_not(at_commit: bool) -> None:
         await dearer_with_a_lock()
 
     asyncio.run(write_twice())
+
+
+def test_who_blocks_the_event_loop_until_a_row_is_free_gets_it_and_is_refused(monkeypatch) -> None:
+    monkeypatch.setattr(proofs, "STOOD_STILL", 1)
+
+    async def wait_on_the_loop() -> None:
+        async with other_process() as check:
+            await check.hold("trips_trip", "id = 7")
+            with connect() as blocking:
+                blocking.execute("UPDATE trips_trip SET nights = 1 WHERE id = 7")
+            with pytest.raises(Refusal) as refused:
+                await check.execute("COMMIT")
+            assert "the event loop itself waits" in refused.value.because
+
+    asyncio.run(wait_on_the_loop())
+    assert Trip.objects.filter(nights=1).count() == 1
+
+
+def test_a_row_is_free_unless_somebody_has_locked_it() -> None:
+    async def look() -> list[bool]:
+        async with other_process() as check, other_process() as another:
+            await check.hold("trips_trip", "id = 7")
+            return [await another.is_free("trips_trip", f"id = {pk}") for pk in (7, 8)]
+
+    assert asyncio.run(look()) == [False, True]
+
+
+def test_what_was_started_does_not_outlive_an_error() -> None:
+    async def fail() -> bool:
+        never = asyncio.get_running_loop().create_future()
+        with pytest.raises(ZeroDivisionError):
+            async with started(never) as [task]:
+                raise ZeroDivisionError
+        return task.cancelled()
+
+    assert asyncio.run(fail())
+
+
+def test_connections_of_checks_do_not_count() -> None:
+    async def counted() -> tuple[int, int]:
+        async with other_process() as check:
+            before = await check.connections()
+            with connect():
+                return before, await check.connections()
+
+    before, after = asyncio.run(counted())
+    assert after == before + 1
 
 
 def test_what_was_set_up_is_gone_after_an_error() -> None:

@@ -9,12 +9,15 @@ from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any
 
+from tutorial_project.checks.outcome import Refusal
 from tutorial_project.classroom.data.postgresql_server import connect
 
 GATE = 9
 """The number of the advisory lock that stands for the gate: who writes wants to share it for a moment."""
 NO_PROGRESS = 1.0
 """Seconds without a change after which nobody else is expected to come to a lock."""
+STOOD_STILL = 5
+"""Seconds after which PostgreSQL takes a lock from a check that does not get its turn any more."""
 
 TRIGGERS = f"""
     CREATE SCHEMA IF NOT EXISTS proof;
@@ -35,6 +38,12 @@ WAITING = """
 """
 
 
+CONNECTIONS = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND backend_type = 'client backend' AND application_name <> 'check'
+"""
+
+
 class OtherProcess:
     """A connection of the check's own: to PostgreSQL it is another process."""
 
@@ -50,8 +59,50 @@ class OtherProcess:
         return (await self.execute(sql, *parameters))[0][0]
 
     async def hold(self, table: str, where: str) -> None:
-        """Begin a transaction, and lock the rows of a table in it until "COMMIT"."""
-        await self.execute(f"BEGIN; SELECT 1 FROM {table} WHERE {where} FOR UPDATE")
+        """Begin a transaction, and lock the rows of a table in it until "COMMIT".
+
+        Whoever holds a lock has to look at `all_stand_still` meanwhile.
+        """
+        # Trap: an answer that blocks the event loop until it has the lock would wait for ever, and the check with it.
+        limit = f"SET LOCAL idle_in_transaction_session_timeout = '{STOOD_STILL}s'"
+        await self.execute(f"BEGIN; {limit}; SELECT 1 FROM {table} WHERE {where} FOR UPDATE")
+
+    async def is_free(self, table: str, where: str) -> bool:
+        """Whether nobody has locked these rows against a change."""
+        from psycopg.errors import LockNotAvailable
+
+        try:
+            await self.execute(f"SELECT 1 FROM {table} WHERE {where} FOR NO KEY UPDATE NOWAIT")
+        except LockNotAvailable:
+            return False
+        return True
+
+    async def connections(self, until: int | None = None) -> int:
+        """How many connections the database has, besides those of checks.
+
+        Args:
+            until: wait a moment for that many: PostgreSQL takes some to give up a connection that was closed.
+        """
+        for _ in range(25):
+            if (number := await self.value(CONNECTIONS)) <= (number if until is None else until):
+                break
+            await asyncio.sleep(0.02)
+        return number
+
+    async def close_the_gate(self, tables: Sequence[str]) -> None:
+        """Let everyone who writes to these tables wait until `open_the_gate`."""
+        await self.execute(
+            f"SET idle_session_timeout = '{STOOD_STILL}s'; {TRIGGERS}; SELECT pg_advisory_lock({GATE})"
+        )
+        for table in tables:
+            await self.execute(
+                f"CREATE TRIGGER gate BEFORE INSERT OR UPDATE ON {table}"
+                " FOR EACH ROW EXECUTE FUNCTION proof.wait_at_the_gate()"
+            )
+
+    async def open_the_gate(self) -> None:
+        """Let go who waits at the gate."""
+        await self.execute(f"SELECT pg_advisory_unlock({GATE}); RESET idle_session_timeout")
 
     async def all_stand_still(
         self, tasks: Sequence[asyncio.Future[Any]], patience: float = NO_PROGRESS
@@ -75,7 +126,14 @@ class OtherProcess:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
 
     def _execute(self, sql: str, parameters: tuple[Any, ...] | None) -> list[tuple[Any, ...]]:
-        cursor = self._connection.execute(sql, parameters)
+        from psycopg import Error
+
+        try:
+            cursor = self._connection.execute(sql, parameters)
+        except Error as error:
+            if self._connection.closed:
+                raise stood_still() from error
+            raise
         return cursor.fetchall() if cursor.description else []
 
     async def _open(self) -> None:
@@ -83,12 +141,27 @@ class OtherProcess:
         await self.execute("SET application_name = 'check'")
 
     async def _close(self) -> None:
-        await self.execute("ROLLBACK; SELECT pg_advisory_unlock_all()")
+        try:
+            await self.execute("ROLLBACK; SELECT pg_advisory_unlock_all()")
+        except Refusal:  # PostgreSQL has closed this connection: see STOOD_STILL
+            await self._open()
         # Whoever is still in a transaction would keep the triggers in place, and the learner would meet them.
         await self.execute(END_TRANSACTIONS)
         await self.execute("DROP SCHEMA IF EXISTS proof CASCADE")
         await self._do(self._connection.close)
         self._thread.shutdown()
+
+
+def stood_still() -> Refusal:
+    """The refusal of an answer that kept the event loop from a check which had to look every few milliseconds."""
+    return Refusal(
+        sent="a call that has to wait for the database, and other work meanwhile",
+        expected="the event loop goes on while the call waits",
+        got=f"it stood still for {STOOD_STILL} seconds, until the check gave its lock away",
+        because="the event loop itself waits: for the database, for a thread, or for a lock",
+        next="await what waits: `await sync_to_async(function)(…)`, in place of `result()`, `join()`, "
+        "`acquire()` or the end of `with ThreadPoolExecutor()`",
+    )
 
 
 @asynccontextmanager
@@ -109,18 +182,24 @@ async def everyone_looks_before_anyone_writes(
 
     Who holds a lock by then keeps the others waiting; who only looked has looked in vain.
     """
-    await process.execute(f"{TRIGGERS}; SELECT pg_advisory_lock({GATE})")
-    for table in tables:
-        await process.execute(
-            f"CREATE TRIGGER gate BEFORE INSERT OR UPDATE ON {table}"
-            " FOR EACH ROW EXECUTE FUNCTION proof.wait_at_the_gate()"
-        )
+    await process.close_the_gate(tables)
+    async with started(*calls) as tasks:
+        await process.all_stand_still(tasks)
+        await process.open_the_gate()
+        return await asyncio.gather(*tasks)
+
+
+@asynccontextmanager
+async def started(*calls: Awaitable[Any]) -> AsyncIterator[list[asyncio.Future[Any]]]:
+    """Tasks of these calls; what has not ended when the block is left by an error is cancelled."""
     tasks = [asyncio.ensure_future(call) for call in calls]
     try:
-        await process.all_stand_still(tasks)
+        yield tasks
     finally:
-        await process.execute(f"SELECT pg_advisory_unlock({GATE})")
-    return await asyncio.gather(*tasks)
+        if left := [task for task in tasks if not task.done()]:
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=1)
 
 
 @asynccontextmanager
