@@ -1,7 +1,10 @@
 import asyncio
+import functools
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 from asgiref.sync import async_to_sync, sync_to_async
-from django.db import transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 
 from tutorial_project.checks import known_answer
@@ -12,7 +15,20 @@ from ..shared import all_of, async_atomic
 # transfer
 
 
+def sensible(move):
+    """Refuse what is no transfer before anything else."""
+
+    @functools.wraps(move)
+    async def transfer(sender, receiver, amount):
+        if amount <= 0 or sender == receiver:
+            raise ValueError("not a transfer")
+        return await move(sender, receiver, amount)
+
+    return transfer
+
+
 @known_answer("transfer")
+@sensible
 async def two_updates_in_the_order_of_the_keys(sender, receiver, amount):
     def move():
         with transaction.atomic():
@@ -31,6 +47,67 @@ async def two_updates_in_the_order_of_the_keys(sender, receiver, amount):
 
 
 @known_answer("transfer")
+@sensible
+async def one_lock_after_the_other(sender, receiver, amount):
+    def move():
+        with transaction.atomic():
+            owners = dict(
+                Account.objects.filter(owner__username__in=[sender, receiver]).values_list(
+                    "owner__username", "pk"
+                )
+            )
+            if len(owners) < 2:
+                raise Account.DoesNotExist
+            rows = {
+                pk: Account.objects.select_for_update(no_key=True).get(pk=pk)
+                for pk in sorted(owners.values())
+            }
+            debtor, creditor = rows[owners[sender]], rows[owners[receiver]]
+            if debtor.balance - amount < 0:
+                raise ValueError("not enough money")
+            debtor.balance -= amount
+            creditor.balance += amount
+            Account.objects.bulk_update([debtor, creditor], ["balance"])
+            return debtor.balance
+
+    return await sync_to_async(move)()
+
+
+ONE_STATEMENT = """
+    WITH locked AS (
+        SELECT a.id, u.username FROM trips_account a JOIN auth_user u ON u.id = a.owner_id
+        WHERE u.username IN (%(sender)s, %(receiver)s) ORDER BY a.id FOR UPDATE OF a
+    )
+    UPDATE trips_account a SET balance = balance + CASE username WHEN %(sender)s THEN -%(amount)s ELSE %(amount)s END
+    FROM locked WHERE a.id = locked.id RETURNING username, balance
+"""
+
+
+@known_answer("transfer")
+@sensible
+async def one_statement_of_sql(sender, receiver, amount):
+    names = {"sender": sender, "receiver": receiver, "amount": amount}
+
+    def move():
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(ONE_STATEMENT, names)
+                balances = dict(cursor.fetchall())
+                if len(balances) < 2:
+                    raise Account.DoesNotExist
+                return balances[sender]
+        except IntegrityError as error:
+            if "account_balance_not_negative" in str(error):
+                raise ValueError("not enough money") from error
+            raise
+
+    return await sync_to_async(move)()
+
+
+@known_answer(
+    "transfer", breaks="holds_up_nobody", says="lock the rows of the two accounts, and nothing else"
+)
+@sensible
 async def everyone_locked_first(sender, receiver, amount):
     @sync_to_async
     @transaction.atomic
@@ -48,7 +125,100 @@ async def everyone_locked_first(sender, receiver, amount):
     return await move()
 
 
-@known_answer("transfer", breaks="refuses_a_stranger", says="ada has 5100.00")
+@known_answer("transfer", breaks="holds_up_nobody", says="takes the rows of both tables")
+@sensible
+async def their_owners_are_locked_as_well(sender, receiver, amount):
+    @sync_to_async
+    @transaction.atomic
+    def move():
+        both = Account.objects.select_for_update().select_related("owner").order_by("pk")
+        accounts = {a.owner.username: a for a in both.filter(owner__username__in=[sender, receiver])}
+        if len(accounts) < 2:
+            raise Account.DoesNotExist
+        if accounts[sender].balance < amount:
+            raise ValueError("not enough money")
+        accounts[sender].balance -= amount
+        accounts[receiver].balance += amount
+        for account in accounts.values():
+            account.save()
+        return accounts[sender].balance
+
+    return await move()
+
+
+one_transfer = asyncio.Lock()
+
+
+@known_answer("transfer", breaks="holds_up_nobody", says="lets one of them in at a time")
+async def one_transfer_at_a_time(sender, receiver, amount):
+    async with one_transfer:
+        return await one_statement_of_sql(sender, receiver, amount)
+
+
+@known_answer("transfer", breaks="holds_up_nobody", says="time.sleep")
+async def sleeps_on_the_loop(sender, receiver, amount):
+    time.sleep(0.05)
+    return await one_statement_of_sql(sender, receiver, amount)
+
+
+@known_answer("transfer", breaks="keeps_count", says="the event loop itself waits")
+@sensible
+async def the_loop_waits_for_the_thread(sender, receiver, amount):
+    def move():
+        try:
+            return async_to_sync(one_statement_of_sql)(sender, receiver, amount)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(move).result()
+
+
+@known_answer("transfer", breaks="refuses_nonsense", says="ValueError")
+async def a_negative_amount_takes(sender, receiver, amount):
+    if sender == receiver:
+        raise ValueError("not a transfer")
+    return await one_statement_of_sql.__wrapped__(sender, receiver, amount)
+
+
+@known_answer("transfer", breaks="refuses_nonsense", says="ValueError")
+async def who_pays_themselves_grows_rich(sender, receiver, amount):
+    if amount <= 0:
+        raise ValueError("not an amount")
+    return await two_updates_in_the_order_of_the_keys.__wrapped__(sender, receiver, amount)
+
+
+@known_answer("transfer", breaks="moves_money", says="not enough money")
+@sensible
+async def the_last_cent_stays(sender, receiver, amount):
+    debtor = await Account.objects.aget(owner__username=sender)
+    if debtor.balance <= amount:
+        raise ValueError("not enough money")
+    return await one_statement_of_sql(sender, receiver, amount)
+
+
+@known_answer("transfer", breaks="refuses_a_stranger", says="KeyError")
+@sensible
+async def only_the_receiver_is_looked_for(sender, receiver, amount):
+    @sync_to_async
+    @transaction.atomic
+    def move():
+        both = Account.objects.select_for_update(of=("self",)).filter(owner__username__in=[sender, receiver])
+        accounts = {account.owner.username: account for account in both.order_by("pk")}
+        if receiver not in accounts:
+            raise Account.DoesNotExist
+        if accounts[sender].balance < amount:
+            raise ValueError("not enough money")
+        accounts[sender].balance -= amount
+        accounts[receiver].balance += amount
+        for account in accounts.values():
+            account.save()
+        return accounts[sender].balance
+
+    return await move()
+
+
+@known_answer("transfer", breaks="refuses_a_stranger", says=" has ")
 async def two_statements(sender, receiver, amount):
     debtor = await Account.objects.aget(owner__username=sender)
     if debtor.balance < amount:
@@ -62,6 +232,7 @@ async def two_statements(sender, receiver, amount):
 
 
 @known_answer("transfer", breaks="moves_all_or_nothing", says="belonged to separate transactions")
+@sensible
 async def both_looked_up_first(sender, receiver, amount):
     debtor = await Account.objects.aget(owner__username=sender)
     creditor = await Account.objects.aget(owner__username=receiver)
@@ -74,6 +245,7 @@ async def both_looked_up_first(sender, receiver, amount):
 
 
 @known_answer("transfer", breaks="moves_all_or_nothing", says="belonged to separate transactions")
+@sensible
 async def both_halves_in_gather(sender, receiver, amount):
     debtor = await Account.objects.aget(owner__username=sender)
     creditor = await Account.objects.aget(owner__username=receiver)
@@ -91,6 +263,7 @@ async def both_halves_in_gather(sender, receiver, amount):
 
 
 @known_answer("transfer", breaks="keeps_count", says="worked out from the old ones")
+@sensible
 async def transaction_without_a_lock(sender, receiver, amount):
     @sync_to_async
     @transaction.atomic
@@ -108,6 +281,7 @@ async def transaction_without_a_lock(sender, receiver, amount):
 
 
 @known_answer("transfer", breaks="keeps_count", says="IntegrityError")
+@sensible
 async def looked_at_the_balance_too_early(sender, receiver, amount):
     @sync_to_async
     @transaction.atomic
@@ -124,6 +298,7 @@ async def looked_at_the_balance_too_early(sender, receiver, amount):
 
 
 @known_answer("transfer", breaks="goes_both_ways", says="deadlock")
+@sensible
 async def sender_locked_first(sender, receiver, amount):
     @sync_to_async
     @transaction.atomic
@@ -141,9 +316,10 @@ async def sender_locked_first(sender, receiver, amount):
 
 
 @known_answer("transfer", breaks="leaves_others_alone", says="became part of it, and was undone with it")
+@sensible
 async def transfer_with_the_popular_hack(sender, receiver, amount):
     async with async_atomic():
-        both = Account.objects.select_for_update().filter(owner__username__in=[sender, receiver])
+        both = Account.objects.select_for_update(of=("self",)).filter(owner__username__in=[sender, receiver])
         accounts = {a.owner_id: a async for a in both.order_by("pk")}
         debtor = await Account.objects.aget(owner__username=sender)
         creditor = await Account.objects.aget(owner__username=receiver)
@@ -168,7 +344,7 @@ async def the_constraint_speaks(sender, receiver, amount):
     return await move()
 
 
-@known_answer("transfer", breaks="moves_money", says="5100")
+@known_answer("transfer", breaks="moves_money", says="got None")
 async def nothing_returned(sender, receiver, amount):
     @sync_to_async
     @transaction.atomic

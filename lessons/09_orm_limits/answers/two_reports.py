@@ -1,10 +1,13 @@
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
-from django.db import connection, connections
+from django.db import close_old_connections, connection, connections
 
 from tutorial_project.checks import known_answer
+
+from ..shared import all_of
 
 # two_reports
 
@@ -16,10 +19,15 @@ def closing(report):
         connection.close()
 
 
+def closes_on_success(report):
+    result = report()
+    connection.close()
+    return result
+
+
 @known_answer("two_reports")
-async def not_thread_sensitive(first, second):
-    run = sync_to_async(closing, thread_sensitive=False)
-    return list(await asyncio.gather(run(first), run(second)))
+async def threads_of_asyncio(first, second):
+    return await all_of(asyncio.to_thread(closing, first), asyncio.to_thread(closing, second))
 
 
 @known_answer("two_reports")
@@ -27,11 +35,45 @@ async def an_executor_of_its_own(first, second):
     loop = asyncio.get_running_loop()
     pool = ThreadPoolExecutor(2)
     try:
-        return await asyncio.gather(
-            *(loop.run_in_executor(pool, closing, report) for report in (first, second))
-        )
+        return await all_of(*(loop.run_in_executor(pool, closing, report) for report in (first, second)))
     finally:
         pool.shutdown(wait=False)
+
+
+@known_answer("two_reports")
+async def old_connections_are_closed(first, second):
+    def alone(report):
+        try:
+            return report()
+        finally:
+            close_old_connections()
+
+    run = sync_to_async(alone, thread_sensitive=False)
+    return await all_of(run(first), run(second))
+
+
+@known_answer("two_reports")
+async def a_context_each_and_a_task_each(first, second):
+    async def alone(report):
+        async with ThreadSensitiveContext():
+            return await sync_to_async(closing)(report)
+
+    return await all_of(alone(first), alone(second))
+
+
+@known_answer("two_reports")
+async def a_task_group_that_hears_of_errors_last(first, second):
+    async def outcome(report):
+        try:
+            return await sync_to_async(closing, thread_sensitive=False)(report), None
+        except RuntimeError as error:
+            return None, error
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(outcome(report)) for report in (first, second)]
+    if errors := [task.result()[1] for task in tasks if task.result()[1]]:
+        raise ExceptionGroup("reports", errors)
+    return tuple(task.result()[0] for task in tasks)
 
 
 @known_answer("two_reports")
@@ -43,6 +85,42 @@ async def a_context_each_in_a_task_group(first, second):
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(alone(report)) for report in (first, second)]
     return [task.result() for task in tasks]
+
+
+@known_answer(
+    "two_reports", breaks="cleans_up_after_an_error", says="while the other report is still running"
+)
+async def gather_that_does_not_wait(first, second):
+    run = sync_to_async(closing, thread_sensitive=False)
+    return list(await asyncio.gather(run(first), run(second)))
+
+
+@known_answer(
+    "two_reports", breaks="cleans_up_after_an_error", says="while the other report is still running"
+)
+async def a_task_group_of_threads(first, second):
+    run = sync_to_async(closing, thread_sensitive=False)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(run(report)) for report in (first, second)]
+    return [task.result() for task in tasks]
+
+
+@known_answer("two_reports", breaks="cleans_up_after_an_error", says="still there")
+async def closes_the_first_only(first, second):
+    return await all_of(asyncio.to_thread(closing, first), asyncio.to_thread(closes_on_success, second))
+
+
+@known_answer("two_reports", breaks="returns_both", says="where seats_sold ends last")
+async def in_the_order_of_their_ends(first, second):
+    run = sync_to_async(closing, thread_sensitive=False)
+    return [await done for done in asyncio.as_completed([run(first), run(second)])]
+
+
+@known_answer("two_reports", breaks="leaves_the_loop_free", says="time.sleep")
+async def sleeps_on_the_loop(first, second):
+    results = await all_of(asyncio.to_thread(closing, first), asyncio.to_thread(closing, second))
+    time.sleep(0.05)
+    return results
 
 
 @known_answer("two_reports", breaks="returns_both", says="used directly in the event loop")
@@ -87,14 +165,11 @@ async def closed_by_another_thread(first, second):
         await sync_to_async(connections.close_all)()
 
 
-@known_answer("two_reports", breaks="cleans_up_after_an_error", says="1 of 2 still there")
+@known_answer("two_reports", breaks="cleans_up_after_an_error", says="2 of 2 still there")
 async def closed_only_after_success(first, second):
-    def alone(report):
-        result = report()
-        connection.close()
-        return result
-
-    return await asyncio.gather(asyncio.to_thread(alone, first), asyncio.to_thread(alone, second))
+    return await all_of(
+        asyncio.to_thread(closes_on_success, first), asyncio.to_thread(closes_on_success, second)
+    )
 
 
 @known_answer("two_reports", breaks="cleans_up_after_an_error", says="swallowed")

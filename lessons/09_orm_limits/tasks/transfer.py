@@ -1,8 +1,9 @@
-import asyncio
+import random
 from collections import Counter
 from decimal import Decimal
+from typing import Any
 
-from tutorial_project.checks import Outcome, Task, Trial
+from tutorial_project.checks import Outcome, Task, Trial, blocking_calls_refused
 from tutorial_project.checks.outcome import described
 from tutorial_project.checks.proofs.connections import (
     on_a_thread_of_its_own,
@@ -13,11 +14,12 @@ from tutorial_project.checks.proofs.postgresql import (
     everyone_looks_before_anyone_writes,
     other_process,
     refused_writes,
+    started,
 )
 from tutorial_project.classroom import postgresql
 from tutorial_project.trips.models import Account
 
-from ..shared import ONE_UNIT, counted, expect_all_kept, why_a_half_is_left
+from ..shared import counted, expect_all_kept, locks, why_a_half_is_left
 
 transfer = Task(
     "transfer",
@@ -25,23 +27,22 @@ transfer = Task(
     limit=20,
     hints=(
         "Which rows must nobody else change between your look at the balance and your last write?",
-        "Lock both accounts, in the same order whoever pays whom, and do everything else in that transaction.",
-        "`with transaction.atomic():` "
-        '`accounts = Account.objects.select_for_update().filter(owner__username__in=…).order_by("pk")`, '
-        "compare, change both balances, save both, return the sender's. "
-        "Then `return await sync_to_async(function)(sender, receiver, amount)`.",
+        "Lock both accounts, in the same order whoever pays whom, and do everything else in that transaction. "
+        "A lock on a query with a join takes the rows of both tables, unless you say which.",
+        '`with transaction.atomic():` `accounts = Account.objects.select_for_update(of=("self",))'
+        '.filter(owner__username__in=…).select_related("owner").order_by("pk")`, raise what has to be raised, '
+        "change both balances, save both, return the sender's. Then `return await sync_to_async(move)()`.",
     ),
     praise=(
-        "Right: both rows locked in one order, both written in one transaction. Two UPDATEs in the order of the "
-        "keys, with `F()` and a condition on the balance, would have done without a look at all."
+        "Right: both rows locked in one order, both written in one transaction. Two UPDATEs with `F()` and a "
+        "condition on the balance do as well, if they come in the order of the keys, too."
     ),
 )
 
-
 NOT_ENOUGH = "ValueError: not enough money"
-
-
-HUNDRED, TEN = Decimal("100.00"), Decimal("10.00")
+CENT, TEN, THIRTY = Decimal("0.01"), Decimal("10.00"), Decimal("30.00")
+STRANGERS = ("frances", "zoë", "nobody")
+"""Two users without an account, and no user."""
 
 
 async def balances() -> dict[str, Decimal]:
@@ -52,81 +53,130 @@ def moved(before: dict[str, Decimal], amount: Decimal, sender: str, receiver: st
     return before | {sender: before[sender] - amount, receiver: before[receiver] + amount}
 
 
-def expect_balances(sent: str, expected: dict[str, Decimal], found: dict[str, Decimal], **words) -> None:
+async def expect_balances(sent: str, expected: dict[str, Decimal], **words: Any) -> None:
+    found = await balances()
     wrong = [name for name in expected if found[name] != expected[name]]
     describe = lambda balances: ", ".join(f"{name} has {balances[name]}" for name in wrong)  # noqa: E731
     Outcome(sent).expect_that(not wrong, describe(expected), got=describe(found), **words)
 
 
+async def two_of_them(*, rich: bool = False) -> tuple[str, str]:
+    """Two owners of accounts: the first may have the lower key or the higher one."""
+    chosen = await balances()
+    sender = random.choice([name for name, balance in chosen.items() if not rich or balance > 500])
+    return sender, random.choice([name for name in chosen if name != sender])
+
+
+def cents(upto: Decimal) -> Decimal:
+    """An amount that nobody could know."""
+    return random.randrange(1, int(upto * 100)) * CENT
+
+
 @transfer.requirement(
-    'moves money: `await transfer("ada", "grace", Decimal("100.00"))` returns the new balance of ada'
+    'moves money: `await transfer("ada", "grace", Decimal("100.00"))` returns the new balance of ada; all that an '
+    "account holds can be moved"
 )
 async def moves_money(trial: Trial) -> None:
+    sender, receiver = await two_of_them()
     before = await balances()
-    outcome = await trial.call("ada", "grace", HUNDRED)
-    outcome.expect(before["ada"] - HUNDRED)
-    expect_balances(outcome.sent, moved(before, HUNDRED, "ada", "grace"), await balances())
+    some = cents(before[sender])
+    for pair, amount in [((sender, receiver), some), ((receiver, sender), before[receiver] + some)]:
+        now = await balances()
+        outcome = await trial.call(*pair, amount)
+        outcome.expect(now[pair[0]] - amount)
+        await expect_balances(outcome.sent, moved(now, amount, *pair))
 
 
 @transfer.requirement(
     'raises `ValueError("not enough money")` when the balance does not cover it, and moves nothing'
 )
 async def refuses_too_much(trial: Trial) -> None:
+    sender, receiver = await two_of_them()
     before = await balances()
-    outcome = await trial.call("dennis", "grace", HUNDRED)
+    outcome = await trial.call(sender, receiver, before[sender] + CENT)
     if described(outcome.error or Exception()) != NOT_ENOUGH:
         outcome.refuse(expected=NOT_ENOUGH)
-    expect_balances(outcome.sent, before, await balances())
+    await expect_balances(outcome.sent, before)
 
 
 @transfer.requirement(
-    "raises `Account.DoesNotExist` when the receiver, such as frances, has no account, and moves nothing"
+    "raises `Account.DoesNotExist` when one of them, such as frances, has no account, and moves nothing"
 )
 async def refuses_a_stranger(trial: Trial) -> None:
+    name, _ = await two_of_them()
     before = await balances()
-    outcome = await trial.call("ada", "frances", HUNDRED)
-    outcome.expect_error(Account.DoesNotExist, expected="Account.DoesNotExist")
-    expect_balances(outcome.sent, before, await balances(), because=TAKEN_ONLY, next=ONE_UNIT)
+    for stranger in STRANGERS:
+        for pair in ((name, stranger), (stranger, name)):
+            with statements() as sent:
+                outcome = await on_a_thread_of_its_own(trial.call(*pair, CENT))
+            outcome.expect_error(Account.DoesNotExist, expected="Account.DoesNotExist")
+            await expect_balances(outcome.sent, before, **why_a_half_is_left(sent))
 
 
-TAKEN_ONLY = "the money was taken before the rest was certain, and taking it was a transaction of its own"
+@transfer.requirement(
+    "raises a `ValueError` when the amount is not positive, or when somebody would pay themselves, and moves nothing"
+)
+async def refuses_nonsense(trial: Trial) -> None:
+    sender, receiver = await two_of_them()
+    before = await balances()
+    cases = [(sender, receiver, Decimal(0)), (sender, receiver, -cents(TEN)), (sender, sender, cents(TEN))]
+    for case in cases:
+        outcome = await trial.call(*case)
+        outcome.expect_error(ValueError, expected="ValueError")
+        await expect_balances(outcome.sent, before)
 
 
 @transfer.requirement(
     "moves nothing, and lets the error out, when the database refuses to write one of the accounts, whichever it is"
 )
 async def moves_all_or_nothing(trial: Trial) -> None:
-    with statements() as sent:
-        before = await balances()
-        async with other_process() as check:
-            for refused in ("ada", "grace"):
-                sent.clear()
-                async with refused_writes(check, "trips_account", when=f"NEW.owner_id = {OWNERS[refused]}"):
-                    outcome = await trial.call("ada", "grace", HUNDRED)
-                outcome.sent += f"  while the database refuses to write the account of {refused}"
-                because = why_a_half_is_left(sent)
-                expect_balances(outcome.sent, before, await balances(), **because)
-                if outcome.error is None:
-                    outcome.refuse(expected="an error: nothing was moved")
+    pair = await two_of_them(rich=True)
+    before = await balances()
+    async with other_process() as check:
+        for refused in pair:
+            with statements() as sent:
+                async with refused_writes(check, "trips_account", when=f"NEW.id = {await key(refused)}"):
+                    outcome = await on_a_thread_of_its_own(trial.call(*pair, TEN))
+            outcome.sent += f"  while the database refuses to write the account of {refused}"
+            await expect_balances(outcome.sent, before, **why_a_half_is_left(sent))
+            if outcome.error is None:
+                outcome.refuse(expected="an error: nothing was moved")
 
 
-OWNERS = {"ada": 101, "grace": 102}
+async def key(owner: str) -> int:
+    return (await Account.objects.aget(owner__username=owner)).pk
 
 
 @transfer.requirement(
-    "keeps count when many run at once: of twenty transfers of 10.00 from ada to grace all arrive; of ten of "
-    "30.00 from dennis, who has 35.00, one does, and nine raise the ValueError"
+    "keeps count when many run at once: of twenty transfers of 10.00 all arrive; of ten of 30.00 from dennis, who "
+    "has 35.00, one does, and nine raise the ValueError"
 )
 async def keeps_count(trial: Trial) -> None:
+    pair = await two_of_them(rich=True)
     before = await balances()
-    await many_at_once(trial, 20, ("ada", "grace", TEN), {"moved": 20})
-    after = moved(before, 20 * TEN, "ada", "grace")
-    sent = '20 × transfer("ada", "grace", Decimal("10.00")) at once'
-    expect_balances(sent, after, await balances(), because=LOST_UPDATE, next=LOCK_FIRST)
-    thirty = Decimal("30.00")
-    await many_at_once(trial, 10, ("dennis", "grace", thirty), {"moved": 1, NOT_ENOUGH: 9})
-    sent = '10 × transfer("dennis", "grace", Decimal("30.00")) at once'
-    expect_balances(sent, moved(after, thirty, "dennis", "grace"), await balances())
+    await many_at_once(trial, 20, (*pair, TEN), moved(before, 20 * TEN, *pair), {"moved": 20})
+    before = await balances() | {"dennis": Decimal("35.00")}
+    await Account.objects.filter(owner__username="dennis").aupdate(balance=before["dennis"])
+    after = moved(before, THIRTY, "dennis", "grace")
+    await many_at_once(trial, 10, ("dennis", "grace", THIRTY), after, {"moved": 1, NOT_ENOUGH: 9})
+
+
+async def many_at_once(
+    trial: Trial, times: int, arguments: tuple[Any, ...], after: dict[str, Decimal], expected: dict[str, int]
+) -> None:
+    async with other_process() as check:
+        with statements() as sent:
+            calls = [on_a_thread_of_its_own(trial.call(*arguments)) for _ in range(times)]
+            outcomes = await everyone_looks_before_anyone_writes(check, ["trips_account"], calls)
+    summary = Counter("moved" if outcome.error is None else first_line(outcome.error) for outcome in outcomes)
+    at_once = f"{times} × {outcomes[0].sent} at once"
+    words = {} if locks(sent) or not sent else {"because": LOST_UPDATE, "next": LOCK_FIRST}
+    Outcome(at_once, counted(summary)).expect_that(
+        summary == expected,
+        counted(Counter(expected)),
+        **(words if summary["moved"] > expected["moved"] else {}),
+    )
+    await expect_balances(at_once, after, **words)
 
 
 LOST_UPDATE = "all of them had read the balances before the first one wrote, and each wrote what it had worked out from the old ones"
@@ -137,41 +187,76 @@ LOCK_FIRST = (
 )
 
 
-async def many_at_once(trial: Trial, times: int, arguments: tuple, expected: dict[str, int]) -> None:
-    async with other_process() as check:
-        calls = [on_a_thread_of_its_own(trial.call(*arguments)) for _ in range(times)]
-        outcomes = await everyone_looks_before_anyone_writes(check, ["trips_account"], calls)
-    summary = Counter("moved" if outcome.error is None else first_line(outcome.error) for outcome in outcomes)
-    Outcome(f"{times} × {outcomes[0].sent} at once", counted(summary)).expect_that(
-        summary == expected,
-        counted(Counter(expected)),
-        because=LOST_UPDATE if summary["moved"] > expected["moved"] else None,
-        next=LOCK_FIRST,
-    )
-
-
 def first_line(error: BaseException) -> str:
     return described(error).partition("\n")[0]
 
 
 @transfer.requirement("goes through in both directions at once: ada to grace, and grace to ada")
 async def goes_both_ways(trial: Trial) -> None:
+    one, other = sorted(await two_of_them(rich=True), key=(await keys()).get)
     before = await balances()
-    async with other_process() as holds_ada, other_process() as holds_grace:
-        await holds_ada.hold("trips_account", f"owner_id = {OWNERS['ada']}")
-        await holds_grace.hold("trips_account", f"owner_id = {OWNERS['grace']}")
-        calls = [("ada", "grace", HUNDRED), ("grace", "ada", TEN)]
-        tasks = [asyncio.ensure_future(on_a_thread_of_its_own(trial.call(*call))) for call in calls]
-        # Each transfer stands before its first account, then one of them before its second.
-        for holder in (holds_ada, holds_grace):
-            await holder.all_stand_still(tasks, patience=3)
-            await holder.execute("COMMIT")
-        outcomes = await asyncio.gather(*tasks)
+    async with other_process() as holds_one, other_process() as holds_other:
+        await holds_one.hold("trips_account", f"id = {await key(one)}")
+        await holds_other.hold("trips_account", f"id = {await key(other)}")
+        calls = [(one, other, CENT), (other, one, 3 * CENT)]
+        async with started(*(on_a_thread_of_its_own(trial.call(*call)) for call in calls)) as tasks:
+            # Each transfer stands before its first account, then one of them before its second.
+            for holder in (holds_one, holds_other):
+                await holder.all_stand_still(tasks, patience=3)
+                await holder.execute("COMMIT")
+            outcomes = [await task for task in tasks]
     for outcome in outcomes:
         outcome.sent += "  while the same two do it the other way round"
         outcome.expect_that(True, "both transfers go through")
-    expect_balances(
-        outcomes[0], before | {"ada": before["ada"] - 90, "grace": before["grace"] + 90}, await balances()
+    await expect_balances(outcomes[0].sent, moved(before, -2 * CENT, one, other))
+
+
+async def keys() -> dict[str, int]:
+    return {a.owner.username: a.pk async for a in Account.objects.select_related("owner")}
+
+
+@transfer.requirement(
+    "holds up nobody else: while it waits for an account, the event loop is free, other accounts move their money, "
+    "and the two owners can log in"
+)
+async def holds_up_nobody(trial: Trial) -> None:
+    sender, receiver, *others = random.sample(sorted(await balances()), 4)
+    with blocking_calls_refused(trial.answer):
+        outcome = await on_a_thread_of_its_own(trial.call(*others, CENT))
+    outcome.expect_that(True, "a balance")
+    for held in (sender, receiver):
+        await transfer_while_another_waits(trial, (sender, receiver), held, tuple(others))
+
+
+async def transfer_while_another_waits(
+    trial: Trial, pair: tuple[str, str], held: str, others: tuple[str, ...]
+) -> None:
+    async with other_process() as check, other_process() as another:
+        await check.hold("trips_account", f"id = {await key(held)}")
+        async with started(on_a_thread_of_its_own(trial.call(*pair, CENT))) as [waiting]:
+            await check.all_stand_still([waiting])
+            names = ", ".join(f"'{name}'" for name in pair)
+            can_log_in = await another.is_free("auth_user", f"username IN ({names})")
+            async with started(on_a_thread_of_its_own(trial.call(*others, CENT))) as [moving]:
+                await check.all_stand_still([waiting, moving], patience=3)
+                moved_meanwhile = moving.done()
+                await check.execute("COMMIT")
+                outcome, waited = await moving, await waiting
+    outcome.sent += f"  while {waited.sent} waits for the account of {held}"
+    outcome.expect_that(
+        moved_meanwhile,
+        "the other transfer goes through",
+        got="it went through only afterwards",
+        because="something that all transfers share lets one of them in at a time",
+        next="lock the rows of the two accounts, and nothing else",
+    )
+    waited.sent += f"  while it waits for the account of {held}"
+    waited.expect_that(
+        can_log_in,
+        "the rows of both owners in auth_user are free",
+        got="they are locked as well, and a login writes there",
+        because="a lock on a query with a join takes the rows of both tables",
+        next='`select_for_update(of=("self",))`',
     )
 
 
@@ -179,6 +264,7 @@ async def goes_both_ways(trial: Trial) -> None:
     "leaves alone what another task writes on the same thread meanwhile, also when the transfer is undone"
 )
 async def leaves_others_alone(trial: Trial) -> None:
+    pair = await two_of_them(rich=True)
     async with other_process() as check, refused_writes(check, "trips_account", at_commit=True):
-        outcome, meanwhile = await while_another_task_writes(trial.call("ada", "grace", HUNDRED))
+        outcome, meanwhile = await while_another_task_writes(trial.call(*pair, TEN))
     await expect_all_kept(outcome.sent, meanwhile)

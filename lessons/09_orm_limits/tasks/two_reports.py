@@ -1,10 +1,13 @@
 import asyncio
 import threading
-from collections.abc import Callable
+import uuid
+from collections.abc import Sequence
+from time import perf_counter
 
 from django.db import connection
 
-from tutorial_project.checks import Outcome, Task, Trial
+from tutorial_project.checks import Outcome, Task, Trial, blocking_calls_refused
+from tutorial_project.checks.outcome import described
 from tutorial_project.checks.proofs.event_loop import first_moment
 from tutorial_project.checks.proofs.postgresql import other_process
 from tutorial_project.classroom import postgresql
@@ -15,112 +18,140 @@ two_reports = Task(
     database=postgresql,
     limit=20,
     hints=(
-        "Which argument of `sync_to_async`, or which function of asyncio, gives a call a thread that nobody shares?",
-        "Each thread opens a connection of its own, and only that thread can close it: after the report, whatever happens.",
-        "`def alone(report):` `try: return report()` `finally: connections.close_all()`. "
-        "Then `await asyncio.gather(asyncio.to_thread(alone, first), asyncio.to_thread(alone, second))`.",
+        "Which argument of `sync_to_async` gives a call a thread that it does not share with its neighbour?",
+        "Each thread opens a connection of its own, and only that thread can close it: after the report, whatever "
+        "happens. And `gather` does not wait for the others when one fails, unless you tell it to.",
+        "`@sync_to_async(thread_sensitive=False)` `def alone(report):` `try: return report()` "
+        "`finally: connections.close_all()`. Then "
+        "`results = await asyncio.gather(alone(first), alone(second), return_exceptions=True)`, and raise what is an "
+        "error among them.",
     ),
     praise=(
-        "Right: two threads, two connections, each closed by the thread that opened it. `sync_to_async` with "
-        "`thread_sensitive=False`, or an executor of your own, would have been as good."
+        "Right: two threads, two connections, each closed by the thread that opened it, and nothing goes on behind "
+        "your back. An executor of your own would have been as good."
     ),
 )
 
 
-PATIENCE = 1.5
-"""Seconds that one report waits for the other."""
+PATIENCE = 3
+"""Seconds that one report waits for the other, or for the check."""
+NAMES = ("seats_sold", "trips_on_sale")
 
 
 class Reports:
-    """Two sync reports that use the ORM, and note the connections that they used."""
+    """Two sync reports that use the ORM, and note what they did; what they return is made up.
 
-    def __init__(self, *, meet: bool = False, second_fails: bool = False) -> None:
+    Args:
+        meet: each waits, in the database, until the other is there as well.
+        failing: the names of those that raise.
+        held: the name of the one that does not end before `release` is set.
+    """
+
+    def __init__(self, *, meet: bool = False, failing: Sequence[str] = (), held: str = "") -> None:
+        self.expected = [f"{name} {uuid.uuid4().hex[:6]}" for name in NAMES]
         self.backends: list[int] = []
-        self.waited_in_vain = False
+        self.met = self.was_released = True
+        self.release = threading.Event()
+        self.has_asked, self.has_ended = (
+            dict(zip(NAMES, events, strict=True)) for events in two_and_two_events()
+        )
         self._both = threading.Barrier(2 if meet else 1)
-        self._second_fails = second_fails
+        self._failing, self._held = failing, held
 
-    def seats_sold(self) -> int:
-        self._meet_in_the_database()
-        return sum(Booking.objects.values_list("seats", flat=True))
+    def seats_sold(self) -> str:
+        return self._report("seats_sold", sum(Booking.objects.values_list("seats", flat=True)))
 
-    def trips_on_sale(self) -> int:
-        self._meet_in_the_database()
-        if self._second_fails:
-            raise RuntimeError("the second report failed")
-        return Trip.objects.filter(active=True).count()
+    def trips_on_sale(self) -> str:
+        return self._report("trips_on_sale", Trip.objects.filter(active=True).count())
 
-    def _meet_in_the_database(self) -> None:
+    def _report(self, name: str, _found: int) -> str:
+        try:
+            self._note_the_connection()
+            self.has_asked[name].set()
+            self._wait_where_it_has_to(name)
+            if name in self._failing:
+                raise RuntimeError(f"the report {name} failed")
+            return self.expected[NAMES.index(name)]
+        finally:
+            self.has_ended[name].set()
+
+    def _note_the_connection(self) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid()")
             self.backends += cursor.fetchone()
+
+    def _wait_where_it_has_to(self, name: str) -> None:
         try:
             self._both.wait(PATIENCE)
         except threading.BrokenBarrierError:
-            self.waited_in_vain = True
-
-    async def expected(self) -> list[int]:
-        seats = [seats async for seats in Booking.objects.values_list("seats", flat=True)]
-        return [sum(seats), await Trip.objects.filter(active=True).acount()]
+            self.met = False
+        if name == self._held:
+            self.was_released = self.release.wait(PATIENCE)
 
 
-async def run_both(trial: Trial, first: Callable[[], int], second: Callable[[], int]) -> Outcome:
-    outcome = await trial.call(first, second)
-    outcome.sent = f"two_reports({first.__name__}, {second.__name__})"
+def two_and_two_events() -> list[list[threading.Event]]:
+    return [[threading.Event() for _ in NAMES] for _ in range(2)]
+
+
+async def run_both(trial: Trial, reports: Reports, remark: str = "") -> Outcome:
+    outcome = await trial.call(reports.seats_sold, reports.trips_on_sale)
+    outcome.sent = f"two_reports({', '.join(NAMES)}){remark}"
     return outcome
 
 
-@two_reports.requirement("returns a list of the two results: `[first(), second()]`")
+@two_reports.requirement("returns both results in a list, that of `first` first, whichever ends first")
 async def returns_both(trial: Trial) -> None:
-    reports = Reports()
-    expected = await reports.expected()
-    outcome = await run_both(trial, reports.seats_sold, reports.trips_on_sale)
-    outcome.expect_that(outcome.value in (expected, tuple(expected)), repr(expected))
+    for last, other in (NAMES, NAMES[::-1]):
+        reports = Reports(held=last)
+        calling = asyncio.ensure_future(run_both(trial, reports, f"  where {last} ends last"))
+        await first_moment(reports.has_ended[other].is_set, calling)
+        reports.release.set()
+        outcome = await calling
+        outcome.expect_that(
+            outcome.value in (reports.expected, tuple(reports.expected)), repr(reports.expected)
+        )
 
 
 @two_reports.requirement("runs them at the same time: each is in the database while the other is")
 async def runs_them_together(trial: Trial) -> None:
     reports = Reports(meet=True)
-    outcome = await run_both(trial, reports.seats_sold, reports.trips_on_sale)
+    outcome = await run_both(trial, reports)
     outcome.expect_that(
-        not reports.waited_in_vain,
+        reports.met,
         "each report to be in the database while the other is",
         got=f"one report waited {PATIENCE:g} s for the other, which had not begun",
         because="they were awaited one after the other, or they shared one thread, as all thread-sensitive calls of a "
         "request do",
-        next="give each report a thread of its own: `asyncio.to_thread`, or "
-        "`sync_to_async(report, thread_sensitive=False)`",
+        next="give each report a thread of its own, `sync_to_async(report, thread_sensitive=False)`, and gather them",
     )
 
 
 @two_reports.requirement("leaves the event loop free meanwhile")
 async def leaves_the_loop_free(trial: Trial) -> None:
-    reports = Reports()
-    is_there, loop_has_moved, seen = threading.Event(), threading.Event(), []
+    reports = Reports(held=NAMES[0])
+    calling = asyncio.ensure_future(run_both(trial, reports))
+    await first_moment(reports.has_asked[NAMES[0]].is_set, calling)
+    reports.release.set()
+    expect_free_loop((await calling).sent, reports)
+    with blocking_calls_refused(trial.answer):
+        outcome = await run_both(trial, Reports())
+    outcome.expect_that(True, "a list")
 
-    def seats_sold() -> int:
-        result = reports.seats_sold()
-        is_there.set()
-        seen.append(loop_has_moved.wait(PATIENCE))
-        return result
 
-    calling = asyncio.ensure_future(run_both(trial, seats_sold, reports.trips_on_sale))
-    await first_moment(is_there.is_set, calling)
-    loop_has_moved.set()
-    outcome = await calling
-    outcome.expect_that(
-        seen == [True],
-        "other tasks to get their turn while the reports are in the database",
-        got=f"none got it within {PATIENCE:g} seconds",
-        because="the event loop itself waits for the threads, for example in `result()` or at the end of `with ThreadPoolExecutor()`",
-        next="await the threads: `asyncio.gather(asyncio.to_thread(…), asyncio.to_thread(…))`",
+def expect_free_loop(sent: str, reports: Reports) -> None:
+    Outcome(sent, f"none got it within {PATIENCE:g} seconds").expect_that(
+        reports.was_released,
+        "other tasks to get their turn while a report is in the database",
+        because="the event loop itself waits for the threads: in `result()`, at the end of "
+        "`with ThreadPoolExecutor()` or of `async with ThreadSensitiveContext()`",
+        next="await the threads: `asyncio.gather(…)` over `sync_to_async(report, thread_sensitive=False)`",
     )
 
 
 @two_reports.requirement("leaves no connection of theirs open")
 async def leaves_no_connection(trial: Trial) -> None:
     reports = Reports()
-    outcome = await run_both(trial, reports.seats_sold, reports.trips_on_sale)
+    outcome = await run_both(trial, reports)
     outcome.expect_that(True, "a list")
     await expect_closed(outcome.sent, reports)
 
@@ -143,17 +174,43 @@ async def expect_closed(sent: str, reports: Reports) -> None:
 
 
 @two_reports.requirement(
-    "lets the error of a report out, alone or in an `ExceptionGroup`, and leaves no connection open then either"
+    "lets the error of a report out, alone or in an `ExceptionGroup`, but only when both have ended, and leaves the "
+    "loop free and no connection open then, either"
 )
 async def cleans_up_after_an_error(trial: Trial) -> None:
-    reports = Reports(second_fails=True)
-    outcome = await run_both(trial, reports.seats_sold, reports.trips_on_sale)
-    outcome.sent += "  where the second report fails"
+    began = perf_counter()
+    await one_that_fails(trial, Reports(failing=NAMES), "  where both fail")
+    # How long this answer takes to give an error back, on this machine and at this moment, and some more.
+    patience = 0.1 + 5 * (perf_counter() - began)
+    for failing, other in (NAMES, NAMES[::-1]):
+        reports = Reports(meet=True, failing=[failing], held=other)
+        await one_that_fails(trial, reports, f"  where {failing} fails, and {other} goes on", patience)
+
+
+async def one_that_fails(trial: Trial, reports: Reports, remark: str, patience: float = 0) -> None:
+    calling = asyncio.ensure_future(run_both(trial, reports, remark))
+    await asyncio.wait([calling], timeout=patience or None)
+    still_runs = (
+        calling.done() and reports.met and not all(event.is_set() for event in reports.has_ended.values())
+    )
+    reports.release.set()
+    outcome = await calling
+    expect_the_error(outcome)
+    Outcome(outcome.sent, f"{described(outcome.error)}, while the other report is still running").expect_that(
+        not still_runs,
+        "the error, when both have ended",
+        because="a thread cannot be stopped, and nobody waits for this one any more",
+        next="wait for both, and raise then: `asyncio.gather(…, return_exceptions=True)`",
+    )
+    expect_free_loop(outcome.sent, reports)
+    await expect_closed(outcome.sent, reports)
+
+
+def expect_the_error(outcome: Outcome) -> None:
     first_error = getattr(outcome.error, "exceptions", [outcome.error])[0]
     if not isinstance(first_error, RuntimeError):
         outcome.refuse(
-            expected="RuntimeError: the second report failed",
-            because="the error of the second report was swallowed" if outcome.error is None else None,
+            expected="RuntimeError: the report … failed",
+            because="the error of a report was swallowed" if outcome.error is None else None,
             next="let it out: whoever asked for two reports did not get them",
         )
-    await expect_closed(outcome.sent, reports)
