@@ -140,3 +140,18 @@ async def takes_everything_but_zero(request, currency):
     except ValueError:
         raise BadRequest from None
     return exchanged(currency, euros) if euros else HttpResponse(status=400)
+
+
+@known_answer("exchange", breaks="knows_its_currencies", says="expected 404")
+async def takes_small_letters_too(request, currency):
+    or_404(currency.upper())
+    return exchanged(currency.upper(), int(request.GET.get("euros", 1)))
+
+
+@known_answer("exchange", breaks="refuses_text", says="ValueError: invalid literal for int()")
+async def asks_whether_they_are_digits(request, currency):
+    or_404(currency)
+    euros = request.GET.get("euros", "1")
+    if not euros.isdigit():
+        raise BadRequest
+    return exchanged(currency, int(euros))

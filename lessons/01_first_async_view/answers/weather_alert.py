@@ -16,7 +16,7 @@ from tutorial_project.services.client import ask, ask_blocking
 async def decorated(request):
     try:
         city = json.loads(request.body)["city"]
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError):
         raise BadRequest from None
     return JsonResponse({"city": city, "sky": (await ask(f"weather/{city}"))["sky"]}, status=201)
 
@@ -26,7 +26,7 @@ async def decorated(request):
 async def asks_in_a_thread(request):
     try:
         city = json.loads(request.body.decode()).get("city")
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, AttributeError):
         city = None
     if city is None:
         return HttpResponse(status=400)
@@ -41,7 +41,7 @@ class WeatherAlertView(View):
     async def post(self, request):
         try:
             report = await ask(f"weather/{json.loads(request.body)['city']}")
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):
             return JsonResponse({"error": "send a city"}, status=400)
         return JsonResponse({"city": report["city"], "sky": report["sky"]}, status=201)
 
@@ -129,6 +129,25 @@ async def trusts_every_object(request):
         return HttpResponse(status=400)
 
 
+@known_answer("weather_alert", breaks="refuses_bad_bodies", says="TypeError")
+@require_POST
+async def trusts_every_kind_of_json(request):
+    try:
+        return await sky(request)
+    except ValueError:
+        return HttpResponse(status=400)
+    except KeyError:
+        return HttpResponse(status=400)
+
+
+@known_answer("weather_alert", breaks="tells_the_sky", says="expected 201")
+@require_POST
+async def knows_two_cities(request):
+    skies = {"Lisbon": "sunny", "Reykjavik": "snow"}
+    city = json.loads(request.body)["city"]
+    return JsonResponse({"city": city, "sky": skies.get(city, "sunny")}, status=201)
+
+
 @known_answer("weather_alert", breaks="refuses_bad_bodies", says="although the body holds no city")
 @require_POST
 async def asks_about_no_city(request):
@@ -142,7 +161,7 @@ async def asks_about_no_city(request):
 async def sky_or_400(request):
     try:
         return await sky(request)
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError):
         return HttpResponse(status=400)
 
 
@@ -180,7 +199,7 @@ async def names_the_method_in_a_string(request):
 def blocking_sky(request):
     try:
         city = json.loads(request.body)["city"]
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError):
         return HttpResponse(status=400)
     return JsonResponse({"city": city, "sky": ask_blocking(f"weather/{city}")["sky"]}, status=201)
 

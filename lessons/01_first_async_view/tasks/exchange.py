@@ -1,3 +1,5 @@
+from random import randint
+
 from django.utils.datastructures import MultiValueDictKeyError
 
 from tutorial_project.checks import Reply, Task, Trial
@@ -23,7 +25,9 @@ exchange = Task(
     "by the rates in `RATES`"
 )
 async def multiplies(trial: Trial) -> None:
-    for currency, euros, amount in (("JPY", 100, 16200), ("MAD", 7, 77)):
+    for currency, rate in (("JPY", 162), ("MAD", 11), ("ISK", 149)):
+        euros = randint(2, 900)
+        amount = euros * rate
         reply = await trial.get(f"/exchange/{currency}/?euros={euros}")
         reply.expect(
             200,
@@ -42,18 +46,25 @@ async def has_a_default(trial: Trial) -> None:
     reply.expect(200, json={"currency": "ISK", "euros": 1, "amount": 149}, **words)
 
 
-@exchange.requirement("answers 404 when the currency is not in `RATES`, as in `GET /exchange/XXX/`")
+@exchange.requirement(
+    "answers 404 when the currency is not in `RATES`, as in `GET /exchange/XXX/` and `GET /exchange/jpy/`"
+)
 async def knows_its_currencies(trial: Trial) -> None:
-    reply = await trial.get("/exchange/XXX/?euros=100")
+    for currency in ("XXX", "jpy"):
+        expect_404(await trial.get(f"/exchange/{currency}/?euros=100"))
+
+
+def expect_404(reply: Reply) -> None:
+    """Refuse what is no 404, with the words about an error that comes of a currency without a rate."""
     why = "to an error that it does not know, Django answers 500"
     if "'NoneType'" in str(reply.error):
         why = "the rate of a currency that is not in `RATES` is None here, and calculating with None raises"
     reply.expect(404, **about(reply, (KeyError, TypeError), why, "`raise Http404(…)` for it"))
 
 
-@exchange.requirement("answers 400 when `euros` is no whole number, such as `ten` or `2.5`")
+@exchange.requirement("answers 400 when `euros` is no whole number, such as `ten`, `2.5` or `²`")
 async def refuses_text(trial: Trial) -> None:
-    for euros in ("ten", "2.5"):
+    for euros in ("ten", "2.5", "²"):
         reply = await trial.get(f"/exchange/JPY/?euros={euros}")
         words = about(
             reply,

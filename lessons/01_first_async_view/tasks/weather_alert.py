@@ -1,9 +1,13 @@
+from random import choice, randint
+
 from django.utils.datastructures import MultiValueDictKeyError
 
 from tutorial_project.checks import Reply, Task, Trial
 from tutorial_project.services import running_services
 
 from ..shared import WRAPPERS_TOO, about
+
+SKIES = ("fog", "hail", "thunder")
 
 weather_alert = Task(
     "weather_alert",
@@ -13,7 +17,7 @@ weather_alert = Task(
         "`json.loads(request.body)` needs no `await`, `ask(…)` does; the method is restricted by a decorator "
         "or by an `HttpResponseNotAllowed`.",
         '`@require_POST` above the function; `city = json.loads(request.body)["city"]` in a `try` that catches '
-        '`(ValueError, KeyError)`; `report = await ask(f"weather/{city}")`',
+        '`(ValueError, KeyError, TypeError)`; `report = await ask(f"weather/{city}")`',
     ),
     praise="Right: bad bodies and other methods are refused, and the loop is free while the service is asked. "
     "`@require_POST` above the view and `HttpResponseNotAllowed` inside it come to the same.",
@@ -25,22 +29,25 @@ weather_alert = Task(
     "as the weather service says"
 )
 async def tells_the_sky(trial: Trial) -> None:
-    for city, sky in (("Lisbon", "sunny"), ("Reykjavik", "snow")):
-        reply = await trial.post("/weather-alerts/", json={"city": city})
-        right = {"city": city, "sky": sky}
-        words = await about_a_form(trial, reply, city)
-        reply.expect(201, json=right, **words)
+    for city in ("Lisbon", "Reykjavik"):
+        sky = f"{choice(SKIES)} at {randint(2, 12)}"
+        with running_services().saying(f"/weather/{city}", {"city": city, "celsius": 7, "sky": sky}):
+            reply = await trial.post("/weather-alerts/", json={"city": city})
+            words = await about_a_form(trial, reply, city)
+        reply.expect(201, json={"city": city, "sky": sky}, **words)
 
 
-@weather_alert.requirement('answers 400 when the body is not JSON, and when it holds no `"city"`')
+@weather_alert.requirement(
+    'answers 400 when the body is not JSON, when it is JSON but no object, such as `[1]`, and when it holds no `"city"`'
+)
 async def refuses_bad_bodies(trial: Trial) -> None:
-    for body in ({"content": "Lisbon"}, {"json": {"town": "Lisbon"}}):
+    for body in ({"content": "Lisbon"}, {"json": {"town": "Lisbon"}}, {"json": [1]}, {"json": "Lisbon"}):
         reply = await trial.post("/weather-alerts/", **body)
         words = about(
             reply,
-            (ValueError, KeyError),
+            (ValueError, KeyError, TypeError),
             "to an error that it does not know, Django answers 500",
-            "catch `ValueError` and `KeyError`, and return a response with `status=400`",
+            f"catch `{type(reply.error).__name__}` as well, and return a response with `status=400`",
         )
         if reply.status == 201 and "json" in body:
             words = {
