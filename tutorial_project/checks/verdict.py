@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 from .outcome import Refusal
 from .task import Task
+from .verdict_html import verdict_html
 
 WIDTH = 92
 """Characters in a line: what JupyterLab shows on a page of 1280 pixels, beside its list of files."""
 MARKS = {"done": "✓", "not yet": "✗", "not started": "○"}
+EVIDENCE = ("sent", "expected", "got", "at", "because", "next")
+ADDRESS = re.compile(r"(?<=/)|(?=[?&])")
+"""Where an address may be broken: after a slash, before ? and &."""
+
+NOT_TRIED = Refusal(sent="", expected="", got="not tried")
+"""Stands for a requirement that was not looked at, because the answer hangs."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,18 @@ class Result:
     sentence: str
     name: str
     refusal: Refusal | None
+
+    @property
+    def mark(self) -> str:
+        """What stands before the sentence."""
+        if self.refusal is NOT_TRIED:
+            return "·"
+        return MARKS["not yet" if self.refusal else "done"]
+
+    @property
+    def words(self) -> str:
+        """The sentence, and that it was not tried."""
+        return f"{self.sentence} (not tried)" if self.refusal is NOT_TRIED else self.sentence
 
 
 @dataclass(frozen=True)
@@ -55,8 +73,24 @@ class Verdict:
     @property
     def headline(self) -> str:
         passed = sum(result.refusal is None for result in self.results)
-        score = f" · {passed} of {len(self.task.requirements)}" if self.started else ""
+        scored = self.started and self.task.requirements
+        score = f" · {passed} of {len(self.task.requirements)}" if scored else ""
         return f"{MARKS[self.state]} {self.task.name}   {self.state}{score}"
+
+    @property
+    def last_words(self) -> tuple[str, str]:
+        """What was right, or what to do next: a sentence, and the code to write for it."""
+        if self.state == "done":
+            return self.task.praise, ""
+        hint = f"exercise.hint({self.task.name!r})" if self.task.hints or self.task.requirements else ""
+        if not self.started:
+            return "Fill the gap, run the cell, and check again. Stuck?", hint
+        return ("A hint:", hint) if hint else ("", "")
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """What the verdict shows against the answer, by name, without what there is no evidence for."""
+        return {name: value for name in EVIDENCE if (value := getattr(self.refusal, name, None))}
 
     @property
     def text(self) -> str:
@@ -64,58 +98,56 @@ class Verdict:
         return "\n".join([self.headline, *self._body()])
 
     def _body(self) -> list[str]:
-        if not self.started:
-            return [
-                "",
-                f"  Fill the gap, run the cell, and check again. Stuck? exercise.hint({self.task.name!r})",
-            ]
         lines = [""]
+        evidence = [_wrapped(f"      {name:<10} ", value) for name, value in self.evidence.items()]
         for result in self.results:
-            lines.append(_wrapped(f"  {MARKS['not yet' if result.refusal else 'done']} ", result.sentence))
+            lines.append(_wrapped(f"  {result.mark} ", result.words))
             if result.refusal is not None and result.refusal is self.refusal:
-                lines += ["", *_evidence(result.refusal), ""]
+                lines += ["", *evidence, ""]
         if self.problem:
-            lines += ["", *_evidence(self.problem), ""]
-        last = self.task.praise if self.state == "done" else f"A hint: exercise.hint({self.task.name!r})"
-        return [*lines, *([""] if lines[-1] else []), _wrapped("  ", last)]
+            lines += [*evidence, ""]
+        last = _wrapped("  ", " ".join(self.last_words).strip())
+        return [*lines, *([""] if lines[-1] else []), *([last] if last else [])]
 
     def __repr__(self) -> str:
         return self.text
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"text/plain": self.text, "text/html": self.html}
-
-    @property
-    def html(self) -> str:
-        """The same words, the first line in bold."""
-        headline, _, body = self.text.partition("\n")
-        return f"<pre><b>{escape(headline)}</b>\n{escape(body)}</pre>"
-
-
-def _evidence(refusal: Refusal) -> Iterator[str]:
-    for name in ("sent", "expected", "got", "because", "next"):
-        if value := getattr(refusal, name):
-            yield _wrapped(f"      {name:<10} ", value)
+        return {"text/plain": self.text, "text/html": verdict_html(self)}
 
 
 def _wrapped(first: str, text: str) -> str:
     """A text that starts after `first`, with its other lines below its own beginning."""
-    return textwrap.fill(
-        text,
+    wrapper = _AddressWrapper(
         WIDTH,
         initial_indent=first,
         subsequent_indent=" " * len(first),
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return wrapper.fill(text)
+
+
+class _AddressWrapper(textwrap.TextWrapper):
+    """Breaks words that are longer than a line, where an address may be broken."""
+
+    def _split(self, text: str) -> list[str]:
+        room = self.width - len(self.subsequent_indent)
+        chunks = super()._split(text)
+        return [
+            part
+            for chunk in chunks
+            for part in (ADDRESS.split(chunk) if len(chunk) > room else [chunk])
+            if part
+        ]
 
 
 class AnswerRefused(Exception):
-    """Raised by a check, so that "Run All" stops; shown as the verdict, without a traceback."""
+    """Raised by a check below its verdict, so that "Run All" stops; one line, without a traceback."""
 
     def __init__(self, verdict: Verdict) -> None:
-        super().__init__(verdict.headline)
+        super().__init__(f"{' '.join(verdict.headline.split())}: see above")
         self.verdict = verdict
 
     def _render_traceback_(self) -> list[str]:
-        return self.verdict.text.splitlines()
+        return [f"{type(self).__name__}: {self}"]

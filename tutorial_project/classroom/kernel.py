@@ -19,6 +19,13 @@ def watch_cells() -> None:
         wake_up(asyncio.get_running_loop())
 
 
+def names_in_notebook(value: Any) -> list[str]:
+    """The names under which the notebook knows this very object; none outside a notebook."""
+    shell = get_ipython()
+    names = shell.user_ns if shell is not None else {}
+    return [name for name, other in names.items() if other is value and not name.startswith("_")]
+
+
 def forget_urls(*_: Any) -> None:
     """Make Django read `urlpatterns` again at the next request."""
     from django.urls import clear_url_caches

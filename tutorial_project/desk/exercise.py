@@ -10,9 +10,10 @@ from IPython.display import display
 from tutorial_project.checks.judge import judge
 from tutorial_project.checks.loading import load_tasks
 from tutorial_project.checks.outcome import Refusal
+from tutorial_project.checks.own_code import names_of
 from tutorial_project.checks.task import Task
 from tutorial_project.checks.verdict import MARKS, AnswerRefused, Verdict
-from tutorial_project.classroom.kernel import watch_cells
+from tutorial_project.classroom.kernel import names_in_notebook, watch_cells
 from tutorial_project.classroom.opening import prepare
 
 from .progress import Progress
@@ -54,7 +55,7 @@ class Exercise:
             task: the name of the task, for an answer that has none.
 
         Raises:
-            AnswerRefused: when a requirement does not hold; it shows as the verdict.
+            AnswerRefused: below the verdict, when a requirement does not hold.
         """
         return Check(self, answer, task)
 
@@ -62,15 +63,16 @@ class Exercise:
         verdict = await self.judge(answer, task_name)
         if verdict.task.name in self.tasks:
             Progress(self.name).checked(verdict.task.name, verdict.state)
+        display(verdict)
         if verdict.state == "not yet":
             raise AnswerRefused(verdict)
-        display(verdict)
 
     async def judge(self, answer: Any, task: str | None = None) -> Verdict:
         """The verdict on an answer, without showing or recording it."""
-        name = task or getattr(answer, "__name__", None) or type(answer).__name__
-        if name not in self.tasks:
-            return self._not_a_task(name)
+        names = [task] if task else list(dict.fromkeys((*names_in_notebook(answer), *names_of(answer))))
+        name = next((name for name in names if name in self.tasks), None)
+        if name is None:
+            return self._not_a_task((names or [type(answer).__name__])[0])
         return await judge(self.tasks[name], answer, self._database.restore)
 
     def _not_a_task(self, name: str) -> Verdict:
@@ -80,8 +82,8 @@ class Exercise:
             expected=f"one of the tasks of this exercise: {tasks}",
             got=f"something named {name!r}",
             because="an answer is recognised by its name",
-            next=f"name the function as the task is named, or say which one it is: "
-            f'exercise.check({name}, task="{next(iter(self.tasks))}")',
+            next="name the function as the task is named, or say which one it is: "
+            f'`exercise.check(…, task="{next(iter(self.tasks))}")`',
         )
         return Verdict(Task(name, (), ""), [], refusal)
 

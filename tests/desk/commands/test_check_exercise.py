@@ -80,8 +80,8 @@ def test_a_verdict_that_the_notebook_shows_from_before_does_not_count(tmp_path: 
     assert check_notebook(file).verdicts == {}
 
 
-def test_a_refusal_is_read_from_the_error_that_shows_it() -> None:
-    found = findings(raised("AnswerRefused", "✗ farewell   not yet", REFUSED))
+def test_a_refusal_is_read_from_its_verdict_and_not_from_the_error_below_it() -> None:
+    found = findings(shows(REFUSED), raised("AnswerRefused", "✗ farewell not yet · 0 of 1: see above"))
     assert found == Findings({"farewell": REFUSED}, [])
     assert found.state("farewell") == "not yet"
 

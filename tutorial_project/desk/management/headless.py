@@ -82,17 +82,19 @@ def read_findings(notebook: NotebookNode) -> Findings:
         for output in cell.get("outputs", []):
             if verdict := _verdict(output):
                 findings.verdicts[HEADLINE.match(verdict)[1]] = verdict
-            elif output.output_type == "error" and "raises-exception" not in cell.metadata.get("tags", []):
+            elif _is_error(output) and "raises-exception" not in cell.metadata.get("tags", []):
                 findings.errors.append(f"{_place(notebook, cell)} raised {output.ename}: {output.evalue}")
     return findings
 
 
 def _verdict(output: NotebookNode) -> str | None:
-    if output.output_type == "error" and output.ename == AnswerRefused.__name__:
-        text = "\n".join(output.traceback)
-    else:
-        text = output.get("data", {}).get("text/plain", "")
+    text = output.get("data", {}).get("text/plain", "")
     return text if HEADLINE.match(text) else None
+
+
+def _is_error(output: NotebookNode) -> bool:
+    """Whether it is an error, other than the one by which a check stops "Run All" below its verdict."""
+    return output.output_type == "error" and output.ename != AnswerRefused.__name__
 
 
 def _place(notebook: NotebookNode, cell: NotebookNode) -> str:
