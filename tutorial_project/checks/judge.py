@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from time import monotonic
 from typing import Any
 
 from django.test import override_settings
@@ -14,14 +15,31 @@ from tutorial_project.classroom.data.connections import connected_to
 from tutorial_project.classroom.opening import fresh_sample_database
 
 from .known_errors import explain
-from .outcome import NotStarted, Refusal, described
+from .outcome import DidNotFinish, NotStarted, Refusal, described, heard
+from .own_code import OwnCode, frames_of, shown_function
 from .task import Requirement, Task
 from .trial import Trial
-from .verdict import Result, Verdict
+from .unfinished import Surroundings, end_tasks, frames_of_task
+from .verdict import NOT_TRIED, Result, Verdict
+from .watchdog import Watchdog
+
+LIMIT, LATER_LIMIT = 4.5, 3.5
+"""Seconds without a sign of the answer after which it hangs: at the beginning of a check, and later in it."""
+REFUSED_LIMIT = 5.5
+"""Seconds after which the check of an answer that is refused already tries nothing more."""
+LOOKS_AGAIN = 0.5
+"""Seconds after which the deadline is looked at again: it moves with each sign of the answer."""
+GRACE = 0.8
+"""Seconds that a proof has to clean up when it is cancelled."""
+
+_one_at_a_time = asyncio.Lock()
 
 
 async def judge(task: Task, answer: Any, restore: Callable[[], None] | None = None) -> Verdict:
     """Prove every requirement of a task against an answer.
+
+    Whatever the answer does, this ends, and the process goes on: an answer that hangs is given up, and one that
+    blocks the event loop for ever is interrupted.
 
     Args:
         task: what the answer must do.
@@ -33,21 +51,133 @@ async def judge(task: Task, answer: Any, restore: Callable[[], None] | None = No
     """
     if problem := unusable(task, answer):
         return Verdict(task, [], problem)
-    results: list[Result] = []
-    with override_settings(**{"DEBUG_PROPAGATE_EXCEPTIONS": True, **task.settings}):
-        for requirement in task.requirements:
-            with ExitStack() as stack:
-                await asyncio.to_thread(stack.enter_context, _fresh_data(task, restore))
-                try:
-                    refusal = await _refusal(task, requirement, answer)
-                except NotStarted:
-                    return Verdict(task, [], started=False)
-            results.append(Result(requirement.sentence, requirement.name, refusal))
-    return Verdict(task, results)
+    own = OwnCode(answer, [requirement.proof for requirement in task.requirements])
+    settings = override_settings(**{"DEBUG_PROPAGATE_EXCEPTIONS": True, **task.settings})
+    async with _one_at_a_time:
+        with settings, Watchdog(own, judge.__code__) as watchdog:
+            return await _Judging(task, answer, restore, own, watchdog).verdict()
+
+
+class _Judging:
+    """The way to one verdict."""
+
+    def __init__(
+        self,
+        task: Task,
+        answer: Any,
+        restore: Callable[[], None] | None,
+        own: OwnCode,
+        watchdog: Watchdog,
+    ) -> None:
+        self.task, self.answer, self.restore, self.own, self.watchdog = task, answer, restore, own, watchdog
+        self.surroundings = Surroundings(own)
+        self.began = monotonic()
+        self.results: list[Result] = []
+
+    async def verdict(self) -> Verdict:
+        for requirement in self.task.requirements:
+            try:
+                refusal = await self.refusal(requirement) if self.goes_on else NOT_TRIED
+            except NotStarted as stub:
+                if not self.results:
+                    return Verdict(self.task, [], started=False)
+                refusal = still_the_stub(self.task, stub)
+            self.results.append(Result(requirement.sentence, requirement.name, refusal))
+        return Verdict(self.task, self.results)
+
+    @property
+    def refused(self) -> bool:
+        return any(result.refusal is not None for result in self.results)
+
+    @property
+    def goes_on(self) -> bool:
+        hangs = any(isinstance(result.refusal, DidNotFinish) for result in self.results)
+        return not hangs and not (self.refused and monotonic() - self.began > REFUSED_LIMIT)
+
+    async def refusal(self, requirement: Requirement) -> Refusal | None:
+        """What is wrong; `NOT_TRIED` when the time is over for an answer that is refused already."""
+        trial = Trial(self.answer, self.task)
+        with ExitStack() as stack:
+            await asyncio.to_thread(stack.enter_context, fresh_data(self.task, self.restore))
+            self.watchdog.escaped.clear()
+            self.sign_of_life()
+            proving = asyncio.ensure_future(self.prove(requirement, trial))
+            try:
+                if await self.ends_in_time(proving):
+                    return self.found(proving, trial)
+                return await self.given_up(proving, trial)
+            except asyncio.CancelledError:  # somebody stops the check
+                await self.end(proving)
+                raise
+            finally:
+                self.watchdog.deadline = float("inf")
+
+    async def prove(self, requirement: Requirement, trial: Trial) -> None:
+        heard.set(self.sign_of_life)
+        await requirement.proof(trial)
+
+    def sign_of_life(self) -> None:
+        """Begin to count the seconds anew."""
+        now = monotonic()
+        self.patience = min(self.task.limit, max(LIMIT - (now - self.began), LATER_LIMIT))
+        self.watchdog.deadline = now + self.patience
+        if self.refused:
+            self.watchdog.deadline = min(self.watchdog.deadline, self.began + REFUSED_LIMIT)
+
+    async def ends_in_time(self, proving: asyncio.Task[None]) -> bool:
+        while not proving.done() and (left := self.watchdog.deadline - monotonic()) > 0:
+            await asyncio.wait([proving], timeout=min(left, LOOKS_AGAIN))
+        return proving.done() and self.watchdog.standstill is None
+
+    def found(self, proving: asyncio.Task[None], trial: Trial) -> Refusal | None:
+        """What a proof that has ended says."""
+        error = asyncio.CancelledError() if proving.cancelled() else proving.exception()
+        if (
+            isinstance(error, NotStarted)
+            and error.__cause__ is not None
+            and not self.own.raised(error.__cause__)
+        ):
+            error = error.__cause__
+        if isinstance(error, NotStarted):
+            raise error
+        if error is None and self.watchdog.escaped:
+            return raised(
+                trial, self.watchdog.escaped[0], ", in a task or a callback that the answer left behind"
+            )
+        return error if error is None or isinstance(error, Refusal) else raised(trial, error)
+
+    async def given_up(self, proving: asyncio.Task[None], trial: Trial) -> Refusal:
+        """End a proof that has not ended, and say what the answer was doing."""
+        places, doing = self.surroundings.places(), await self.surroundings.doing()
+        sent, cut = trial.sent, self.refused and monotonic() - self.began >= REFUSED_LIMIT
+        await self.end(proving)
+        if cut:
+            return NOT_TRIED
+        if standstill := self.watchdog.standstill:
+            places, doing = [place for place in (standstill.place, *places) if place], standstill.doing
+        return DidNotFinish(
+            sent=sent,
+            seconds=self.patience,
+            places=list(dict.fromkeys(places)),
+            doing=doing if places else "",
+            blocked=standstill is not None,
+        )
+
+    async def end(self, proving: asyncio.Task[None]) -> None:
+        """Cancel a proof, let it clean up, and end what the answer has left."""
+        proving.cancel()
+        until = monotonic() + GRACE
+        while not proving.done() and monotonic() < until:
+            await asyncio.wait([proving], timeout=0.1)
+            if self.own.innermost(frames_of_task(proving)) is not None:
+                break  # the answer has caught the cancellation
+        await end_tasks([proving], self.watchdog)
+        await self.surroundings.end(self.watchdog)
 
 
 @contextmanager
-def _fresh_data(task: Task, restore: Callable[[], None] | None) -> Iterator[None]:
+def fresh_data(task: Task, restore: Callable[[], None] | None) -> Iterator[None]:
+    """The sample data as it was, in the database of the task."""
     if task.database is not None:
         with connected_to({"default": task.database()}):
             fresh_sample_database()
@@ -58,37 +188,23 @@ def _fresh_data(task: Task, restore: Callable[[], None] | None) -> Iterator[None
     yield
 
 
-async def _refusal(task: Task, requirement: Requirement, answer: Any) -> Refusal | None:
-    try:
-        async with asyncio.timeout(task.limit) as deadline:
-            await requirement.proof(Trial(answer, task))
-    except Refusal as refusal:
-        return refusal
-    except NotStarted:
-        raise
-    except TimeoutError as error:
-        if deadline.expired():
-            return _hangs(task)
-        return _raised(task, error)
-    except Exception as error:
-        return _raised(task, error)
-    return None
-
-
-def _hangs(task: Task) -> Refusal:
-    return Refusal(
-        sent=f"the call of {task.name}",
-        expected="an answer",
-        got=f"none within {task.limit:g} seconds",
-        because="it awaits something that never comes",
-        next="look for an `await` on an event, a lock or a queue that nobody sets, frees or fills",
-    )
-
-
-def _raised(task: Task, error: Exception) -> Refusal:
+def raised(trial: Trial, error: BaseException, where: str = "") -> Refusal:
+    """The refusal of an answer that raised an error where none was expected."""
     because, step = explain(error)
+    got = f"{described(error)}{where}"
+    return Refusal(sent=trial.sent, expected="no error", got=got, because=because, next=step)
+
+
+def still_the_stub(task: Task, stub: NotStarted) -> Refusal:
+    """The refusal of an answer of which another part is done."""
+    frames = frames_of(stub.__cause__.__traceback__) if stub.__cause__ else []
+    where = f", in {shown_function(frames[-1])}" if frames else ""
     return Refusal(
-        sent=f"the call of {task.name}", expected="no error", got=described(error), because=because, next=step
+        sent=str(stub) or f"the call of {task.name}",
+        expected="an answer",
+        got=f"NotImplementedError{where}",
+        because="this part is still the stub",
+        next="write it in the place of `raise NotImplementedError`",
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -16,9 +18,12 @@ LONGEST = 300
 
 ANY = object()
 
+heard: ContextVar[Callable[[], None]] = ContextVar("heard", default=lambda: None)
+"""Called whenever something came back from the answer on trial: it is not hanging."""
+
 
 class NotStarted(Exception):
-    """The answer is still the stub."""
+    """The answer is still the stub, or a part of it is."""
 
 
 class Refusal(Exception):
@@ -28,15 +33,52 @@ class Refusal(Exception):
         sent: what was sent or called.
         expected: what should have come back.
         got: what came back.
-        because: the likely cause, only where it is certain.
+        because: the cause, only where nothing else gives this evidence.
         next: one step that helps, only where it is certain.
+        at: the line of the answer's own code that was reached, as code.
     """
 
     def __init__(
-        self, *, sent: str, expected: str, got: str, because: str | None = None, next: str | None = None
+        self,
+        *,
+        sent: str,
+        expected: str,
+        got: str,
+        because: str | None = None,
+        next: str | None = None,
+        at: str | None = None,
     ) -> None:
-        self.sent, self.expected, self.got, self.because, self.next = sent, expected, got, because, next
+        self.sent, self.expected, self.got, self.at = sent, expected, got, at
+        self.because, self.next = because, next
         super().__init__(f"{sent}: expected {expected}, got {got}")
+
+
+class DidNotFinish(Refusal):
+    """An answer hangs; what else it would do is not tried.
+
+    Args:
+        sent: what was sent or called.
+        seconds: how long nothing came back.
+        places: the lines of the answer's own code that were not done, as code.
+        doing: "waiting" or "running", where that was measured.
+        blocked: whether the event loop stood still meanwhile.
+        expected: what should have come back.
+    """
+
+    def __init__(
+        self,
+        *,
+        sent: str,
+        seconds: float,
+        places: Sequence[str] = (),
+        doing: str = "",
+        blocked: bool = False,
+        expected: str = "an answer",
+    ) -> None:
+        got = f"it did not finish within {seconds:.2g} seconds"
+        got += f": it was still {doing}" if doing else ""
+        got += ", and the event loop stood still" if blocked else ""
+        super().__init__(sent=sent, expected=expected, got=got, at="; ".join(places) or None)
 
 
 def quoted(value: Any) -> str:
@@ -57,12 +99,17 @@ def described(error: BaseException) -> str:
 class Outcome:
     """What came back from one call: a value or an error.
 
-    An error is kept until something is expected, so that the refusal can say what was expected.
+    An error is kept until something is expected, so that the refusal can say what was expected. `cause`
+    is what is certain about this error: `because` and `next`.
     """
 
     sent: str
     value: Any = None
     error: BaseException | None = None
+    cause: tuple[str | None, str | None] = field(default=(None, None), kw_only=True)
+
+    def __post_init__(self) -> None:
+        heard.get()()
 
     def expect(self, value: Any, **words: str | None) -> None:
         """Refuse unless exactly this value came back.
@@ -86,9 +133,11 @@ class Outcome:
     def refuse(
         self, *, expected: str, because: str | None = None, next: str | None = None, got: str | None = None
     ) -> None:
-        """Raise the refusal; an error that is recognised explains itself."""
+        """Raise the refusal; an error that is recognised explains itself, and a stub stays one."""
+        if isinstance(self.error, NotStarted):
+            raise self.error
         if self.error is not None:
-            known, got = explain(self.error), None
+            known, got = self.cause if any(self.cause) else explain(self.error), None
             because, next = known if known != (None, None) else (because, next)
         got = self.got if got is None else got
         raise Refusal(sent=self.sent, expected=expected, got=got, because=because, next=next) from self.error
@@ -164,7 +213,16 @@ class Reply(Outcome):
     def got(self) -> str:
         if self.value is None:
             return super().got
-        return f"{self.status} {quoted(self.value.text)}".rstrip()
+        return f"{self.status} {quoted(readable(self.value.text))}".rstrip()
+
+
+def readable(body: str) -> str:
+    """A body in the alphabet that `expected` is written in: JSON without escapes, and all other text as it is."""
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return body
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else body
 
 
 def _json(value: Any) -> str:

@@ -146,6 +146,6 @@ def shown_function(frame: FrameType) -> str:
     return f"`{frame.f_code.co_qualname.rpartition('<locals>.')[2]}`"
 
 
-def frames_of_thread(ident: int) -> list[FrameType]:
-    """What a thread is doing at this moment, from the outside to the inside."""
-    return frames_below(sys._current_frames().get(ident))
+def frames_of_thread(ident: int | None) -> list[FrameType]:
+    """What a thread is doing at this moment, from the outside to the inside; nothing before it has begun."""
+    return frames_below(sys._current_frames().get(ident or 0))

@@ -6,7 +6,8 @@ import asyncio
 import inspect
 import json
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,7 +24,9 @@ from tutorial_project.classroom.watching.recording import Recording, most_at_onc
 from tutorial_project.services import running_services
 
 from .outcome import NotStarted, Outcome, Reply, quoted
+from .signatures import wrong_signature
 from .task import Task
+from .watchdog import Interrupted, StoppedByHand
 
 
 class TrialHandler(RecordedASGIHandler):
@@ -80,7 +83,7 @@ class TrialHandler(RecordedASGIHandler):
         for task in self.under_way:
             task.cancel()
         if self.under_way:
-            await asyncio.wait(self.under_way, timeout=1)
+            await asyncio.wait(self.under_way, timeout=0.5)
         for body in self.bodies:
             body.close()
 
@@ -133,6 +136,24 @@ class Trial:
     def __init__(self, answer: Any, task: Task) -> None:
         self.answer, self.task = answer, task
         self.cookies = httpx.Cookies()
+        self._asked: list[str] = []
+
+    @property
+    def sent(self) -> str:
+        """The request or call that has no answer yet; of several the first."""
+        return self._asked[0] if self._asked else f"the call of {self.task.name}"
+
+    @contextmanager
+    def _asking(self, sent: str) -> Iterator[None]:
+        self._asked.append(sent)
+        try:
+            yield
+        except Interrupted:
+            raise  # it has no answer
+        except BaseException:
+            self._asked.remove(sent)
+            raise
+        self._asked.remove(sent)
 
     @cached_property
     def application(self) -> Any:
@@ -165,13 +186,21 @@ class Trial:
             NotStarted: when the answer is still the stub.
         """
         sent = described_request(method, path, request)
-        try:
-            application = self.application
-        except NotImplementedError as error:
-            raise NotStarted from error
-        except Exception as error:
-            return Reply(sent, error=error)
-        transport = httpx.ASGITransport(application)
+        asking = asyncio.current_task()
+        with self._asking(sent):
+            try:
+                return Reply(sent, await self._response(method, path, request))
+            except NotImplementedError as error:
+                raise NotStarted(sent) from error
+            except BaseException as error:
+                if the_answer_raised(error, asking):
+                    return Reply(sent, error=error, cause=self._cause(method, error))
+                if isinstance(application := vars(self).get("application"), TrialHandler):
+                    await application.cancel_requests()
+                raise
+
+    async def _response(self, method: str, path: str, request: dict[str, Any]) -> httpx.Response:
+        transport = httpx.ASGITransport(self.application)
         async with httpx.AsyncClient(
             transport=transport,
             base_url="http://testserver",
@@ -179,20 +208,18 @@ class Trial:
             timeout=None,
             trust_env=False,
         ) as client:
-            try:
-                response = await client.request(method, path, **request)
-            except NotImplementedError as error:
-                raise NotStarted from error
-            except Exception as error:
-                return Reply(sent, error=error)
-            except asyncio.CancelledError as error:
-                if not asyncio.current_task().cancelling():  # nobody cancels the check: the answer raised it
-                    return Reply(sent, error=error)
-                if isinstance(application, TrialHandler):
-                    await application.cancel_requests()
-                raise
+            response = await client.request(method, path, **request)
             self.cookies.update(client.cookies)
-        return Reply(sent, response)
+        return response
+
+    def _cause(self, method: str, error: BaseException) -> tuple[str | None, str | None]:
+        patterns = (
+            self.application.urlpatterns
+            if self.task.application is None and len(self.task.routes) == 1
+            else ()
+        )
+        causes = (wrong_signature(self.answer, pattern, method, error) for pattern in patterns)
+        return next(causes, (None, None))
 
     async def call(self, *args: Any, **kwargs: Any) -> Outcome:
         """Call the answer as a cell would, and await what it gives back when that is awaitable.
@@ -200,18 +227,17 @@ class Trial:
         Raises:
             NotStarted: when the answer is still the stub.
         """
-        sent = described_call(self.task.name, args, kwargs)
-        try:
-            value = self.answer(*args, **kwargs)
-            return Outcome(sent, await value if inspect.isawaitable(value) else value)
-        except NotImplementedError as error:
-            raise NotStarted from error
-        except asyncio.CancelledError as error:
-            if asyncio.current_task().cancelling():
+        sent, asking = described_call(self.task.name, args, kwargs), asyncio.current_task()
+        with self._asking(sent):
+            try:
+                value = self.answer(*args, **kwargs)
+                return Outcome(sent, await value if inspect.isawaitable(value) else value)
+            except NotImplementedError as error:
+                raise NotStarted(sent) from error
+            except BaseException as error:
+                if the_answer_raised(error, asking):
+                    return Outcome(sent, error=error)
                 raise
-            return Outcome(sent, error=error)
-        except Exception as error:
-            return Outcome(sent, error=error)
 
     async def log_in(self, username: str) -> None:
         """Let the following requests carry the session of this sample user."""
@@ -299,9 +325,31 @@ class Trial:
         )
 
 
+def the_answer_raised(error: BaseException, asking: asyncio.Task[Any] | None) -> bool:
+    """Whether an error comes from the answer, and not from whoever ends it, or the check.
+
+    Args:
+        error: what a call of the answer raised.
+        asking: the task that called it.
+    """
+    if isinstance(error, Interrupted | StoppedByHand):
+        return False
+    if isinstance(error, asyncio.CancelledError):
+        return asking is None or not asking.cancelling()
+    # Trap: a coroutine that the garbage collector closes gets a GeneratorExit, too, and runs in no task.
+    return not isinstance(error, GeneratorExit) or _current_task() is asking
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no loop runs
+        return None
+
+
 def described_request(method: str, path: str, request: dict[str, Any]) -> str:
     """A request as the verdict shows it."""
-    body = f"  {json.dumps(request['json'])}" if "json" in request else ""
+    body = f"  {json.dumps(request['json'], ensure_ascii=False)}" if "json" in request else ""
     if content := request.get("content") or request.get("data"):
         body = f"  {quoted(content)}"
     headers = "".join(f"  {k}: {v}" for k, v in request.get("headers", {}).items() if k != REQUEST_NUMBER)

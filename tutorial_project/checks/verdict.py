@@ -97,15 +97,25 @@ class Verdict:
         """The whole verdict in plain text."""
         return "\n".join([self.headline, *self._body()])
 
+    @property
+    def parts(self) -> list[tuple[str, dict[str, str]]]:
+        """One for each requirement: its mark and sentence, and the evidence to show below it."""
+        if self.problem:
+            return [("", self.evidence)]
+        shown = next((number for number, result in enumerate(self.results) if result.refusal), None)
+        return [
+            (f"{result.mark} {result.words}", self.evidence if number == shown else {})
+            for number, result in enumerate(self.results)
+        ]
+
     def _body(self) -> list[str]:
         lines = [""]
-        evidence = [_wrapped(f"      {name:<10} ", value) for name, value in self.evidence.items()]
-        for result in self.results:
-            lines.append(_wrapped(f"  {result.mark} ", result.words))
-            if result.refusal is not None and result.refusal is self.refusal:
-                lines += ["", *evidence, ""]
-        if self.problem:
-            lines += [*evidence, ""]
+        for sentence, evidence in self.parts:
+            if sentence:
+                lines.append(_wrapped(f"  {sentence[:2]}", sentence[2:]))
+            if evidence:
+                rows = (_wrapped(f"      {name:<10} ", value) for name, value in evidence.items())
+                lines += [*([""] if lines[-1] else []), *rows, ""]
         last = _wrapped("  ", " ".join(self.last_words).strip())
         return [*lines, *([""] if lines[-1] else []), *([last] if last else [])]
 
@@ -113,7 +123,8 @@ class Verdict:
         return self.text
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return {"text/plain": self.text, "text/html": verdict_html(self)}
+        html = verdict_html(self.headline, self.parts, self.last_words)
+        return {"text/plain": self.text, "text/html": html}
 
 
 def _wrapped(first: str, text: str) -> str:

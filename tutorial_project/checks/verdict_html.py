@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from html import escape
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .verdict import Result, Verdict
 
 QUOTED = ("sent", "expected", "got")
 """The evidence that is quoted as it came; the rest are sentences."""
@@ -24,38 +20,35 @@ STYLE = (
     f".verdict code{{white-space:pre-wrap;{CODE}}}</style>"
 )
 
-
-def verdict_html(verdict: Verdict) -> str:
-    """The verdict as HTML that holds no script, and takes its colours from the page around it."""
-    return f'<div class="verdict">{STYLE}{"".join(_parts(verdict))}</div>'
+Evidence = Mapping[str, str]
+"""What the verdict shows against the answer, by name: "sent", "expected" and so on."""
 
 
-def _parts(verdict: Verdict) -> Iterator[str]:
-    yield f"<p><b>{escape(verdict.headline)}</b></p>"
-    if verdict.problem:
-        yield _evidence(verdict)
-    if verdict.results:
-        yield f"<ul>{''.join(_result(verdict, result) for result in verdict.results)}</ul>"
-    sentence, code = verdict.last_words
-    if sentence:
-        yield f"<p>{_with_code(sentence)}{f' <code>{escape(code)}</code>' if code else ''}</p>"
+def verdict_html(headline: str, parts: Iterable[tuple[str, Evidence]], last: tuple[str, str]) -> str:
+    """A verdict as HTML that holds no script, and takes its colours from the page around it.
+
+    Args:
+        headline: shown in bold.
+        parts: one for each requirement: its mark and sentence, and the evidence to show below it.
+        last: a sentence, and the code to write for it.
+    """
+    items = "".join(f"<li>{with_code(sentence)}{_evidence(evidence)}</li>" for sentence, evidence in parts)
+    sentence, code = last
+    end = f"<p>{with_code(sentence)}{f' <code>{escape(code)}</code>' if code else ''}</p>" if sentence else ""
+    return f'<div class="verdict">{STYLE}<p><b>{escape(headline)}</b></p>{f"<ul>{items}</ul>" * bool(items)}{end}</div>'
 
 
-def _result(verdict: Verdict, result: Result) -> str:
-    shown = result.refusal is not None and result.refusal is verdict.refusal
-    return f"<li>{result.mark} {_with_code(result.words)}{_evidence(verdict) if shown else ''}</li>"
-
-
-def _evidence(verdict: Verdict) -> str:
-    rows = (f"<dt>{name}</dt>{_value(name, value)}" for name, value in verdict.evidence.items())
-    return f"<dl>{''.join(rows)}</dl>"
+def _evidence(evidence: Evidence) -> str:
+    rows = "".join(f"<dt>{name}</dt>{_value(name, value)}" for name, value in evidence.items())
+    return f"<dl>{rows}</dl>" if rows else ""
 
 
 def _value(name: str, value: str) -> str:
     if name in QUOTED:
         return f'<dd class="quoted">{escape(value)}</dd>'
-    return f"<dd>{_with_code(value)}</dd>"
+    return f"<dd>{with_code(value)}</dd>"
 
 
-def _with_code(sentence: str) -> str:
+def with_code(sentence: str) -> str:
+    """A sentence as HTML; what stands between backticks is code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(sentence))

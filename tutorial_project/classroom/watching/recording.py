@@ -72,15 +72,17 @@ def active_recording() -> Recording | None:
 def record() -> Iterator[Recording]:
     """Collect every span that any thread reports during the `with` block."""
     recording = Recording()
+    if not _active:
+        _Step.inner = asyncio.Handle._run
+        asyncio.Handle._run = _watched_step  # type: ignore[method-assign, assignment]
     _active.append(recording)
-    asyncio.Handle._run = _watched_step  # type: ignore[method-assign, assignment]
     try:
         with _no_garbage_collection():
             yield recording
     finally:
         _active.remove(recording)
         if not _active:
-            asyncio.Handle._run = _step  # type: ignore[method-assign]
+            asyncio.Handle._run = _Step.inner  # type: ignore[method-assign]
 
 
 @contextmanager
@@ -97,13 +99,16 @@ def _no_garbage_collection() -> Iterator[None]:
 
 # All code on an event loop runs inside of a handle, the tasks that a view starts as well; and a handle
 # knows the context, and so the request, that it belongs to.
-_step = asyncio.Handle._run
+class _Step:
+    """What ran the handles before anybody recorded."""
+
+    inner = asyncio.Handle._run
 
 
 def _watched_step(handle: Any) -> Any:
     started = perf_counter()
     try:
-        return _step(handle)
+        return _Step.inner(handle)
     finally:
         recording = active_recording()
         if perf_counter() - started > HOLDS_AFTER and recording is not None:
