@@ -35,7 +35,9 @@ GRACE = 0.8
 _one_at_a_time = asyncio.Lock()
 
 
-async def judge(task: Task, answer: Any, restore: Callable[[], None] | None = None) -> Verdict:
+async def judge(
+    task: Task, answer: Any, restore: Callable[[], None] | None = None, *, until_refused: bool = False
+) -> Verdict:
     """Prove every requirement of a task against an answer.
 
     Whatever the answer does, this ends, and the process goes on: an answer that hangs is given up, and one that
@@ -45,6 +47,7 @@ async def judge(task: Task, answer: Any, restore: Callable[[], None] | None = No
         task: what the answer must do.
         answer: what the learner wrote.
         restore: called in a thread before each requirement, so that each starts on fresh data.
+        until_refused: prove no more after the first requirement that does not hold.
 
     Returns:
         The verdict: not started, not yet or done.
@@ -55,7 +58,7 @@ async def judge(task: Task, answer: Any, restore: Callable[[], None] | None = No
     settings = override_settings(**{"DEBUG_PROPAGATE_EXCEPTIONS": True, **task.settings})
     async with _one_at_a_time:
         with settings, Watchdog(own, judge.__code__) as watchdog:
-            return await _Judging(task, answer, restore, own, watchdog).verdict()
+            return await _Judging(task, answer, restore, own, watchdog).verdict(until_refused)
 
 
 class _Judging:
@@ -74,7 +77,7 @@ class _Judging:
         self.began = monotonic()
         self.results: list[Result] = []
 
-    async def verdict(self) -> Verdict:
+    async def verdict(self, until_refused: bool) -> Verdict:
         for requirement in self.task.requirements:
             try:
                 refusal = await self.refusal(requirement) if self.goes_on else NOT_TRIED
@@ -83,6 +86,8 @@ class _Judging:
                     return Verdict(self.task, [], started=False)
                 refusal = still_the_stub(self.task, stub)
             self.results.append(Result(requirement.sentence, requirement.name, refusal))
+            if refusal and until_refused:
+                break
         return Verdict(self.task, self.results)
 
     @property

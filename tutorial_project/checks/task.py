@@ -38,6 +38,8 @@ class Task:
         database: makes the entry of `DATABASES` to check on, such as `postgresql`; by default the
             database of the process.
         limit: seconds that one requirement may take before it counts as hanging.
+        excused: why a machine-made adversary passes as right, by its name in `tests/adversaries`, such as
+            {"replay": "opening hours never change"}.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Task:
     application: Callable[[Any], Any] | None = None
     database: Callable[[], dict[str, Any]] | None = None
     limit: float = 5.0
+    excused: Mapping[str, str] = field(default_factory=dict)
     requirements: list[Requirement] = field(default_factory=list)
 
     def requirement(self, sentence: str) -> Callable[[Proof], Proof]:

@@ -1,0 +1,84 @@
+"""Every task refuses every adversary, or says why it cannot."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .calls import around
+from .checks import load_tasks
+from .meeting import judged, rehearse
+from .rehearsal import Rehearsal
+from .right_answers import TASKS, solution
+from .table import ADVERSARIES, excuse
+
+TO_DO = Path(__file__).with_name("accepted.txt")
+"""What is accepted although nothing excuses it: a line goes when a check tells the difference, and none comes."""
+
+
+def to_do() -> set[str]:
+    return set(TO_DO.read_text(encoding="utf-8").splitlines())
+
+
+MEETINGS = [
+    pytest.param(lesson, task, adversary, id=f"{lesson}-{task}-{adversary.replace(' ', '_')}")
+    for lesson, task in TASKS
+    for adversary in ADVERSARIES
+]
+
+
+@pytest.fixture(autouse=True)
+def what_adversaries_leave() -> Iterator[None]:
+    """Let calls that were broken off end quietly, in the test that made them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="coroutine .* was never awaited")
+        warnings.filterwarnings("ignore", category=ResourceWarning)
+        yield
+        gc.collect()
+
+
+@functools.cache  # the proofs of a lesson run one after another, in one process
+def rehearsal(lesson_name: str, task_name: str, database: Any) -> Rehearsal:
+    task = load_tasks(lesson_name)[task_name]
+    return rehearse(task, solution(lesson_name, task_name), database.restore)
+
+
+@pytest.mark.parametrize(("lesson_name", "task_name", "adversary"), MEETINGS)
+def test_an_adversary_is_refused_or_excused(
+    lesson_name: str, task_name: str, adversary: str, sample_database: Any
+) -> None:
+    heard = rehearsal(lesson_name, task_name, sample_database)
+    task = load_tasks(lesson_name)[task_name]
+    chosen = ADVERSARIES[adversary](heard)
+    if not chosen.can_act(heard):
+        return
+    found = judged(task, around(solution(lesson_name, task_name), chosen), sample_database.restore)
+    reason = excuse(task.excused, adversary)
+    listed = f"{lesson_name} {task_name}: {adversary}" in to_do()
+    if found.state == "done":
+        assert reason or listed, f"accepted, and nothing excuses it\n{found.text}"
+        assert not (reason and listed), f"excused: take it out of {TO_DO.name}"
+    else:
+        assert not reason, f"no excuse is needed any more: {reason}\n{found.text}"
+        assert not listed, f"take it out of {TO_DO.name}\n{found.text}"
+
+
+def test_every_excuse_names_an_adversary() -> None:
+    excuses = {
+        (lesson, name): excused
+        for lesson, name in TASKS
+        for excused in load_tasks(lesson)[name].excused
+        if not any(adversary.startswith(excused) for adversary in ADVERSARIES)
+    }
+    assert excuses == {}
+
+
+def test_every_line_of_the_list_names_a_meeting() -> None:
+    meetings = {f"{lesson} {task}: {adversary}" for lesson, task in TASKS for adversary in ADVERSARIES}
+    assert to_do() <= meetings
