@@ -5,6 +5,7 @@
 # make site       the site to read, in build/site
 # make lesson NAME=18_performance   begin a lesson, or format, build and prove it (see lessons/README.md)
 # make format     format everything
+# make mutants    small changes to the solutions that the checks accept; ARGS=03 for one lesson
 # make hub        JupyterHub for a class (see deploy/README.md)
 #
 # What a learner needs is installed first; the first target that needs more, such as test, adds the rest.
@@ -16,7 +17,7 @@ IN = $(VENV)/bin/python
 # In a container the learner may be root, which Jupyter refuses without this.
 AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 
-.PHONY: lab test check update lesson format notebooks lock bench site hub ready ready-for-proofs python
+.PHONY: lab test check update lesson format notebooks lock bench mutants site hub ready ready-for-proofs python
 
 lab: ready
 	$(IN) -m jupyterlab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir="$(CURDIR)" $(AS_ROOT) $(ARGS) \
@@ -54,6 +55,9 @@ lock: ready-for-proofs
 
 bench: ready-for-proofs
 	$(IN) tests/bench/bench.py $(ARGS)
+
+mutants: ready-for-proofs
+	PYTHONPATH=.:lessons:tests $(IN) -m adversaries.mutants $(ARGS)
 
 site: ready-for-proofs
 	$(IN) website/build.py $(ARGS)

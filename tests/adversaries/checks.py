@@ -3,6 +3,7 @@
 from tutorial_project.checks.judge import judge
 from tutorial_project.checks.loading import (
     exercise_names,
+    load_equal_mutants,
     load_known_answers,
     load_tasks,
     task_names,
@@ -19,6 +20,7 @@ __all__ = [
     "Verdict",
     "exercise_names",
     "judge",
+    "load_equal_mutants",
     "load_known_answers",
     "load_tasks",
     "task_names",

@@ -49,6 +49,18 @@ def load_known_answers(lesson: str) -> list[KnownAnswer]:
     return [known for name in names for known in known_answers(_load(lesson, "answers", name))]
 
 
+def load_equal_mutants(lesson: str, task: str) -> dict[str, str]:
+    """The mutants of a task's solution that are right answers too, with the reason.
+
+    They stand in `answers/TASK.py` as `EQUAL_MUTANTS = {name: reason}`, named as `make mutants` names them; in a name …
+    stands for any text.
+    """
+    if not _file(lesson, "answers", task).is_file():
+        return {}
+    equal: dict[str, str] = getattr(_load(lesson, "answers", task), "EQUAL_MUTANTS", {})
+    return equal
+
+
 def _load_task(lesson: str, name: str) -> Task:
     file = _file(lesson, "tasks", name)
     shown = file.relative_to(paths.LESSONS.parent).as_posix()

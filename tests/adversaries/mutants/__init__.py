@@ -1,0 +1,1 @@
+"""Mutants: the shipped solutions, each with one small change of its syntax tree."""
