@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import copy
 import hashlib
-import itertools
 import os
 import re
 import sys
@@ -32,6 +31,8 @@ sys.path[:0] = [str(ROOT), str(LESSONS)]
 from sources import MINUTES, TITLE, lesson_faults  # noqa: E402
 
 from tutorial_project.checks.loading import REQUIREMENTS, load_tasks  # noqa: E402
+from tutorial_project.desk.management.files import set_aside  # noqa: E402
+from tutorial_project.desk.management.notebook_file import edited, original_id, parsed  # noqa: E402
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 GAP = re.compile(r"^( *)### BEGIN SOLUTION\n(.*?)^ *### END SOLUTION *\n?", re.DOTALL | re.MULTILINE)
@@ -96,7 +97,7 @@ def _name_cells(notebook: NotebookNode) -> None:
     # An id from the text, not from the position: a new cell leaves the ids of the others alone.
     seen: dict[str, int] = {}
     for cell in notebook.cells:
-        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
+        digest = original_id(cell)
         seen[digest] = seen.get(digest, 0) + 1
         cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
 
@@ -220,7 +221,7 @@ def build(folder: Path, everything: bool) -> bool:
         if everything or not up_to_date(notebook, file):
             notebook = execute(notebook, file.parent, f"{kind}/{folder.name}") if run else notebook
             if not run and holds_answers(file):
-                print(f"\rYour answers are kept as {set_aside(file).name}")
+                print(f"\rYour answers are kept as {set_aside(file, 'build').name}")
             file.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
             print(f"\r{kind}/{folder.name}.ipynb is built".ljust(60))
             built = True
@@ -229,24 +230,19 @@ def build(folder: Path, everything: bool) -> bool:
 
 def up_to_date(notebook: NotebookNode, file: Path) -> bool:
     """Whether a built notebook comes from the present sources, whatever was answered in it since."""
-    if not file.is_file():
+    stored = parsed(file.read_bytes()) if file.is_file() else None
+    if stored is None:
         return False
-    stored = nbformat.read(file, as_version=4)
     same_source = stored.metadata.get("lesson") == notebook.metadata.lesson
     return same_source and (holds_answers(file) or cells(stored) == cells(notebook))
 
 
 def holds_answers(file: Path) -> bool:
-    """Whether a learner has worked in an exercise: a built one was never run."""
+    """Whether a learner has worked in an exercise: a built one was never run. What is no notebook any more may hold some."""
     if file.parent.name != "exercises" or not file.is_file():
         return False
-    return any(cell.get("execution_count") for cell in nbformat.read(file, as_version=4).cells)
-
-
-def set_aside(file: Path) -> Path:
-    """Rename an exercise to the first free `NAME.before-build-1.ipynb`, `-2`, …; return the new name."""
-    names = (file.with_name(f"{file.stem}.before-build-{number}.ipynb") for number in itertools.count(1))
-    return file.rename(next(name for name in names if not name.exists()))
+    notebook = parsed(file.read_bytes())
+    return notebook is None or any(cell.get("execution_count") or edited(cell) for cell in notebook.cells)
 
 
 def cells(notebook: NotebookNode) -> list[tuple[str, str, str, list[str]]]:

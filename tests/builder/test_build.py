@@ -142,6 +142,30 @@ def test_building_keeps_what_a_learner_has_answered(
     assert code(nbformat.read(file, as_version=4)) == code(build.exercise_notebook(example))
 
 
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: text[:200],
+        lambda text: text.replace("raise NotImplementedError", "return 1  # written, not run"),
+    ],
+    ids=["saved half", "not run"],
+)
+def test_building_keeps_what_may_be_an_answer(
+    example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edit
+) -> None:
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build, "execute", lambda notebook, *_: notebook)
+    for kind in ("notebooks", "exercises", "solutions"):
+        (tmp_path / kind).mkdir()
+    build.build(example, everything=False)
+    file = tmp_path / "exercises" / "00_start_here.ipynb"
+    fresh = file.read_text()
+    file.write_text(edit(fresh))
+    build.build(example, everything=True)
+    assert file.read_text() == fresh
+    assert file.with_name("00_start_here.before-build-1.ipynb").read_text() == edit(fresh)
+
+
 def test_an_unknown_lesson_is_told_which_there_are() -> None:
     done = subprocess.run(
         [sys.executable, "lessons/build.py", "77"], cwd=ROOT, capture_output=True, text=True, timeout=60

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import nbformat
 import pytest
 from django.core.management import CommandError, call_command
+from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+from tutorial_project.classroom.kernel import watch_cells
 from tutorial_project.desk.management import headless
 from tutorial_project.desk.management.commands import check_exercise
 from tutorial_project.desk.management.headless import Findings, check_notebook, read_findings
@@ -60,23 +63,72 @@ def test_the_learners_notebook_is_run_with_the_real_checks_and_not_changed(learn
     assert file.read_bytes() == before
 
 
-def test_a_cell_that_does_not_end_is_named_and_ends_the_run(
+SHOWS_DONE = f"class Verdict:\n    __repr__ = lambda self: {DONE!r}\n\nVerdict()"
+LETS_AWAITS_BE_INTERRUPTED = f"""
+from importlib.util import module_from_spec, spec_from_file_location
+spec = spec_from_file_location("notebook", {inspect.getsourcefile(watch_cells)!r})
+notebook = module_from_spec(spec)
+spec.loader.exec_module(notebook)  # without the packages above it, which take their time
+notebook.watch_cells()
+"""
+AWAITS_FOR_EVER = "import asyncio\nawait asyncio.Event().wait()"
+
+
+@pytest.mark.parametrize("hangs", [AWAITS_FOR_EVER, "while True:\n    pass"], ids=["awaits", "loops"])
+def test_a_cell_that_does_not_end_is_named_and_the_tasks_below_it_are_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hangs: str
+) -> None:
+    class Client(headless.NotebookClient):
+        """Waits long for every cell but the one that hangs, so that a busy machine makes no difference."""
+
+        async def async_execute_cell(self, cell: NotebookNode, *arguments, **options) -> NotebookNode:
+            self.timeout = 1 if cell.source == hangs else 120
+            monkeypatch.setattr(headless, "CELL_LIMIT", self.timeout)
+            return await super().async_execute_cell(cell, *arguments, **options)
+
+    monkeypatch.setattr(headless, "PATIENCE", 120)
+    monkeypatch.setattr(headless, "NotebookClient", Client)
+    file = tmp_path / "endless.ipynb"
+    write_notebook(file, LETS_AWAITS_BE_INTERRUPTED, hangs, SHOWS_DONE)
+    found = check_notebook(file)
+    assert found.errors == [
+        f"Code cell 2, which begins  {hangs.splitlines()[0]}\n  was interrupted after 120 seconds."
+    ]
+    assert found.state("hello") == "done"
+
+
+def test_a_cell_that_cannot_be_interrupted_is_named_and_ends_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(headless, "CELL_LIMIT", 1)
+    monkeypatch.setattr(headless, "PATIENCE", 1)
     file = tmp_path / "endless.ipynb"
-    write_notebook(file, "import asyncio\nawait asyncio.Event().wait()", "raise ValueError")
+    write_notebook(file, AWAITS_FOR_EVER, "raise ValueError")
     assert check_notebook(file).errors == [
         "Code cell 1, which begins  import asyncio\n"
         "  did not end within 1 seconds. The cells below it were not run."
     ]
 
 
+def test_a_cell_that_ends_the_kernel_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "ends.ipynb"
+    write_notebook(file, SHOWS_DONE, "import os\nos._exit(1)")
+    found = check_notebook(file)
+    assert found.errors == [
+        "Code cell 2, which begins  import os\n  ended the kernel. The cells below it were not run."
+    ]
+    assert found.state("hello") == "done"
+
+
+async def executes_nothing(client: object) -> None:
+    """Leaves a notebook as it is."""
+
+
 def test_a_verdict_that_the_notebook_shows_from_before_does_not_count(tmp_path: Path, monkeypatch) -> None:
     file = tmp_path / "edited.ipynb"
     cell = new_code_cell("print('no check any more')", outputs=[shows(DONE)], id="edited")
     nbformat.write(new_notebook(cells=[cell]), file)
-    monkeypatch.setattr(headless.NotebookClient, "execute", lambda client: None)
+    monkeypatch.setattr(headless.NotebookClient, "async_execute", executes_nothing)
     assert check_notebook(file).verdicts == {}
 
 
@@ -120,11 +172,17 @@ def test_a_missing_notebook_says_how_to_get_it_back(learner: Path, capsys) -> No
     assert "is missing. A fresh one:  python manage.py reset 01" in capsys.readouterr().out
 
 
-def test_a_broken_notebook_says_how_to_get_a_fresh_one(learner: Path, capsys) -> None:
+def test_a_broken_notebook_says_what_to_do_and_the_others_are_checked(
+    learner: Path, monkeypatch, capsys
+) -> None:
     (learner / "exercises" / "01_hello.ipynb").write_text('{"cells": [')
+    write_notebook(learner / "exercises" / "02_both.ipynb", SHOWS_DONE)
     with pytest.raises(SystemExit):
-        call_command("check_exercise", "01")
-    assert "01_hello.ipynb is not a notebook any more" in capsys.readouterr().out
+        call_command("check_exercise", "--all")
+    printed = capsys.readouterr().out
+    assert "exercises/01_hello.ipynb is not a notebook any more" in printed
+    assert "python manage.py reset 01" in printed
+    assert "1 of 3 tasks done" in printed
 
 
 @pytest.mark.parametrize("names", [["42"], []])

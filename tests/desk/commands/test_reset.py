@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 import nbformat
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
+from tutorial_project import paths
 from tutorial_project.desk.progress import Progress
 from tutorial_project.paths import ROOT
 
@@ -41,6 +43,25 @@ def test_a_second_reset_leaves_the_first_copy_alone(answered: Path) -> None:
     call_command("reset", "1", "--no-input")
     assert "my = 'answer'" in answered.with_name("01_hello.before-reset-1.ipynb").read_text()
     assert answered.with_name("01_hello.before-reset-2.ipynb").is_file()
+
+
+@pytest.mark.parametrize(
+    "make", [Path.mkdir, lambda file: file.write_text("{"), lambda file: file.symlink_to("x")]
+)
+def test_whatever_stands_at_the_name_is_kept(learner: Path, make) -> None:
+    file = learner / "exercises" / "01_hello.ipynb"
+    make(file)
+    call_command("reset", "1", "--no-input")
+    assert "NotImplementedError" in file.read_text()
+    assert os.path.lexists(file.with_name("01_hello.before-reset-1.ipynb"))
+
+
+def test_a_place_that_cannot_be_written_is_a_sentence(
+    answered: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "EXERCISES", answered / "no folder")
+    with pytest.raises(CommandError, match=r"no folder: .*you may read and write it"):
+        call_command("reset", "1", "--no-input")
 
 
 @pytest.mark.parametrize(("reply", "replaced"), [("", False), ("n", False), ("y", True), ("Yes", True)])

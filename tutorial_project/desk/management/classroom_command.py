@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from django.core.management import BaseCommand, CommandError
 from rich.console import Console
@@ -20,6 +21,18 @@ class ClassroomCommand(BaseCommand):
     """A command that needs no database, and none of Django's system checks."""
 
     requires_system_checks: list[str] = []
+
+    def execute(self, *arguments: Any, **options: Any) -> str | None:
+        """Run the command; a file that cannot be read or written is a sentence, not a traceback."""
+        try:
+            return super().execute(*arguments, **options)
+        except OSError as problem:
+            if problem.filename is None:
+                raise
+            raise CommandError(
+                f"{problem.filename}: {problem.strerror}. See that it is there and that you may read and write it, "
+                "then try again."
+            ) from None
 
     def console(self) -> Console:
         """Where the command prints."""

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbclient.exceptions import DeadKernelError
+from nbclient.util import run_sync
 from nbformat import NotebookNode
 
 from tutorial_project.checks.verdict import MARKS, AnswerRefused
 
+from .notebook_file import read_notebook
+
 CELL_LIMIT = 60
-"""Seconds that one cell may take."""
+"""Seconds that one cell may take, before it is interrupted."""
+
+PATIENCE = 10
+"""Seconds in which an interrupted cell has to end."""
 
 HEADLINE = re.compile(rf"(?:{'|'.join(MARKS.values())}) (\w+) +({'|'.join(MARKS)})\b")
 
@@ -32,59 +40,96 @@ class Findings:
         return headline[2] if headline else None
 
 
+@dataclass
+class Run:
+    """How far a run is: the place of the cell that began last, when that was, and the cells that took too long."""
+
+    place: int = 0
+    began: float = 0.0
+    late: set[int] = field(default_factory=set)
+
+
 def check_notebook(file: Path) -> Findings:
     """Run a notebook in a new kernel, in its folder, and leave its file as it is.
 
     Args:
-        file: the notebook. A cell that fails does not stop the run; one that takes longer than CELL_LIMIT does.
+        file: the notebook. A cell that fails does not stop the run, nor does one that is interrupted at CELL_LIMIT.
 
     Raises:
-        ValueError: when the file is no notebook.
+        NotANotebook: when the file is none.
     """
-    notebook, started = _read(file), []
+    notebook, run = _without_outputs(read_notebook(file)), Run()
     client = NotebookClient(
         notebook,
         timeout=CELL_LIMIT,
         kernel_name="python3",
         allow_errors=True,
-        on_cell_execute=lambda cell, cell_index: started.append(cell),
+        interrupt_on_timeout=True,
         extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(file.parent)}},
     )
+    end = run_sync(_execute)(client, run)
+    findings = read_findings(notebook, run.late)
+    if end:
+        place = _place(notebook, notebook.cells[run.place])
+        findings.errors.append(f"{place} {end}. The cells below it were not run.")
+    return findings
+
+
+async def _execute(client: NotebookClient, run: Run) -> str | None:
+    """Run the cells; say what ended the run before the last one did."""
+    loop = asyncio.get_running_loop()
+    limit = asyncio.timeout(None)
+
+    def begin(cell: NotebookNode, cell_index: int) -> None:
+        run.place, run.began = cell_index, loop.time()
+        limit.reschedule(run.began + CELL_LIMIT + PATIENCE)
+
+    def end(cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
+        limit.reschedule(None)
+        if loop.time() - run.began >= CELL_LIMIT:
+            run.late.add(cell_index)
+
+    client.on_cell_execute, client.on_cell_executed = begin, end
     try:
-        client.execute()
-    except (CellTimeoutError, DeadKernelError) as error:
-        # Trap: a cell that awaits cannot be interrupted in ipykernel 7, so the run ends here.
-        late = isinstance(error, CellTimeoutError)
-        reason = f"did not end within {CELL_LIMIT} seconds" if late else "ended the kernel"
-        findings = read_findings(notebook)
-        findings.errors.append(f"{_place(notebook, started[-1])} {reason}. The cells below it were not run.")
-        return findings
-    return read_findings(notebook)
+        async with limit:
+            await client.async_execute()
+    except (DeadKernelError, TimeoutError):
+        # Trap: nbclient takes the cancellation by `limit` for the death of the kernel. Without `limit` it would wait for
+        # ever: before `open_exercise`, ipykernel 7 interrupts no cell that awaits.
+        return f"did not end within {CELL_LIMIT} seconds" if limit.expired() else "ended the kernel"
+    return None
 
 
-def _read(file: Path) -> NotebookNode:
+def _without_outputs(notebook: NotebookNode) -> NotebookNode:
     """The notebook without the outputs of earlier runs, which say nothing on this one."""
-    try:
-        notebook = nbformat.read(file, as_version=4)
-    except Exception as error:
-        raise ValueError(f"{file.name} is not a notebook any more ({type(error).__name__})") from error
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = []
     return notebook
 
 
-def read_findings(notebook: NotebookNode) -> Findings:
-    """The verdicts and the errors that an executed notebook shows; of several verdicts the last counts."""
+def read_findings(notebook: NotebookNode, late: Collection[int] = ()) -> Findings:
+    """The verdicts and the errors that an executed notebook shows; of several verdicts the last counts.
+
+    Args:
+        notebook: with its outputs.
+        late: the places of the cells that were interrupted.
+    """
     findings = Findings()
-    for cell in notebook.cells:
+    for place, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", []):
             if verdict := _verdict(output):
                 findings.verdicts[HEADLINE.match(verdict)[1]] = verdict
-            elif _is_error(output) and "raises-exception" not in cell.metadata.get("tags", []):
+            elif _is_error(output) and place not in late and not _on_purpose(cell):
                 findings.errors.append(f"{_place(notebook, cell)} raised {output.ename}: {output.evalue}")
+        if place in late:
+            findings.errors.append(f"{_place(notebook, cell)} was interrupted after {CELL_LIMIT} seconds.")
     return findings
+
+
+def _on_purpose(cell: NotebookNode) -> bool:
+    return "raises-exception" in cell.metadata.get("tags", [])
 
 
 def _verdict(output: NotebookNode) -> str | None:

@@ -18,6 +18,7 @@ from tutorial_project.desk.management.classroom_command import (
     shown,
 )
 from tutorial_project.desk.management.headless import Findings, check_notebook
+from tutorial_project.desk.management.notebook_file import NotANotebook
 
 
 class Command(ClassroomCommand):
@@ -48,8 +49,8 @@ class Command(ClassroomCommand):
             return [None] * len(tasks)
         try:
             findings = check_notebook(file)
-        except ValueError as error:
-            console.print(f"  {error}. A fresh one:  python manage.py reset {name[:2]}", markup=False)
+        except NotANotebook as problem:
+            console.print(f"  {problem}".replace("\n", "\n  "), markup=False)
             return [None] * len(tasks)
         for paragraph in (*findings.errors, *(report(findings, task) for task in tasks)):
             console.print(Text(paragraph))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from tutorial_project.desk.management.classroom_command import (
     notebook_file,
     shown,
 )
+from tutorial_project.desk.management.files import set_aside, write_whole
 from tutorial_project.desk.progress import Progress
 
 
@@ -39,8 +39,8 @@ class Command(ClassroomCommand):
             self.stdout.write("Nothing is changed.")
             return
         for old in (file, progress):
-            if old is not None and old.is_file():
-                self.stdout.write(f"Kept as {shown(set_aside(old))}")
+            if old is not None and os.path.lexists(old):
+                self.stdout.write(f"Kept as {shown(set_aside(old, 'reset'))}")
         write_whole(file, fresh)
         self.stdout.write(f"{shown(file)} is fresh. Where it is open: File → Reload Notebook from Disk.")
 
@@ -55,17 +55,3 @@ def fresh_notebook(exercise: str) -> str:
     build = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(build)
     return nbformat.writes(build.exercise_notebook(paths.LESSONS / exercise)) + "\n"
-
-
-def set_aside(file: Path) -> Path:
-    """Rename a file to the first free `NAME.before-reset-1.ipynb`, `-2`, …; return the new name."""
-    names = (file.with_name(f"{file.stem}.before-reset-{number}{file.suffix}") for number in count(1))
-    kept = next(name for name in names if not name.exists())
-    return file.rename(kept)
-
-
-def write_whole(file: Path, text: str) -> None:
-    """Write a file so that it is never there half."""
-    new = file.with_suffix(".new")
-    new.write_text(text, encoding="utf-8")
-    os.replace(new, file)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management import CommandError
 
 from tutorial_project.desk.management.classroom_command import ClassroomCommand, shown
-from tutorial_project.desk.management.updating import NotUpdated, update
+from tutorial_project.desk.management.updating import NotUpdated, Updated, update
 from tutorial_project.paths import ROOT
 
 
@@ -17,9 +18,18 @@ class Command(ClassroomCommand):
     def handle(self, **options: Any) -> None:
         self.stdout.write("Looking for new lessons …")
         try:
-            kept = update(ROOT)
+            updated = update(ROOT)
         except NotUpdated as problem:
-            raise CommandError(f"Nothing is updated: {problem}.") from None
-        for file in kept:
-            self.stdout.write(f"{shown(file)} could not be merged: yours is kept as it was.")
-        self.stdout.write("You have the newest lessons, and your answers.")
+            raise CommandError(f"Nothing is updated: {problem}") from None
+        for sentence in report(updated):
+            self.stdout.write(sentence)
+
+
+def report(updated: Updated) -> Iterator[str]:
+    """What the learner is told."""
+    for old, new in updated.moved:
+        yield f"{shown(old)} stood where something new belongs: yours is now {shown(new)}."
+    for file in updated.kept:
+        yield f"{shown(file)} could not be merged: yours is kept as it was."
+    yield from map(str, updated.broken)
+    yield "You have the newest lessons" + (", and your answers." if not updated.broken else ".")
