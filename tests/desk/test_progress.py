@@ -42,6 +42,32 @@ def test_a_damaged_file_is_kept_aside_and_named(capsys: Any) -> None:
     assert "00_start_here.damaged" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "content",
+    ["{ half", "[]", '{"tasks": []}', '{"tasks": {"lunch": 3}}', '{"tasks": {"lunch": {"state": "?"}}}'],
+)
+def test_whatever_is_no_progress_counts_as_damaged(content: str, capsys: Any) -> None:
+    file = Progress(NAME).file
+    file.parent.mkdir()
+    file.write_text(content)
+    assert Progress(NAME).tasks == {}
+    assert file.with_suffix(".damaged").read_text() == content
+
+
+def test_progress_of_two_exercises_adds_up_to_the_best_of_both() -> None:
+    one, other = Progress("00_one"), Progress("00_other")
+    one.checked("lunch", "not yet")
+    one.checked("dinner", "done")
+    for _ in range(2):
+        other.checked("lunch", "done")
+    other.hinted("dinner", 3)
+    one.add(other)
+    assert Progress("00_one").tasks == {
+        "lunch": {"state": "done", "checks": 3, "hints": 0},
+        "dinner": {"state": "done", "checks": 1, "hints": 1},
+    }
+
+
 def test_running_a_solution_is_no_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     solutions = tmp_path / "solutions"
     solutions.mkdir()

@@ -10,6 +10,9 @@ from typing import Any
 
 from tutorial_project.paths import ROOT
 
+STATES = ("not started", "not yet", "done")
+NOTHING_YET = {"state": STATES[0], "checks": 0, "hints": 0}
+
 
 def progress_folder() -> Path | None:
     """Where progress is kept: `progress/`, or the folder that TUTORIAL_PROGRESS names.
@@ -31,7 +34,7 @@ class Progress:
 
     def task(self, name: str) -> dict[str, Any]:
         """The record of one task: "state", "checks" and "hints"."""
-        return self.tasks.setdefault(name, {"state": "not started", "checks": 0, "hints": 0})
+        return self.tasks.setdefault(name, dict(NOTHING_YET))
 
     def checked(self, name: str, state: str) -> None:
         """Note the outcome of a check; a task that was done once stays done."""
@@ -48,12 +51,25 @@ class Progress:
         self._write()
         return grade
 
+    def add(self, other: Progress) -> None:
+        """Add what was achieved in another exercise, which has become this one."""
+        for name, record in other.tasks.items():
+            mine = self.task(name)
+            mine["state"] = max(mine["state"], record["state"], key=STATES.index)
+            mine["checks"] += record["checks"]
+            mine["hints"] = max(mine["hints"], record["hints"])
+        self._write()
+
     def _read(self) -> dict[str, Any]:
         if self.file is None or not self.file.is_file():
             return {}
         try:
-            return dict(json.loads(self.file.read_text(encoding="utf-8"))["tasks"])
-        except (ValueError, KeyError, TypeError):
+            tasks = json.loads(self.file.read_text(encoding="utf-8"))["tasks"]
+            records = {name: NOTHING_YET | record for name, record in tasks.items()}
+            if any(record["state"] not in STATES for record in records.values()):
+                raise ValueError("a state that no check gives")
+            return records
+        except (ValueError, KeyError, TypeError, AttributeError):
             damaged = self.file.with_suffix(".damaged")
             os.replace(self.file, damaged)
             print(

@@ -21,7 +21,7 @@ SETTINGS = {
     "fetch.all": "false",
     "merge.directoryRenames": "false",
     "merge.ff": "true",
-    "merge.renames": "false",  # a guess of git's, which conflicts with files of the learner's
+    "merge.renames": "false",  # former_names.py follows those that a lesson tells of, and no guesses
     "merge.verifySignatures": "false",
     "pull.twohead": "recursive",  # Trap: before git 2.50 its successor cannot leave renames alone
     "pull.ff": "true",

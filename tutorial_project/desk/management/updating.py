@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from .files import set_aside
+from .former_names import KINDS, Carried, carry_over
 from .git import Git, GitFailed, explained
 from .notebook_file import NotANotebook, parsed, read_notebook
 
@@ -44,10 +45,11 @@ class NotUpdated(Exception):
 
 @dataclass
 class Updated:
-    """What an update did that the learner should know: files kept, moved, and broken ones."""
+    """What an update did that the learner should know: files kept, moved, carried over, and broken ones."""
 
     kept: list[Path] = field(default_factory=list)
     moved: list[tuple[Path, Path]] = field(default_factory=list)
+    carried: list[Carried] = field(default_factory=list)
     broken: list[NotANotebook] = field(default_factory=list)
 
 
@@ -71,7 +73,9 @@ def update(folder: Path) -> Updated:
     except GitFailed as failure:
         raise NotUpdated(explained(failure.output, folder=folder, origin=origin)) from None
     kept = [file for file, content in before.items() if _put_back(file, content)]
-    return Updated(kept, moved, list(broken_notebooks(folder)))
+    carried = list(carry_over(folder))
+    _record(git, carried)
+    return Updated(kept, moved, carried, list(broken_notebooks(folder)))
 
 
 def _clone(folder: Path) -> Git:
@@ -212,11 +216,18 @@ def _put_back(file: Path, before: bytes) -> bool:
     return parsed(before) is not None
 
 
+def _record(git: Git, carried: list[Carried]) -> None:
+    """Tell git that the former notebooks are gone, or the next update would bring them back."""
+    names = [notebook.old.relative_to(git.folder).as_posix() for notebook in carried]
+    if names and (known := git.lines("ls-files", "--", *names)):
+        git.answers(
+            "commit", "--quiet", "--message", "Carry answers over to lessons' new names", "--", *known
+        )
+
+
 def broken_notebooks(folder: Path) -> Iterator[NotANotebook]:
     """What is to be said on each file in the folders of notebooks that is no notebook any more."""
-    for file in sorted(
-        file for kind in ("exercises", "notebooks", "solutions") for file in folder.glob(f"{kind}/*.ipynb")
-    ):
+    for file in sorted(file for kind in KINDS for file in folder.glob(f"{kind}/*.ipynb")):
         try:
             if file.is_file() and ".before-" not in file.name:
                 read_notebook(file)

@@ -31,5 +31,8 @@ def report(updated: Updated) -> Iterator[str]:
         yield f"{shown(old)} stood where something new belongs: yours is now {shown(new)}."
     for file in updated.kept:
         yield f"{shown(file)} could not be merged: yours is kept as it was."
+    for notebook in updated.carried:
+        copy = f" A copy is {shown(notebook.kept)}." if notebook.kept else ""
+        yield f"{shown(notebook.old)} is now {shown(notebook.new)}, with what you wrote.{copy}"
     yield from map(str, updated.broken)
     yield "You have the newest lessons" + (", and your answers." if not updated.broken else ".")
