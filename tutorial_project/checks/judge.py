@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from time import monotonic
 from typing import Any
 
@@ -14,6 +14,7 @@ from django.test import override_settings
 from tutorial_project.classroom.data.connections import connected_to
 from tutorial_project.classroom.opening import fresh_sample_database
 
+from .general import NothingToProve, general_requirements
 from .known_errors import explain
 from .outcome import DidNotFinish, NotStarted, Refusal, described, heard
 from .own_code import OwnCode, frames_of, shown_function
@@ -88,6 +89,10 @@ class _Judging:
             self.results.append(Result(requirement.sentence, requirement.name, refusal))
             if refusal and until_refused:
                 break
+        for requirement in [] if self.refused else general_requirements(self.task):
+            with suppress(NothingToProve):
+                refusal = await self.refusal(requirement)
+                self.results.append(Result(requirement.sentence, requirement.name, refusal))
         return Verdict(self.task, self.results)
 
     @property
@@ -143,7 +148,7 @@ class _Judging:
             and not self.own.raised(error.__cause__)
         ):
             error = error.__cause__
-        if isinstance(error, NotStarted):
+        if isinstance(error, NotStarted | NothingToProve):
             raise error
         if error is None and self.watchdog.escaped:
             return raised(

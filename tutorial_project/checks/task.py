@@ -38,6 +38,8 @@ class Task:
         database: makes the entry of `DATABASES` to check on, such as `postgresql`; by default the
             database of the process.
         limit: seconds that one requirement may take before it counts as hanging.
+        beside: the name of the proof that is made a second time, while a call of the answer waits inside; by default
+            that of the first requirement.
         excused: why a machine-made adversary passes as right, by its name in `tests/adversaries`, such as
             {"replay": "opening hours never change"}.
     """
@@ -51,7 +53,13 @@ class Task:
     database: Callable[[], dict[str, Any]] | None = None
     limit: float = 5.0
     excused: Mapping[str, str] = field(default_factory=dict)
+    beside: str = ""
     requirements: list[Requirement] = field(default_factory=list)
+
+    @property
+    def requirement_beside(self) -> Requirement:
+        """The requirement that is proven while another call waits inside: the one named by `beside`, or the first."""
+        return next((r for r in self.requirements if r.name == self.beside), self.requirements[0])
 
     def requirement(self, sentence: str) -> Callable[[Proof], Proof]:
         """Decorate `async def proof(trial)`, which raises `Refusal` when the sentence does not hold.

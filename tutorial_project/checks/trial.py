@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import json
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +23,7 @@ from tutorial_project.classroom.serving.handlers import REQUEST_NUMBER, Recorded
 from tutorial_project.classroom.watching.recording import Recording, most_at_once, record
 from tutorial_project.services import running_services
 
+from .beside import holdable, holdable_view
 from .outcome import NotStarted, Outcome, Reply, quoted
 from .signatures import wrong_signature
 from .task import Task
@@ -37,6 +38,10 @@ class TrialHandler(RecordedASGIHandler):
         self.urlpatterns = tuple(urlpatterns)
         self.under_way: set[asyncio.Task[Any]] = set()
         self.bodies: list[Any] = []
+
+    def make_view_atomic(self, view: Callable[..., Any]) -> Callable[..., Any]:
+        view = super().make_view_atomic(view)
+        return holdable_view(view) if iscoroutinefunction(view) else view
 
     async def get_response_async(self, request: HttpRequest) -> Any:
         self.under_way.add(asyncio.current_task())
@@ -231,7 +236,7 @@ class Trial:
         with self._asking(sent):
             try:
                 value = self.answer(*args, **kwargs)
-                return Outcome(sent, await value if inspect.isawaitable(value) else value)
+                return Outcome(sent, await holdable(value) if inspect.isawaitable(value) else value)
             except NotImplementedError as error:
                 raise NotStarted(sent) from error
             except BaseException as error:

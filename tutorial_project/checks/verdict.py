@@ -74,7 +74,8 @@ class Verdict:
     def headline(self) -> str:
         passed = sum(result.refusal is None for result in self.results)
         scored = self.started and self.task.requirements
-        score = f" · {passed} of {len(self.task.requirements)}" if scored else ""
+        total = max(len(self.results), len(self.task.requirements))
+        score = f" · {passed} of {total}" if scored else ""
         return f"{MARKS[self.state]} {self.task.name}   {self.state}{score}"
 
     @property

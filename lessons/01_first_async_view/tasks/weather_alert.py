@@ -1,4 +1,5 @@
 from random import choice, randint
+from uuid import uuid4
 
 from django.utils.datastructures import MultiValueDictKeyError
 
@@ -29,7 +30,7 @@ weather_alert = Task(
     "as the weather service says"
 )
 async def tells_the_sky(trial: Trial) -> None:
-    for city in ("Lisbon", "Reykjavik"):
+    for city in (f"Lisbon-{uuid4().hex}", f"Reykjavik-{uuid4().hex}"):
         sky = f"{choice(SKIES)} at {randint(2, 12)}"
         with running_services().saying(f"/weather/{city}", {"city": city, "celsius": 7, "sky": sky}):
             reply = await trial.post("/weather-alerts/", json={"city": city})

@@ -24,6 +24,7 @@ TRICKLING = "/trickle?chunks=25&wait=0.1"
 
 city_weather = Task(
     "city_weather",
+    beside="waits_without_blocking",
     routes=["weather/<str:city>/"],
     hints=(
         "Which limits of your client start anew with each piece of the answer, and which one is for the whole call?",

@@ -14,6 +14,7 @@ from ..shared import expect_404
 
 book = Task(
     "book",
+    beside="refuses_a_sold_out_trip",
     routes=["trips/<int:pk>/book/"],
     hints=(
         "Which one call finds a row, or makes it, and tells you which of the two happened?",

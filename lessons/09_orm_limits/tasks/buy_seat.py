@@ -37,6 +37,7 @@ SOLD, NOT_SOLD = {"sold": True}, {"sold": False}
 
 buy_seat = Task(
     "buy_seat",
+    beside="holds_up_nobody",
     routes=["trips/<int:pk>/buy/"],
     database=postgresql,
     limit=20,

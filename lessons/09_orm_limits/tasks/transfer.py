@@ -23,6 +23,7 @@ from ..shared import counted, expect_all_kept, locks, why_a_half_is_left
 
 transfer = Task(
     "transfer",
+    beside="holds_up_nobody",
     database=postgresql,
     limit=20,
     hints=(

@@ -19,6 +19,7 @@ MEDIA = temporary_folder()
 
 save_photo = Task(
     "save_photo",
+    beside="writes_in_a_thread",
     routes=["photos/"],
     settings={"MEDIA_ROOT": str(MEDIA)},
     hints=(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tutorial_project.checks.beside import holdable
 from tutorial_project.checks.outcome import NotStarted, Outcome, Refusal, described, quoted
 from tutorial_project.checks.trial import Trial
 
@@ -126,7 +127,7 @@ async def exchange(
         on_message(message)
 
     try:
-        found.value = await awaitable(application(scope, inbox.get, send), found.sent)
+        found.value = await holdable(awaitable(application(scope, inbox.get, send), found.sent))
     except NotImplementedError as error:
         raise NotStarted from error
     except Refusal:

@@ -1,0 +1,73 @@
+"""One call of an answer is held at its first wait, to see what becomes of the others meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable, Generator
+from contextvars import ContextVar
+from typing import Any
+
+
+class Hold:
+    """Holds the first call that is made in its context: after its first wait it goes on only when it is released."""
+
+    def __init__(self) -> None:
+        self.taken = False
+        self.inside, self.released = asyncio.Event(), asyncio.Event()
+
+    def __enter__(self) -> Hold:
+        self._token = _hold.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _hold.reset(self._token)
+
+
+_hold: ContextVar[Hold | None] = ContextVar("hold", default=None)
+
+
+def holdable(call: Awaitable[Any]) -> Awaitable[Any]:
+    """The same call of an answer, held at its first wait where the context says so; else as it is."""
+    hold = _hold.get()
+    if hold is None or hold.taken:
+        return call
+    hold.taken = True
+    return _Held(call, hold)
+
+
+def holdable_view(view: Callable[..., Any]) -> Callable[..., Any]:
+    """The same async view; each call of it is `holdable`."""
+
+    @functools.wraps(view)
+    async def held(*args: Any, **kwargs: Any) -> Any:
+        return await holdable(view(*args, **kwargs))
+
+    return held
+
+
+class _Held:
+    """Awaits a call as `await` does, but for one stop."""
+
+    def __init__(self, call: Awaitable[Any], hold: Hold) -> None:
+        # Under this name a coroutine that is driven by hand is looked for, to tell where it waits.
+        self.coroutine, self._hold = call, hold
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        inner = self.coroutine.__await__()
+        step: Callable[[], Any] = functools.partial(next, inner)
+        while True:
+            try:
+                waits_for = step()
+            except StopIteration as stop:
+                return stop.value
+            try:
+                step = functools.partial(inner.send, (yield waits_for))  # type: ignore[attr-defined]
+                if waits_for is not None:  # None is `asyncio.sleep(0)`, which waits for nothing
+                    self._hold.inside.set()
+                    yield from self._hold.released.wait().__await__()
+            except GeneratorExit:
+                inner.close()  # type: ignore[attr-defined]
+                raise
+            except BaseException as error:  # a cancellation belongs to the answer as well
+                step = functools.partial(inner.throw, error)  # type: ignore[attr-defined]

@@ -1,0 +1,79 @@
+"""What is demanded of every answer, beside the requirements of its task."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from .beside import Hold
+from .outcome import Refusal
+from .task import Requirement, Task
+from .trial import Trial
+
+
+class NothingToProve(Exception):
+    """The answer waits for nothing, so that nobody could be held up."""
+
+
+PATIENCE = 2.0
+"""Seconds that a call may take while another one waits inside."""
+
+
+def general_requirements(task: Task) -> list[Requirement]:
+    """The requirements that come after those of the task, as far as it is not excused from them."""
+    if "beside itself" in task.excused:
+        return []
+    return [Requirement("does the same while another call of it waits inside", does_the_same_beside_itself)]
+
+
+async def does_the_same_beside_itself(trial: Trial) -> None:
+    """Hold one call at its first wait, and prove a requirement of the task anew meanwhile, then let the first go on."""
+    requirement = trial.task.requirement_beside
+    with Hold() as hold:
+        first = asyncio.ensure_future(requirement.proof(Trial(trial.answer, trial.task)))
+    inside = asyncio.ensure_future(hold.inside.wait())
+    second: asyncio.Future[Any] | None = None
+    try:
+        await asyncio.wait([first, inside], return_when=asyncio.FIRST_COMPLETED)
+        if first.done():
+            raise NothingToProve
+        second = asyncio.ensure_future(requirement.proof(trial))
+        await asyncio.wait([second], timeout=PATIENCE)
+        waited = not second.done()
+        hold.released.set()
+        await asyncio.wait([first, second], timeout=PATIENCE)
+        if waited:
+            raise _held_up(trial, ended=second.done())
+        for call in (second, first):
+            _demand(call)
+    finally:
+        hold.released.set()
+        for call in (first, inside, *([second] if second else [])):
+            call.cancel()
+
+
+def _held_up(trial: Trial, ended: bool) -> Refusal:
+    because = "one call at a time gets in: it went on when the other one was over" if ended else None
+    return Refusal(
+        sent=f"{trial.sent}  while another one waits inside",
+        expected="an answer: the other one holds nobody up",
+        got=f"none within {PATIENCE:g} seconds",
+        because=because,
+        next="hold no lock while you wait for something that others need not wait for" if ended else None,
+    )
+
+
+def _demand(call: asyncio.Future[Any]) -> None:
+    """Pass on what a proof has refused beside another one, which it had accepted alone."""
+    if not call.done() or call.cancelled():
+        return
+    error = call.exception()
+    if isinstance(error, Refusal):
+        raise Refusal(
+            sent=f"{error.sent}  while another one was under way",
+            expected=error.expected,
+            got=error.got,
+            because="alone it gave the right answer: two calls share something that each of them needs for itself",
+        ) from error
+    if error is not None:
+        raise error
