@@ -145,7 +145,7 @@ async def psycopg_of_ones_own(request, pk):
 
     keys = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
     address = {key: connection.settings_dict[name] for key, name in keys.items()}
-    async with await AsyncConnection.connect(**address) as own:
+    async with await AsyncConnection.connect(**address, autocommit=True) as own:
         rows = await own.execute(ONE_STATEMENT, {"trip": pk, "traveller": traveller_of(request)})
         return answer(await rows.fetchone() is not None)
 
