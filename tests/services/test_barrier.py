@@ -115,3 +115,30 @@ def test_the_end_of_the_block_frees_those_still_held(services):
         return await asyncio.gather(held, return_exceptions=True)
 
     assert "only 1 of 2" in str(asyncio.run(end_the_block()))
+
+
+def test_held_requests_are_answered_when_they_are_released(services):
+    async def ask_and_release():
+        with services.held("/weather") as hold:
+            asking = asyncio.ensure_future(ask("weather/Lisbon", wait=0))
+            await services.arrived(1)
+            while not hold.waiting:  # noqa: ASYNC110 - it is counted in another thread
+                await asyncio.sleep(0)
+            assert not asking.done()
+            hold.release()
+            return await asking
+
+    assert asyncio.run(ask_and_release())["city"] == "Lisbon"
+
+
+def test_a_hold_that_ends_without_a_release_refuses_those_who_wait(services):
+    async def ask_and_end():
+        with services.held("/weather") as hold:
+            asking = asyncio.ensure_future(ask("weather/Lisbon", wait=0))
+            while not hold.waiting:  # noqa: ASYNC110 - it is counted in another thread
+                await asyncio.sleep(0)
+        with pytest.raises(ServiceError):
+            await asking
+        return (await ask("weather/Lisbon", wait=0))["city"], hold.most_waiting
+
+    assert asyncio.run(ask_and_end()) == ("Lisbon", 1)

@@ -1,6 +1,7 @@
 """Holding requests until several wait at the same time: a proof of overlap without a stopwatch."""
 
 import asyncio
+from collections.abc import Callable
 
 
 class NotTogether(Exception):
@@ -53,6 +54,11 @@ class Barrier:
         """Let everybody go who is still held; only on the server's event loop."""
         self._over.set()
 
+    def open(self) -> None:
+        """Let everybody pass, as if all had come; only on the server's event loop."""
+        self.met = True
+        self._over.set()
+
     def _enter(self) -> None:
         if not self.waiting:
             self._deadline = asyncio.get_running_loop().time() + self.timeout
@@ -103,3 +109,24 @@ class ExpectedBarrier(Barrier):
     def wants(self, path: str) -> bool:
         """Whether a request to this path is to be held now."""
         return not self.over and path.startswith(self.path_prefixes)
+
+
+class Hold:
+    """Requests that are held until somebody says otherwise; any thread may call it."""
+
+    def __init__(self, barrier: ExpectedBarrier, call: Callable[[Callable[[], object]], None]) -> None:
+        self._barrier, self._call = barrier, call
+
+    @property
+    def waiting(self) -> int:
+        """How many requests are held now."""
+        return self._barrier.waiting
+
+    @property
+    def most_waiting(self) -> int:
+        """The most that were held at one moment."""
+        return self._barrier.most_waiting
+
+    def release(self) -> None:
+        """Let them be answered, and all that come later."""
+        self._call(self._barrier.open)

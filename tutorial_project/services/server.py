@@ -11,9 +11,12 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 from .app import State
-from .barrier import ExpectedBarrier, NamedBarriers
+from .barrier import ExpectedBarrier, Hold, NamedBarriers
 from .statistics import Moment, Request, Statistics
 from .thread import HOST, ServerThread
+
+EVERYBODY = 1_000_000
+"""More requests than ever wait together."""
 
 
 class Services:
@@ -120,6 +123,24 @@ class Services:
         self._state.expected.append(barrier)
         try:
             yield barrier
+        finally:
+            self._server.call(partial(self._end, barrier))
+
+    @contextmanager
+    def held(self, path_prefix: str, timeout: float = 10.0) -> Iterator[Hold]:
+        """Hold requests until `release()` is called; at the end of the block, those still held get a 409.
+
+        Args:
+            path_prefix: how the paths of these requests begin.
+            timeout: seconds from the first of them after which it gives up.
+
+        Returns:
+            The hold: how many are `waiting`, and `release`.
+        """
+        barrier = ExpectedBarrier(EVERYBODY, timeout, (path_prefix,))
+        self._state.expected.append(barrier)
+        try:
+            yield Hold(barrier, self._server.call)
         finally:
             self._server.call(partial(self._end, barrier))
 
