@@ -40,6 +40,17 @@ def test_an_answer_that_is_no_json_is_an_error(services):
     )
 
 
+def test_json_that_is_no_object_is_an_error(services):
+    error = ("says answered with JSON that is no object", 200)
+    assert errors_both_ways("says", json="[17]") == [error] * 2
+
+
+def test_a_busy_service_says_when_to_come_back(services):
+    with pytest.raises(ServiceError) as caught:
+        ask_blocking("busy", retry_after=7)
+    assert caught.value.retry_after == "7"
+
+
 def test_an_answer_that_breaks_off_is_an_error(services):
     (blocking, status), (awaited, _) = errors_both_ways("half")
     assert blocking == awaited

@@ -22,11 +22,17 @@ _OPTIONS: dict[str, Any] = {"verify": False, "trust_env": False, "timeout": TIME
 
 
 class ServiceError(Exception):
-    """A service failed. `status` is the HTTP status of its answer, None when there was no answer."""
+    """A service failed.
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    Attributes:
+        status: the HTTP status of its answer, None when there was no answer.
+        retry_after: its header `Retry-After`, None when it sent none.
+    """
+
+    def __init__(self, message: str, status: int | None = None, retry_after: str | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after = retry_after
 
 
 async def ask(service: str, /, **query: Any) -> dict[str, Any]:
@@ -87,7 +93,9 @@ def _content(service: str, response: httpx.Response) -> dict[str, Any]:
         raise ServiceError(message, response.status_code) from error
     if response.status_code >= 400:
         message = f"{service} answered {response.status_code}: {content['error']}"
-        raise ServiceError(message, response.status_code)
+        raise ServiceError(message, response.status_code, response.headers.get("Retry-After"))
+    if not isinstance(content, dict):
+        raise ServiceError(f"{service} answered with JSON that is no object", response.status_code)
     return content
 
 
