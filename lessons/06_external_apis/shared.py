@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import wraps
 from typing import Any
 from unittest import mock
+from urllib.parse import quote, unquote
 
 import aiohttp
 import httpx
@@ -16,26 +18,47 @@ from tutorial_project.checks import (
     Outcome,
     Reply,
     Trial,
-    blocking_calls_refused,
 )
-from tutorial_project.checks.proofs.event_loop import first_moment
+from tutorial_project.checks.proofs.visits import Visits, visits
 from tutorial_project.services import Services, running_services
 
-SILENT = "/slow?wait=3"
-"""In place of a service that never answers: a blocking client in a thread must come back some time."""
+IN_TIME, TOO_LATE = 0.4, 0.6
+"""Seconds after which a service answers: with a LIMIT of half a second, the first is taken and the second is not."""
 
 
-SAYS_NOTHING = "while the service says nothing"
+SHORTLY = 0.15
+"""Real seconds that pass too, for a limit in a thread, which does not follow the event loop's clock."""
 
 
 PATIENCE = 1.0
-"""Seconds, from the request at the service on, after which a view is given up that should have given up by itself."""
+"""Real seconds after which a view is given up that should have given up by itself."""
 
 
-LISBON = {"city": "Lisbon", "celsius": 24, "sky": "sunny"}
+TRICKLING = "/trickle?chunks=500&wait=0.02"
+"""An answer whose pieces are not late at all, and that takes ten seconds."""
 
 
-REYKJAVIK = {"city": "Reykjavik", "celsius": 4, "sky": "snow"}
+NO_OBJECTS = {
+    "/broken-json": "broken JSON",
+    "/half": "half of its answer",
+    "/says?json=[17]": "a JSON list",
+    "/says?json=null": "`null`",
+}
+"""What a service can say with status 200 that is no JSON object, in words."""
+
+
+def made_up_weather(city: str) -> dict[str, Any]:
+    """Weather that nobody can know."""
+    return {
+        "city": city,
+        "celsius": random.randint(-400, 400) / 10,
+        "sky": random.choice(["fog", "hail", "haze"]),
+    }
+
+
+def odd_city() -> str:
+    """A name whose characters mean something in a URL, different each time."""
+    return random.choice(["Porto?seat={}", "São Tomé #{}", "100 %41 {}"]).format(random.randint(1, 9))
 
 
 class Kept:
@@ -98,29 +121,251 @@ def keeping_every_client(proof: Callable[[Trial], Awaitable[None]]) -> Callable[
     return kept_proof
 
 
+@contextmanager
+def httpx_timeouts() -> Iterator[list[httpx.TimeoutException]]:
+    """The time-outs that httpx raises in the block, whoever catches them."""
+    raised: list[httpx.TimeoutException] = []
+    really_init = httpx.TimeoutException.__init__
+
+    def init(self: httpx.TimeoutException, *args: Any, **options: Any) -> None:
+        really_init(self, *args, **options)
+        raised.append(self)
+
+    with mock.patch.object(httpx.TimeoutException, "__init__", init):
+        yield raised
+
+
 def counting_anew() -> Services:
     services = running_services()
     services.forget()
     return services
 
 
-async def patient_get(trial: Trial, path: str, meanwhile: str, **words: str) -> Reply:
-    """Send a request; refuse with these words when the view still waits `PATIENCE` seconds after it asked the service."""
-    sent, services = f"GET {path}  {meanwhile}", counting_anew()
-    with blocking_calls_refused(trial.answer):
-        asking = asyncio.ensure_future(trial.get(path))
-        try:
-            await first_moment(lambda: services.waiting > 0, asking)
-            done, _ = await asyncio.wait({asking}, timeout=PATIENCE)
-        finally:
-            asking.cancel()
-            await asyncio.wait({asking})
-    if not done:
-        waiting = "no answer: the view was still waiting for the service, and had to be stopped"
-        Reply(sent).refuse(expected="504", got=waiting, **words)
-    reply = asking.result()
-    reply.sent = sent
+# The city in the URL
+
+
+def expect_asked_for(outcome: Outcome, service: str, city: str) -> None:
+    """Refuse unless the latest request at the service was for this city, with no query."""
+    requests = running_services().requests
+    seen = f"/{service}/{city}"
+    if requests:
+        seen = requests[-1].path + "".join(f"  with {k}={v}" for k, v in requests[-1].query.items())
+    cut = unquote(city.partition("?")[0].partition("#")[0])
+    words = {}
+    if requests and requests[-1].path == f"/{service}/{cut}":
+        words = {
+            "because": "the name went into the URL as it is, and `?`, `#` and `%` mean something there",
+            "next": '`urllib.parse.quote(city, safe="")` makes it one piece of a path',
+        }
+    outcome.expect_that(
+        seen == f"/{service}/{city}",
+        f"the service to be asked for  /{service}/{city}",
+        got=f"asked for  {seen}",
+        **words,
+    )
+
+
+def words_about_memory(reply: Outcome, earlier: Any) -> dict[str, str]:
+    """Words for an answer that the service gave to an earlier request."""
+    value = reply.value.json() if isinstance(reply, Reply) and reply.status == 200 else reply.value
+    if earlier is not None and value == earlier:
+        return {
+            "because": "that is what the service said when it was asked before; now it says something else"
+        }
+    return {}
+
+
+# Others go on
+
+
+async def expect_two_visitors_together(
+    trial: Trial, service: str, made_up: Callable[[str], dict[str, Any]]
+) -> None:
+    """Refuse unless the questions of two visitors wait at the service at the same time, each with its answer."""
+    services, said = counting_anew(), {city: made_up(city) for city in ("Lisbon", "Kyoto")}
+    paths = [f"/{service}/{city}" for city in said]
+    sent = f"2 requests together, {' and '.join(f'GET {path}/' for path in paths)}"
+    with (
+        services.saying(paths[0], said["Lisbon"]),
+        services.saying(paths[1], said["Kyoto"]),
+        services.held(f"/{service}/") as hold,
+    ):
+        async with visits(trial, *(f"{path}/" for path in paths)) as two:
+            await two.until(lambda: hold.waiting == 2)
+            waiting = hold.waiting
+            hold.release()
+            replies = await two.replies()
+    words = {}
+    if waiting == 1:
+        words = {"because": "the second visitor's question was not sent before the first had its answer"}
+    Outcome(sent, f"{waiting} of 2 questions waiting at the service").expect_that(
+        waiting == 2, "both questions waiting at the service at the same time", **words
+    )
+    for reply, expected in zip(replies, said.values(), strict=True):
+        reply.sent += "  together with another one"
+        reply.expect(200, json=expected)
+
+
+# Limits
+
+
+async def late_reply(visit: Visits, sent: str, **too_long: str) -> Reply:
+    """The reply; refuse a view that still waits, with the words `too_long`."""
+    for reply in await visit.replies(PATIENCE):
+        reply.sent = sent
+        return reply
+    waiting = "no answer: the view was still waiting for the service, and had to be stopped"
+    Reply(sent).refuse(expected="504", got=waiting, **too_long)
+
+
+async def arrival(visit: Visits) -> None:
+    """Wait until the view's question is at the service."""
+    await visit.until(lambda: running_services().waiting)
+
+
+async def expect_taken(trial: Trial, service: str, made_up: Callable[[str], dict[str, Any]]) -> None:
+    """Refuse unless an answer that comes after `IN_TIME` is taken."""
+    said, path, services = made_up("Lisbon"), f"/{service}/Lisbon", counting_anew()
+    with services.saying(path, said), services.held(path) as hold:
+        async with visits(trial, f"{path}/") as visit:
+            await arrival(visit)
+            await visit.clock.advance(IN_TIME)
+            await visit.clock.pause(SHORTLY)
+            hold.release()
+            reply = await late_reply(visit, f"GET {path}/  while the service answers after {IN_TIME} seconds")
+    early = {"because": "the view gave up before `LIMIT` seconds were over"} if reply.status == 504 else {}
+    reply.expect(200, json=said, **early)
+
+
+async def expect_504(trial: Trial, service: str, *, hangs_up: bool = False) -> None:
+    """Refuse unless the view has answered 504 after `TOO_LATE`, and has given the call up where `hangs_up`."""
+    path, services = f"/{service}/Kyoto", counting_anew()
+    with services.held(path), httpx_timeouts() as timeouts:
+        async with visits(trial, f"{path}/") as visit:
+            await arrival(visit)
+            await visit.clock.advance(TOO_LATE)
+            reply = await late_reply(
+                visit,
+                f"GET {path}/  while the service says nothing",
+                because="nothing limits the call, or not to `LIMIT`: by itself aiohttp waits for five minutes, "
+                "and httpx for five seconds",
+                next="`async with asyncio.timeout(LIMIT):` around the call",
+            )
+            reply.expect(504, **words_about_limits(reply, timeouts))
+            if hangs_up:
+                await visit.clock.until(lambda: not services.waiting, PATIENCE)
+                expect_given_up(reply)
+
+
+async def expect_504_for_a_trickle(trial: Trial, service: str) -> None:
+    """Refuse unless the view has answered 504 after `TOO_LATE` although no piece of the answer was late."""
+    path, services = f"/{service}/Kyoto", counting_anew()
+    with services.replaced(path, by=TRICKLING), httpx_timeouts() as timeouts:
+        async with visits(trial, f"{path}/") as visit:
+            await arrival(visit)
+            for _ in range(4):
+                await visit.clock.advance(TOO_LATE / 4)
+                await visit.clock.pause(0.05)  # in which a piece arrives
+            reply = await late_reply(
+                visit,
+                f"GET {path}/  while the service answers in pieces, one every 0.02 seconds",
+                because="none of the pieces is late. A limit on the wait for the next one starts anew with each, and a "
+                "limit around `session.get(…)` ends with the headers",
+                next="limit the whole call: `asyncio.timeout(LIMIT)`, or `aiohttp.ClientTimeout(total=LIMIT)`",
+            )
+    reply.expect(504, **words_about_limits(reply, timeouts))
+
+
+def expect_given_up(reply: Reply) -> None:
+    """Refuse when the service still works for a view that has answered 504."""
+    reply.expect_that(
+        running_services().clients_left == 1,
+        "504, and the call to the service given up",
+        got="504, and the service still works for a client that waits",
+        because="the view stopped waiting, but what it waited for goes on: a task that nobody cancels, or a thread, "
+        "which nobody can cancel",
+        next="await the call of an async client in the view itself, with `asyncio.timeout(LIMIT)` around it",
+    )
+
+
+def words_about_limits(reply: Reply, timeouts: list[httpx.TimeoutException]) -> dict[str, str]:
+    """Words for an answer to silence that is no 504; `timeouts` is what httpx raised meanwhile."""
+    if isinstance(reply.error, httpx.TimeoutException):
+        return {
+            "because": "the limit works, but what httpx raises is not a `TimeoutError`",
+            "next": "`except httpx.TimeoutException`, or `except (TimeoutError, httpx.TimeoutException)`",
+        }
+    if isinstance(reply.error, TimeoutError):
+        return {"because": "the limit works, and nobody makes an answer of the error"} | next_504()
+    if reply.status == 200:
+        return {
+            "because": "the answer may say that something went wrong, but 200 says that all went well",
+            "next": "`JsonResponse({…}, status=504)`",
+        }
+    if reply.status == 502 and timeouts:
+        return {
+            "because": f"httpx raised `{type(timeouts[0]).__name__}`: that is an `httpx.HTTPError`, and no `TimeoutError`",
+            "next": "`except (TimeoutError, httpx.TimeoutException)`, before the `except` for other errors",
+        }
+    if reply.status == 502:
+        return {
+            "because": "502 says that what the service gave was no good, and it gave nothing in time",
+            "next": "answer 504 for the error of the limit: its `except` comes before the others",
+        }
+    return {}
+
+
+def next_504() -> dict[str, str]:
+    return {"next": "`except TimeoutError:` and `return JsonResponse({…}, status=504)`"}
+
+
+# Answers that are no good
+
+
+async def get_while(trial: Trial, path: str, by: str, named: str) -> Reply:
+    """Send a request while the service answers as another endpoint does."""
+    with running_services().replaced("/" + path.split("/")[1], by=by):
+        reply = await get(trial, path)
+    reply.sent += f"  while the service answers {named}"
     return reply
+
+
+async def get(trial: Trial, path: str) -> Reply:
+    """Send a request for which no time passes: a limit cannot end it, however busy the machine is."""
+    async with visits(trial, path, may_block=True) as visit:
+        replies = await visit.replies()
+    if not replies:
+        waiting = "none: the view was still waiting, and had to be stopped"
+        Reply(f"GET {path}").refuse(expected="an answer", got=waiting)
+    return replies[0]
+
+
+def words_about_broken(reply: Reply) -> dict[str, str]:
+    if isinstance(reply.error, ValueError):
+        return {
+            "because": "what was no JSON raised a `ValueError`, which is no error of the HTTP library",
+            "next": "`except (aiohttp.ClientError, ValueError)`, or `except (httpx.HTTPError, ValueError)`",
+        }
+    if isinstance(reply.error, aiohttp.ClientResponseError | httpx.HTTPStatusError):
+        return {
+            "because": "the error of `raise_for_status` left the view, which is a 500 for the visitor",
+            "next": f"catch `{'httpx.HTTPStatusError' if isinstance(reply.error, httpx.HTTPError) else 'aiohttp.ClientResponseError'}`"
+            " and look at the status",
+        }
+    if isinstance(reply.error, aiohttp.ClientError | httpx.HTTPError):
+        return {
+            "because": "the connection broke while the answer was read, after its status had come",
+            "next": "`except aiohttp.ClientError`, or `except httpx.HTTPError`, around the whole call",
+        }
+    if reply.status == 200:
+        return {
+            "because": "what is no JSON object went on to the visitor, as if all were well",
+            "next": "`json_object(…)` around what the service said, and `except ValueError`",
+        }
+    return {}
+
+
+# Connections
 
 
 async def expect_closed(services: Services, sent: str, words: dict[str, str]) -> None:
@@ -141,30 +386,7 @@ def unclosed_words(moment: str) -> dict[str, str]:
     }
 
 
-def words_about_limits(reply: Reply) -> dict[str, str]:
-    if isinstance(reply.error, httpx.TimeoutException):
-        return {
-            "because": "the limit works, but what httpx raises is not a `TimeoutError`",
-            "next": "`except httpx.TimeoutException`, or `except (TimeoutError, httpx.TimeoutException)`",
-        }
-    if isinstance(reply.error, TimeoutError):
-        return {"because": "the limit works, and nobody makes an answer of the error"} | next_504()
-    if reply.status == 200:
-        return {
-            "because": "the answer may say that something went wrong, but 200 says that all went well",
-            "next": "`JsonResponse({…}, status=504)`",
-        }
-    if reply.status == 502:
-        return {
-            "because": "the `except` for other errors caught it: what ends the wait belongs to their family too",
-            "next": "an `except` for the time, before the others",
-        }
-    return {}
-
-
-def next_504() -> dict[str, str]:
-    return {"next": "`except TimeoutError:` and `return JsonResponse({…}, status=504)`"}
-
+# What the known answers share
 
 LIMIT = 0.5
 
@@ -173,8 +395,18 @@ TOTAL = aiohttp.ClientTimeout(total=LIMIT)
 
 
 def weather_url(city):
-    return f"{running_services().url}/weather/{city}"
+    return f"{running_services().url}/weather/{quote(city, safe='')}"
+
+
+def json_object(content):
+    if not isinstance(content, dict):
+        raise ValueError(f"no JSON object: {content!r:.80}")
+    return content
 
 
 def too_slow():
     return JsonResponse({"error": "the service does not answer"}, status=504)
+
+
+def no_good():
+    return JsonResponse({"error": "the service is in trouble"}, status=502)

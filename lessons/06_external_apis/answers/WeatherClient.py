@@ -6,8 +6,9 @@ import aiohttp
 import httpx
 
 from tutorial_project.checks import known_answer
+from tutorial_project.services import running_services
 
-from ..shared import TOTAL, weather_url
+from ..shared import LIMIT, TOTAL, json_object, weather_url
 
 
 @known_answer("WeatherClient")
@@ -19,8 +20,8 @@ class SessionsOfAiohttp:
         loop = asyncio.get_running_loop()
         if (session := self.sessions.get(loop)) is None or session.closed:
             session = self.sessions[loop] = aiohttp.ClientSession(timeout=TOTAL)
-        async with session.get(weather_url(city)) as response:
-            return await response.json()
+        async with session.get(weather_url(city), raise_for_status=True) as response:
+            return json_object(await response.json())
 
     async def close(self):
         session = self.sessions.pop(asyncio.get_running_loop(), None)
@@ -37,11 +38,18 @@ class ClientThatStays:
         client = self.clients.get(id(asyncio.get_running_loop()))
         if client is None or client.is_closed:
             client = self.clients[id(asyncio.get_running_loop())] = httpx.AsyncClient(verify=False)
-        return (await client.get(weather_url(city))).json()
+        return await report(client, city)
 
     async def close(self):
         if client := self.clients.get(id(asyncio.get_running_loop())):
             await client.aclose()
+
+
+async def report(client, city):
+    """What the service says, asked with a client of httpx."""
+    async with asyncio.timeout(LIMIT):
+        response = await client.get(weather_url(city))
+    return json_object(response.raise_for_status().json())
 
 
 class OneClient:
@@ -52,7 +60,7 @@ class OneClient:
     async def ask(self, city):
         if self.client is None:
             self.client = httpx.AsyncClient()
-        return (await self.client.get(weather_url(city))).json()
+        return await report(self.client, city)
 
     async def close(self):
         if self.client is not None:
@@ -70,7 +78,7 @@ class OneClientEach:
         loop = asyncio.get_running_loop()
         if loop not in self.clients:
             self.clients[loop] = httpx.AsyncClient()
-        return (await self.clients[loop].get(weather_url(city))).json()
+        return await report(self.clients[loop], city)
 
     async def close(self):
         if client := self.clients.pop(asyncio.get_running_loop(), None):
@@ -122,11 +130,11 @@ class ClientForEachCall(OneClientEach):
             return await response.json()
 
 
-@known_answer("WeatherClient", breaks="keeps_its_connection", says="10 connections")
+@known_answer("WeatherClient", breaks="keeps_its_connection", says="6 connections")
 class OverwritesItsClient(OneClientEach):
     async def ask(self, city):
         self.clients[asyncio.get_running_loop()] = client = httpx.AsyncClient()
-        return (await client.get(weather_url(city))).json()
+        return await report(client, city)
 
 
 @known_answer("WeatherClient", breaks="asks_two_at_once", says="a blocking call holds the event loop")
@@ -135,7 +143,7 @@ class SyncClient(OneClientEach):
         self.client = httpx.Client()
 
     async def ask(self, city):
-        return self.client.get(weather_url(city)).json()
+        return json_object(self.client.get(weather_url(city)).raise_for_status().json())
 
     async def close(self):
         self.client.close()
@@ -152,6 +160,77 @@ class OneAtATime(OneClientEach):
             return await super().ask(city)
 
 
+@known_answer(
+    "WeatherClient",
+    breaks="is_made_at_import_and_asks_later",
+    says="what the service said when it was asked before",
+)
+class RemembersItsReports(OneClientEach):
+    def __init__(self):
+        super().__init__()
+        self.reports = {}
+
+    async def ask(self, city):
+        if city not in self.reports:
+            self.reports[city] = await super().ask(city)
+        return self.reports[city]
+
+
+@known_answer(
+    "WeatherClient", breaks="is_made_at_import_and_asks_later", says="`?`, `#` and `%` mean something there"
+)
+class PastesTheCity(OneClientEach):
+    async def ask(self, city):
+        async with httpx.AsyncClient(base_url=running_services().url) as client:
+            return (await client.get(f"/weather/{city}")).json()
+
+
+class TakesWhatComes(OneClientEach):
+    """Trusts the answer, and sets no limit."""
+
+    options = {}
+
+    async def ask(self, city):
+        loop = asyncio.get_running_loop()
+        if loop not in self.clients:
+            self.clients[loop] = httpx.AsyncClient(**self.options)
+        return self.content(await self.clients[loop].get(weather_url(city)))
+
+    def content(self, response):
+        return response.json()
+
+
+@known_answer("WeatherClient", breaks="raises_what_is_no_report", says="look at the status")
+class GivesTheErrorAsWeather(TakesWhatComes):
+    pass
+
+
+@known_answer("WeatherClient", breaks="raises_what_is_no_report", says="got [17]")
+class GivesTheListAsWeather(TakesWhatComes):
+    def content(self, response):
+        return response.raise_for_status().json()
+
+
+@known_answer(
+    "WeatherClient", breaks="limits_the_whole_call", says="nothing limits the call, or not to `LIMIT`"
+)
+class SetsNoLimit(TakesWhatComes):
+    def content(self, response):
+        return json_object(response.raise_for_status().json())
+
+
+@known_answer("WeatherClient", breaks="limits_the_whole_call", says="starts anew with each")
+class LimitsThePieces(SetsNoLimit):
+    options = {"timeout": LIMIT}
+
+
+@known_answer(
+    "WeatherClient", breaks="limits_the_whole_call", says="while the service answers after 0.4 seconds"
+)
+class GivesUpAfterAQuarter(SetsNoLimit):
+    options = {"timeout": LIMIT / 4}
+
+
 @known_answer("WeatherClient", breaks="serves_a_second_loop", says="this one was used on two")
 class OneForAll(OneClient):
     pass
@@ -162,8 +241,8 @@ class OneSessionForAll(OneClient):
     async def ask(self, city):
         if self.client is None:
             self.client = aiohttp.ClientSession()
-        async with self.client.get(weather_url(city)) as response:
-            return await response.json()
+        async with self.client.get(weather_url(city), timeout=TOTAL, raise_for_status=True) as response:
+            return json_object(await response.json())
 
     async def close(self):
         await self.client.close()
@@ -199,7 +278,7 @@ class ForgetsAndDoesNotClose(OneClientEach):
         self.clients.pop(asyncio.get_running_loop(), None)
 
 
-@known_answer("WeatherClient", breaks="closes_its_connection", says="1 of 1 connections still open")
+@known_answer("WeatherClient", breaks="closes_its_connection", says="2 of 2 connections still open")
 class ForgetsToAwaitTheEnd(OneClientEach):
     async def close(self):
         if client := self.clients.pop(asyncio.get_running_loop(), None):

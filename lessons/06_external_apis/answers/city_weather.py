@@ -1,14 +1,31 @@
 import asyncio
 import json
 import urllib.request
+from urllib.parse import quote_plus
+from weakref import WeakKeyDictionary
 
 import aiohttp
 import httpx
+import yarl
 from django.http import HttpResponse, JsonResponse
 
 from tutorial_project.checks import known_answer
+from tutorial_project.services import running_services
 
-from ..shared import LIMIT, TOTAL, too_slow, weather_url
+from ..shared import LIMIT, TOTAL, json_object, no_good, too_slow, weather_url
+
+TROUBLE = (aiohttp.ClientError, httpx.HTTPError, ValueError)
+
+
+def checked(response):
+    """The report in a response of httpx."""
+    return json_object(response.raise_for_status().json())
+
+
+async def checked_body(response):
+    """The report in a response of aiohttp."""
+    response.raise_for_status()
+    return json_object(await response.json())
 
 
 @known_answer("city_weather")
@@ -18,9 +35,11 @@ async def limits_the_session(request, city):
             aiohttp.ClientSession(timeout=TOTAL) as session,
             session.get(weather_url(city)) as response,
         ):
-            return JsonResponse(await response.json())
+            return JsonResponse(await checked_body(response))
     except TimeoutError:
         return too_slow()
+    except TROUBLE:
+        return no_good()
 
 
 @known_answer("city_weather")
@@ -31,8 +50,11 @@ async def waits_for_the_whole_call(request, city):
 
     try:
         response = await asyncio.wait_for(fetch(), LIMIT)
+        checked(response)
     except TimeoutError:
         return HttpResponse("too slow", status=504)
+    except TROUBLE as error:
+        return HttpResponse(str(error), status=502)
     return HttpResponse(response.content, content_type="application/json")
 
 
@@ -41,10 +63,11 @@ async def closes_in_finally(request, city):
     session = aiohttp.ClientSession()
     try:
         async with asyncio.timeout(LIMIT):
-            response = await session.get(weather_url(city))
-            return JsonResponse(await response.json())
+            return JsonResponse(await checked_body(await session.get(weather_url(city))))
     except TimeoutError:
         return too_slow()
+    except TROUBLE:
+        return no_good()
     finally:
         await session.close()
 
@@ -54,11 +77,187 @@ async def limits_the_pieces_and_the_whole(request, city):
     client = httpx.AsyncClient(timeout=LIMIT)
     try:
         async with asyncio.timeout(LIMIT):
-            return JsonResponse((await client.get(weather_url(city))).json())
+            return JsonResponse(checked(await client.get(weather_url(city))))
     except (TimeoutError, httpx.TimeoutException):
         return too_slow()
+    except TROUBLE:
+        return no_good()
     finally:
         await client.aclose()
+
+
+@known_answer("city_weather")
+async def joins_the_url_with_yarl(request, city):
+    try:
+        async with asyncio.timeout(LIMIT), aiohttp.ClientSession() as session:
+            response = await session.get(yarl.URL(running_services().url) / "weather" / city)
+            report = await response.json() if response.ok else None
+    except TimeoutError:
+        return too_slow()
+    except TROUBLE:
+        return no_good()
+    return JsonResponse(report) if isinstance(report, dict) else no_good()
+
+
+@known_answer("city_weather")
+async def asks_in_a_task_that_it_cancels(request, city):
+    task = asyncio.create_task(fetched(city))
+    try:
+        done, _ = await asyncio.wait({task}, timeout=LIMIT)
+        return JsonResponse(task.result()) if done else too_slow()
+    except TROUBLE:
+        return no_good()
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def fetched(city):
+    async with httpx.AsyncClient(timeout=60) as client:
+        return checked(await client.get(weather_url(city)))
+
+
+first_reports = {}
+
+
+@known_answer(
+    "city_weather", breaks="tells_the_weather", says="what the service said when it was asked before"
+)
+async def remembers_the_first_report(request, city):
+    if city not in first_reports:
+        async with httpx.AsyncClient() as client:
+            first_reports[city] = (await client.get(weather_url(city))).json()
+    return JsonResponse(first_reports[city])
+
+
+def pasted_url(city):
+    return f"{running_services().url}/weather/{city}"
+
+
+@known_answer("city_weather", breaks="asks_for_the_city", says="`?`, `#` and `%` mean something there")
+async def pastes_the_city_into_the_url(request, city):
+    async with httpx.AsyncClient() as client, asyncio.timeout(LIMIT):
+        return JsonResponse((await client.get(pasted_url(city))).json())
+
+
+@known_answer("city_weather", breaks="asks_for_the_city", says="`?`, `#` and `%` mean something there")
+async def pastes_it_for_aiohttp(request, city):
+    async with aiohttp.ClientSession() as session, session.get(pasted_url(city)) as response:
+        return JsonResponse(await response.json())
+
+
+@known_answer("city_weather", breaks="asks_for_the_city", says="asked for /weather/S")
+async def quotes_it_as_in_a_query(request, city):
+    async with httpx.AsyncClient() as client, asyncio.timeout(LIMIT):
+        return JsonResponse((await client.get(pasted_url(quote_plus(city)))).json())
+
+
+doors = WeakKeyDictionary()
+
+
+@known_answer(
+    "city_weather", breaks="waits_without_blocking", says="not sent before the first had its answer"
+)
+async def lets_one_visitor_in_at_a_time(request, city):
+    async with doors.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+        return await limits_the_session(request, city)
+
+
+@known_answer("city_weather", breaks="gives_up_on_silence", says="gave up before `LIMIT` seconds were over")
+async def gives_up_after_a_quarter(request, city):
+    try:
+        return JsonResponse(await asyncio.wait_for(fetched(city), LIMIT / 4))
+    except TimeoutError:
+        return too_slow()
+
+
+@known_answer("city_weather", breaks="gives_up_on_silence", says="nothing limits the call, or not to `LIMIT`")
+async def waits_twice_as_long(request, city):
+    try:
+        return JsonResponse(await asyncio.wait_for(fetched(city), 2 * LIMIT))
+    except TimeoutError:
+        return too_slow()
+
+
+@known_answer(
+    "city_weather", breaks="gives_up_on_silence", says="an `httpx.HTTPError`, and no `TimeoutError`"
+)
+async def catches_another_family_first(request, city):
+    try:
+        async with httpx.AsyncClient(timeout=LIMIT) as client:
+            return JsonResponse(checked(await client.get(weather_url(city))))
+    except TimeoutError:
+        return too_slow()
+    except httpx.HTTPError:
+        return no_good()
+
+
+@known_answer("city_weather", breaks="gives_up_on_silence", says="it gave nothing in time")
+async def catches_everything_first(request, city):
+    try:
+        return JsonResponse(await asyncio.wait_for(fetched(city), LIMIT))
+    except Exception:
+        return no_good()
+
+
+@known_answer(
+    "city_weather", breaks="calls_what_is_no_good_502", says="the status of the service was not looked at"
+)
+async def trusts_every_answer(request, city):
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=TOTAL) as session,
+            session.get(weather_url(city)) as response,
+        ):
+            return JsonResponse(await response.json())
+    except TimeoutError:
+        return too_slow()
+
+
+@known_answer(
+    "city_weather", breaks="calls_what_is_no_good_502", says="the error of `raise_for_status` left the view"
+)
+async def lets_the_status_error_out(request, city):
+    try:
+        return JsonResponse(await asyncio.wait_for(fetched(city), LIMIT))
+    except TimeoutError:
+        return too_slow()
+
+
+@known_answer(
+    "city_weather", breaks="calls_what_is_no_good_502", says="`JsonResponse` was given no dictionary"
+)
+async def expects_an_object(request, city):
+    try:
+        async with httpx.AsyncClient(timeout=None) as client, asyncio.timeout(LIMIT):
+            response = await client.get(weather_url(city))
+        return JsonResponse(response.raise_for_status().json())
+    except TimeoutError:
+        return too_slow()
+    except TROUBLE:
+        return no_good()
+
+
+@known_answer("city_weather", breaks="calls_what_is_no_good_502", says="no error of the HTTP library")
+async def thinks_of_the_library_only(request, city):
+    try:
+        return JsonResponse(await asyncio.wait_for(fetched(city), LIMIT))
+    except TimeoutError:
+        return too_slow()
+    except httpx.HTTPError:
+        return no_good()
+
+
+@known_answer("city_weather", breaks="calls_what_is_no_good_502", says="went on to the visitor")
+async def passes_everything_on(request, city):
+    try:
+        async with httpx.AsyncClient(timeout=None) as client, asyncio.timeout(LIMIT):
+            response = await client.get(weather_url(city))
+        return JsonResponse(response.raise_for_status().json(), safe=False)
+    except TimeoutError:
+        return too_slow()
+    except TROUBLE:
+        return no_good()
 
 
 @known_answer("city_weather", breaks="tells_the_weather", says="something was called and not awaited")
@@ -131,11 +330,6 @@ async def lets_the_error_out(request, city):
         return JsonResponse(await response.json())
 
 
-async def fetched(city):
-    async with httpx.AsyncClient(timeout=60) as client:
-        return (await client.get(weather_url(city))).json()
-
-
 @known_answer("city_weather", breaks="gives_up_on_silence", says="what it waited for goes on")
 async def leaves_the_call_running(request, city):
     done, _ = await asyncio.wait({asyncio.ensure_future(fetched(city))}, timeout=LIMIT)
@@ -159,7 +353,7 @@ async def swallows_the_error(request, city):
         return JsonResponse({"error": "too slow"})
 
 
-@known_answer("city_weather", breaks="gives_up_on_a_trickle", says="starts anew with each of them")
+@known_answer("city_weather", breaks="gives_up_on_a_trickle", says="starts anew with each")
 async def limits_each_piece_with_httpx(request, city):
     try:
         async with httpx.AsyncClient(timeout=LIMIT) as client:
@@ -168,7 +362,7 @@ async def limits_each_piece_with_httpx(request, city):
         return too_slow()
 
 
-@known_answer("city_weather", breaks="gives_up_on_a_trickle", says="starts anew with each of them")
+@known_answer("city_weather", breaks="gives_up_on_a_trickle", says="starts anew with each")
 async def limits_each_piece_with_aiohttp(request, city):
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(sock_read=LIMIT)) as session:
@@ -177,7 +371,7 @@ async def limits_each_piece_with_aiohttp(request, city):
         return too_slow()
 
 
-@known_answer("city_weather", breaks="gives_up_on_a_trickle", says="starts anew with each of them")
+@known_answer("city_weather", breaks="gives_up_on_a_trickle", says="ends with the headers")
 async def limits_the_way_to_the_headers(request, city):
     async with aiohttp.ClientSession() as session:
         try:
@@ -191,20 +385,24 @@ async def limits_the_way_to_the_headers(request, city):
 async def never_closes(request, city):
     session = aiohttp.ClientSession(timeout=TOTAL)
     try:
-        return JsonResponse(await (await session.get(weather_url(city))).json())
+        return JsonResponse(await checked_body(await session.get(weather_url(city))))
     except TimeoutError:
         return too_slow()
+    except TROUBLE:
+        return no_good()
 
 
-@known_answer("city_weather", breaks="leaves_no_connection", says="when the view had failed")
+@known_answer("city_weather", breaks="leaves_no_connection", says="answered by the service with broken JSON")
 async def closes_when_all_went_well(request, city):
     client = httpx.AsyncClient()
     try:
         async with asyncio.timeout(LIMIT):
-            report = (await client.get(weather_url(city))).json()
+            report = checked(await client.get(weather_url(city)))
     except TimeoutError:
         await client.aclose()
         return too_slow()
+    except TROUBLE:
+        return no_good()
     await client.aclose()
     return JsonResponse(report)
 
@@ -214,8 +412,10 @@ async def forgets_to_await_the_end(request, city):
     client = httpx.AsyncClient()
     try:
         async with asyncio.timeout(LIMIT):
-            return JsonResponse((await client.get(weather_url(city))).json())
+            return JsonResponse(checked(await client.get(weather_url(city))))
     except TimeoutError:
         return too_slow()
+    except TROUBLE:
+        return no_good()
     finally:
         client.aclose()

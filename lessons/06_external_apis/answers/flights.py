@@ -1,5 +1,6 @@
 import asyncio
-import json
+from urllib.parse import quote
+from weakref import WeakKeyDictionary
 
 import aiohttp
 import httpx
@@ -9,11 +10,17 @@ from tutorial_project.checks import known_answer
 from tutorial_project.services import running_services
 from tutorial_project.services.client import ServiceError, ask_blocking
 
-from ..shared import LIMIT, TOTAL, too_slow
+from ..shared import LIMIT, TOTAL, json_object, too_slow
 
 
 def flights_url(city):
-    return f"{running_services().url}/flights/{city}"
+    return f"{running_services().url}/flights/{quote(city, safe='')}"
+
+
+def busy(response):
+    """503, with the partner's `Retry-After` when it sent one."""
+    later = response.headers.get("Retry-After")
+    return HttpResponse(status=503, headers={"Retry-After": later} if later else {})
 
 
 @known_answer("flights")
@@ -22,7 +29,7 @@ async def raises_for_status(request, city):
         async with asyncio.timeout(LIMIT), httpx.AsyncClient() as client:
             response = await client.get(flights_url(city))
         response.raise_for_status()
-        return JsonResponse(response.json())
+        return JsonResponse(json_object(response.json()))
     except (TimeoutError, httpx.TimeoutException):
         return too_slow()
     except httpx.HTTPStatusError as error:
@@ -30,7 +37,7 @@ async def raises_for_status(request, city):
             raise Http404 from error
         if error.response.status_code != 429:
             return HttpResponse(status=502)
-        return HttpResponse(status=503, headers={"Retry-After": error.response.headers["Retry-After"]})
+        return busy(error.response)
     except (httpx.HTTPError, ValueError):
         return HttpResponse(status=502)
 
@@ -43,10 +50,10 @@ async def looks_in_a_table(request, city):
             session.get(flights_url(city)) as response,
         ):
             if response.status == 200:
-                return JsonResponse(await response.json())
+                return JsonResponse(json_object(await response.json()))
     except TimeoutError:
         return too_slow()
-    except (aiohttp.ClientError, json.JSONDecodeError):
+    except (aiohttp.ClientError, ValueError):
         return JsonResponse({"error": "broken"}, status=502)
     answer = JsonResponse({"error": "trouble"}, status={404: 404, 429: 503}.get(response.status, 502))
     if later := response.headers.get("Retry-After"):
@@ -59,7 +66,7 @@ def asks_in_djangos_thread(request, city):
     try:
         response = httpx.get(flights_url(city), timeout=LIMIT)
         if response.status_code == 200:
-            return JsonResponse(response.json())
+            return JsonResponse(json_object(response.json()))
     except httpx.TimeoutException:
         return too_slow()
     except (httpx.HTTPError, ValueError):
@@ -86,7 +93,7 @@ async def session_json(session, city):
 )
 async def asks_blocking(request, city):
     try:
-        return JsonResponse(ask_blocking(f"flights/{city}"))
+        return JsonResponse(ask_blocking(f"flights/{quote(city, safe='')}"))
     except ServiceError as error:
         return HttpResponse(status={404: 404, 429: 503, None: 504}.get(error.status, 502))
 
@@ -149,13 +156,103 @@ async def makes_up_when(request, city):
 def translated(status, answer, headers):
     """The answer of the view, with other errors left as they are."""
     if status == 429:
-        return HttpResponse(status=503, headers={"Retry-After": headers["Retry-After"]})
-    return JsonResponse(answer, status=status)
+        later = headers.get("Retry-After")
+        return HttpResponse(status=503, headers={"Retry-After": later} if later else {})
+    return JsonResponse(json_object(answer), status=status)
 
 
 @known_answer("flights", breaks="calls_other_errors_502", says="the trouble is the partner's")
 async def passes_other_errors_on(request, city):
     return translated(*await asked(city))
+
+
+@known_answer("flights", breaks="says_when_to_come_back", says="read as if it were always there")
+async def expects_the_header(request, city):
+    status, answer, headers = await asked(city)
+    if status == 429:
+        return HttpResponse(status=503, headers={"Retry-After": headers["Retry-After"]})
+    return translated(status, answer, headers)
+
+
+@known_answer("flights", breaks="says_when_to_come_back", says="503 Retry-After: None")
+async def passes_none_on(request, city):
+    status, answer, headers = await asked(city)
+    if status == 429:
+        return HttpResponse(status=503, headers={"Retry-After": headers.get("Retry-After")})
+    return translated(status, answer, headers)
+
+
+@known_answer("flights", breaks="says_when_to_come_back", says="and its visitor with it")
+async def sleeps_until_then(request, city):
+    status, answer, headers = await asked(city)
+    if status == 429:
+        await asyncio.sleep(int(headers.get("Retry-After", 1)))
+        status, answer, headers = await asked(city)
+    return translated(status, answer, headers)
+
+
+@known_answer("flights", breaks="says_when_to_come_back", says="it asked again")
+async def asks_until_it_is_free(request, city):
+    while (found := await asked(city))[0] == 429:
+        await asyncio.sleep(0.2)
+    return translated(*found)
+
+
+@known_answer("flights", breaks="lists_the_flights", says="`?`, `#` and `%` mean something there")
+async def pastes_the_city_into_the_url(request, city):
+    async with httpx.AsyncClient(base_url=running_services().url, timeout=LIMIT) as client:
+        return JsonResponse((await client.get(f"/flights/{city}")).json())
+
+
+first_lists = {}
+
+
+@known_answer("flights", breaks="lists_the_flights", says="what the service said when it was asked before")
+async def remembers_the_first_list(request, city):
+    if city not in first_lists:
+        first_lists[city] = await asked(city)
+    return translated(*first_lists[city])
+
+
+doors = WeakKeyDictionary()
+
+
+@known_answer(
+    "flights",
+    breaks="waits_for_the_partner_without_blocking",
+    says="not sent before the first had its answer",
+)
+async def lets_one_visitor_in_at_a_time(request, city):
+    async with doors.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+        return await looks_in_a_table(request, city)
+
+
+@known_answer("flights", breaks="calls_other_errors_502", says="got 418")
+async def knows_three_errors(request, city):
+    status, answer, headers = await asked(city)
+    return translated(502 if status in (403, 500, 503) else status, answer, headers)
+
+
+@known_answer("flights", breaks="calls_broken_answers_502", says="`JsonResponse` was given no dictionary")
+async def expects_an_object(request, city):
+    try:
+        status, answer, headers = await asked(city)
+        return JsonResponse(answer) if status == 200 else all_translated(status, answer, headers)
+    except TimeoutError:
+        return too_slow()
+    except (aiohttp.ClientError, ValueError):
+        return HttpResponse(status=502)
+
+
+@known_answer("flights", breaks="calls_silence_504", says="gave up before `LIMIT` seconds were over")
+async def gives_up_after_a_quarter(request, city):
+    try:
+        async with asyncio.timeout(LIMIT / 4):
+            return all_translated(*await asked(city))
+    except TimeoutError:
+        return too_slow()
+    except (aiohttp.ClientError, ValueError):
+        return HttpResponse(status=502)
 
 
 @known_answer("flights", breaks="calls_other_errors_502", says="got 403")
@@ -169,7 +266,7 @@ def all_translated(status, answer, headers):
     return translated(status if status in (200, 404, 429) else 502, answer, headers)
 
 
-@known_answer("flights", breaks="calls_broken_answers_502", says="broken JSON is a `ValueError`")
+@known_answer("flights", breaks="calls_broken_answers_502", says="which is no error of the HTTP library")
 async def catches_one_family(request, city):
     try:
         return all_translated(*await asked(city))
@@ -202,7 +299,7 @@ async def waits_for_ever(request, city):
         return HttpResponse(status=502)
 
 
-@known_answer("flights", breaks="calls_silence_504", says="the `except` for other errors caught it")
+@known_answer("flights", breaks="calls_silence_504", says="before the `except` for other errors")
 async def catches_the_time_too_late(request, city):
     try:
         async with httpx.AsyncClient(timeout=LIMIT) as client:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,17 +13,37 @@ from tutorial_project.checks import (
     blocking_calls_refused,
     run_without_a_loop,
 )
+from tutorial_project.checks.proofs.clock import held_clock
+from tutorial_project.services import running_services
+from tutorial_project.services.places import weather as weather_of
 
 from ..shared import (
-    LISBON,
-    REYKJAVIK,
+    IN_TIME,
+    NO_OBJECTS,
+    PATIENCE,
+    SHORTLY,
+    TOO_LATE,
+    TRICKLING,
     Kept,
     counting_anew,
     every_client_kept,
+    expect_asked_for,
     expect_closed,
     keeping_every_client,
+    made_up_weather,
+    odd_city,
     unclosed_words,
+    words_about_memory,
 )
+
+LISBON, REYKJAVIK = weather_of("Lisbon"), weather_of("Reykjavik")
+
+
+STILL_WAITING = "still waiting, and had to be stopped"
+
+
+LIMIT_IT = "limit the whole call: `asyncio.timeout(LIMIT)`, or `aiohttp.ClientTimeout(total=LIMIT)`"
+
 
 WeatherClient = Task(
     "WeatherClient",
@@ -38,26 +59,32 @@ WeatherClient = Task(
 
 
 @WeatherClient.requirement(
-    'can be made where no event loop runs; then `await weather.ask("Lisbon")` gives '
-    '`{"city": "Lisbon", "celsius": 24, "sky": "sunny"}`'
+    'can be made where no event loop runs; then `await weather.ask("Lisbon")` gives what the service says at that moment, '
+    'such as `{"city": "Lisbon", "celsius": 24, "sky": "sunny"}`, for a city of any characters'
 )
 @keeping_every_client
 async def is_made_at_import_and_asks_later(trial: Trial) -> None:
     weather = await _made_at_import(trial)
-    for city, expected in (("Lisbon", LISBON), ("Reykjavik", REYKJAVIK)):
+    earlier = None
+    for city in ("Lisbon", "Reykjavik", "Lisbon"):
+        outcome = await _ask_for_news(weather, city, earlier)
+        earlier = earlier or outcome.value
+    for city in ("Lisbon?wait=0", odd_city()):
+        counting_anew()
         outcome = await _ask(weather, city)
-        outcome.expect(expected, **_words_about_answers(outcome))
+        expect_asked_for(outcome, "weather", city)
+        outcome.expect(weather_of(city))
 
 
-@WeatherClient.requirement("opens one connection for ten calls, one after another, on the same event loop")
+@WeatherClient.requirement("opens one connection for six calls, one after another, on the same event loop")
 @keeping_every_client
 async def keeps_its_connection(trial: Trial) -> None:
     services = counting_anew()
     weather = await _made_at_import(trial)
-    for _ in range(10):
-        (await _ask(weather, "Lisbon")).expect(LISBON)
+    for city in ("Lisbon", "Reykjavik") * 3:
+        await _ask_for_news(weather, city)
     number = services.connections_opened
-    Outcome('ten times  await weather.ask("Lisbon")', f"{number} connections").expect_that(
+    Outcome("six times  await weather.ask(…)", f"{number} connections").expect_that(
         number == 1,
         "1 connection, counted at the service",
         because="a new client was made for each call, and a new client has no open connection",
@@ -72,11 +99,70 @@ async def keeps_its_connection(trial: Trial) -> None:
 async def asks_two_at_once(trial: Trial) -> None:
     services = counting_anew()
     weather = await _made_at_import(trial)
-    with blocking_calls_refused(trial.answer), services.expect_together(2, ("/weather",), timeout=1):
+    with (
+        blocking_calls_refused(trial.answer),
+        services.expect_together(2, ("/weather",), timeout=1) as barrier,
+    ):
         outcomes = await asyncio.gather(_ask(weather, "Lisbon"), _ask(weather, "Reykjavik"))
     for outcome, expected in zip(outcomes, (LISBON, REYKJAVIK), strict=True):
         outcome.sent = f"two calls together, one of them  {outcome.sent}"
-        outcome.expect(expected, **_words_about_turns(outcome))
+        outcome.expect(expected, **_words_about_turns(barrier.most_waiting))
+
+
+@WeatherClient.requirement(
+    "`ask` raises an error, which one is yours, when the service answers with an error or with no JSON object"
+)
+@keeping_every_client
+async def raises_what_is_no_report(trial: Trial) -> None:
+    weather, services = await _made_at_import(trial), counting_anew()
+    errors = {f"/failing?status={status}": str(status) for status in (418, random.choice([404, 500, 503]))}
+    for by, named in (errors | NO_OBJECTS).items():
+        with services.replaced("/weather", by=by):
+            outcome = await _ask(weather, "Lisbon")
+        outcome.sent += f"  while the service answers {named}"
+        words = {"next": "`response.raise_for_status()`, or look at the status"} if by in errors else {}
+        _expect_an_error(outcome, **words)
+
+
+@WeatherClient.requirement(
+    "`ask` takes an answer that comes shortly before `LIMIT` seconds are over, and raises an error when they are and it "
+    "is not complete"
+)
+@keeping_every_client
+async def limits_the_whole_call(trial: Trial) -> None:
+    weather, services, report = await _made_at_import(trial), counting_anew(), made_up_weather("Lisbon")
+    with (
+        services.saying("/weather/Lisbon", report),
+        services.replaced("/weather/Bergen", by=TRICKLING),
+        services.held("/weather/Lisbon") as lisbon,
+        services.held("/weather/Kyoto"),
+    ):
+        asking = [asyncio.ensure_future(_ask(weather, city)) for city in ("Lisbon", "Kyoto", "Bergen")]
+        try:
+            with held_clock() as clock:
+                await clock.until(lambda: len(services.requests) == 3 or all(ask.done() for ask in asking))
+                await clock.advance(IN_TIME / 2)
+                await clock.pause(SHORTLY)
+                await clock.advance(IN_TIME / 2)
+                lisbon.release()
+                await clock.until(asking[0].done)
+                await clock.pause(SHORTLY)
+                await clock.advance(TOO_LATE - IN_TIME)
+                await clock.until(lambda: all(ask.done() for ask in asking), PATIENCE)
+        finally:
+            for ask in asking:
+                ask.cancel()
+            await asyncio.wait(asking)
+    taken, silent, trickle = (
+        Outcome("await weather.ask(…)", STILL_WAITING) if ask.cancelled() else ask.result() for ask in asking
+    )
+    taken.sent += f"  while the service answers after {IN_TIME} seconds"
+    taken.expect(report)
+    silent.sent += "  while the service says nothing"
+    _expect_an_error(silent, because="nothing limits the call, or not to `LIMIT`", next=LIMIT_IT)
+    trickle.sent += "  while the service answers in pieces, one every 0.02 seconds"
+    because = "none of the pieces is late: a limit on the wait for the next one starts anew with each"
+    _expect_an_error(trickle, because=because, next=LIMIT_IT)
 
 
 @WeatherClient.requirement(
@@ -103,12 +189,15 @@ async def serves_a_second_loop(trial: Trial) -> None:
         )
 
 
-@WeatherClient.requirement("`await weather.close()` closes the connection of the running event loop's client")
+@WeatherClient.requirement(
+    "`await weather.close()` closes the connections of the running event loop's client"
+)
 @keeping_every_client
 async def closes_its_connection(trial: Trial) -> None:
     services = counting_anew()
     weather = await _made_at_import(trial)
-    (await _ask(weather, "Lisbon")).expect(LISBON)
+    for outcome in await asyncio.gather(*(_ask(weather, city) for city in ("Lisbon", "Lisbon"))):
+        outcome.expect(LISBON)
     closed, next_step = (
         await _close(weather),
         "`await client.aclose()` with httpx, `await session.close()` with aiohttp",
@@ -177,13 +266,27 @@ def _words_about_answers(outcome: Outcome) -> dict[str, str]:
     return {}
 
 
-def _words_about_turns(outcome: Outcome) -> dict[str, str]:
-    if outcome.error is None and "waiting together" in str(outcome.value):
+def _words_about_turns(most_waiting: int) -> dict[str, str]:
+    if most_waiting == 1:
         return {
             "because": "the second call was not sent before the first had its answer",
             "next": "let each call wait for itself: no lock around it",
         }
     return {}
+
+
+def _expect_an_error(outcome: Outcome, **words: str) -> None:
+    if outcome.error is None:
+        outcome.refuse(expected="an error to be raised", **words)
+
+
+async def _ask_for_news(weather: Any, city: str, earlier: Any = None) -> Outcome:
+    """Ask while the service says something that nobody can know, and refuse another answer."""
+    report = made_up_weather(city)
+    with running_services().saying(f"/weather/{city}", report):
+        outcome = await _ask(weather, city)
+    outcome.expect(report, **_words_about_answers(outcome), **words_about_memory(outcome, earlier))
+    return outcome
 
 
 async def _made_at_import(trial: Trial) -> Any:

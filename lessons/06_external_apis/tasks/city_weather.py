@@ -1,26 +1,33 @@
 from __future__ import annotations
 
+import random
+from urllib.parse import quote
+
 from tutorial_project.checks import (
+    Reply,
     Task,
     Trial,
 )
 from tutorial_project.services import running_services
 
 from ..shared import (
-    LISBON,
-    REYKJAVIK,
-    SAYS_NOTHING,
-    SILENT,
+    NO_OBJECTS,
     counting_anew,
+    expect_504,
+    expect_504_for_a_trickle,
+    expect_asked_for,
     expect_closed,
+    expect_taken,
+    expect_two_visitors_together,
+    get,
+    get_while,
     keeping_every_client,
-    patient_get,
+    made_up_weather,
+    odd_city,
     unclosed_words,
-    words_about_limits,
+    words_about_broken,
+    words_about_memory,
 )
-
-TRICKLING = "/trickle?chunks=25&wait=0.1"
-
 
 city_weather = Task(
     "city_weather",
@@ -28,54 +35,60 @@ city_weather = Task(
     routes=["weather/<str:city>/"],
     hints=(
         "Which limits of your client start anew with each piece of the answer, and which one is for the whole call?",
-        "`aiohttp.ClientTimeout(total=…)` or `asyncio.timeout(…)` limit the whole call; `async with` closes the client "
-        "on every way out.",
-        "`try:` `async with httpx.AsyncClient() as client, asyncio.timeout(LIMIT):` `response = await client.get(…)`, "
-        "then `except TimeoutError:` `return JsonResponse({…}, status=504)`",
+        "`aiohttp.ClientTimeout(total=…)` or `asyncio.timeout(…)` limit the whole call; `raise_for_status()` and "
+        "`json_object` raise what you answer 502 for; `async with` closes the client on every way out.",
+        "`try:` `async with httpx.AsyncClient() as client, asyncio.timeout(LIMIT):` `response = await client.get(…)` with "
+        '`quote(city, safe="")` in its URL; `return JsonResponse(json_object(response.raise_for_status().json()))`; '
+        "`except TimeoutError:` 504, `except (httpx.HTTPError, ValueError):` 502",
     ),
-    praise="Right: one limit for the whole call, and no connection left behind. "
+    praise="Right: one limit for the whole call, no trust in the answer, and no connection left behind. "
     "`asyncio.timeout` and the `total` of aiohttp come to the same here.",
 )
 
 
 @city_weather.requirement(
-    'answers `GET /weather/Lisbon/` with 200 and what the service says: `{"city": "Lisbon", "celsius": 24, "sky": "sunny"}`'
+    "answers `GET /weather/Lisbon/` with 200 and what the service says at that moment, such as "
+    '`{"city": "Lisbon", "celsius": 24, "sky": "sunny"}`'
 )
 @keeping_every_client
 async def tells_the_weather(trial: Trial) -> None:
-    (await trial.get("/weather/Lisbon/")).expect(200, json=LISBON)
-    (await trial.get("/weather/Reykjavik/")).expect(200, json=REYKJAVIK)
+    earlier = None
+    for city in ("Lisbon", "Reykjavik", "Lisbon"):
+        report = made_up_weather(city)
+        with running_services().saying(f"/weather/{city}", report):
+            reply = await get(trial, f"/weather/{city}/")
+        reply.expect(200, json=report, **words_about_memory(reply, earlier))
+        earlier = earlier or report
 
 
-@city_weather.requirement("leaves the event loop free for others while it waits for the service")
+@city_weather.requirement(
+    "asks for the city whatever its characters: `GET /weather/Lisbon%3Fwait=0/` is about the city `Lisbon?wait=0`"
+)
+@keeping_every_client
+async def asks_for_the_city(trial: Trial) -> None:
+    for city in ("Lisbon?wait=0", odd_city()):
+        counting_anew()
+        reply = await get(trial, f"/weather/{quote(city, safe='')}/")
+        expect_asked_for(reply, "weather", city)
+        reply.expect(200)
+
+
+@city_weather.requirement(
+    "leaves the event loop free for others: the questions of two visitors wait at the service together"
+)
 @keeping_every_client
 async def waits_without_blocking(trial: Trial) -> None:
     await trial.never_holds_the_loop("/weather/Lisbon/")
+    await expect_two_visitors_together(trial, "weather", made_up_weather)
 
 
-@city_weather.requirement("answers 504 when the service says nothing within `LIMIT` seconds, and hangs up")
+@city_weather.requirement(
+    "takes an answer that comes shortly before `LIMIT` seconds are over; when they are, it answers 504 and hangs up"
+)
 @keeping_every_client
 async def gives_up_on_silence(trial: Trial) -> None:
-    with running_services().replaced("/weather", by=SILENT):
-        reply = await patient_get(
-            trial,
-            "/weather/Lisbon/",
-            SAYS_NOTHING,
-            because="nothing limits the call, or not to `LIMIT`: by itself aiohttp waits for five minutes, "
-            "and httpx for five seconds",
-            next="`async with asyncio.timeout(LIMIT):` around the call",
-        )
-        reply.expect(504, **words_about_limits(reply))
-        try:
-            await running_services().left(timeout=0.5)
-        except TimeoutError:
-            reply.refuse(
-                expected="504, and the call to the service given up",
-                got="504, and the service is still working for a client that waits",
-                because="the view stopped waiting, but what it waited for goes on: a task that nobody cancels, or a thread, "
-                "which nobody can cancel",
-                next="await the call of an async client in the view itself, with `asyncio.timeout(LIMIT)` around it",
-            )
+    await expect_taken(trial, "weather", made_up_weather)
+    await expect_504(trial, "weather", hangs_up=True)
 
 
 @city_weather.requirement(
@@ -83,16 +96,20 @@ async def gives_up_on_silence(trial: Trial) -> None:
 )
 @keeping_every_client
 async def gives_up_on_a_trickle(trial: Trial) -> None:
-    with running_services().replaced("/weather", by=TRICKLING):
-        reply = await patient_get(
-            trial,
-            "/weather/Lisbon/",
-            "while the service sends its answer in pieces",
-            because="the service sends a piece every 0.1 seconds: a limit on the wait for the next piece starts anew "
-            "with each of them",
-            next="limit the whole call: `asyncio.timeout(LIMIT)`, or `aiohttp.ClientTimeout(total=LIMIT)`",
-        )
-    reply.expect(504, **words_about_limits(reply))
+    await expect_504_for_a_trickle(trial, "weather")
+
+
+@city_weather.requirement(
+    "answers 502 when the service answers with an error, or with something that is no JSON object"
+)
+@keeping_every_client
+async def calls_what_is_no_good_502(trial: Trial) -> None:
+    for status in (404, random.choice([403, 418, 429, 451, 500, 503])):
+        reply = await get_while(trial, "/weather/Lisbon/", f"/failing?status={status}", str(status))
+        reply.expect(502, **_words_about_status(reply))
+    for by, named in NO_OBJECTS.items():
+        reply = await get_while(trial, "/weather/Lisbon/", by, named)
+        reply.expect(502, **words_about_broken(reply))
 
 
 @city_weather.requirement(
@@ -101,12 +118,20 @@ async def gives_up_on_a_trickle(trial: Trial) -> None:
 @keeping_every_client
 async def leaves_no_connection(trial: Trial) -> None:
     services = counting_anew()
-    (await trial.get("/weather/Lisbon/")).expect(200)
+    (await get(trial, "/weather/Lisbon/")).expect(200)
     await expect_closed(services, "GET /weather/Lisbon/", unclosed_words("when the view had answered"))
-    with services.replaced("/weather", by="/broken-json"):
-        await trial.get("/weather/Lisbon/")
+    await get_while(trial, "/weather/Lisbon/", "/broken-json", "broken JSON")
     await expect_closed(
         services,
         "GET /weather/Lisbon/  answered by the service with broken JSON",
-        unclosed_words("when the view had failed"),
+        unclosed_words("when the view had answered"),
     )
+
+
+def _words_about_status(reply: Reply) -> dict[str, str]:
+    if reply.status == 200:
+        return {
+            "because": "the status of the service was not looked at: for the client an error is an answer like any other",
+            "next": "`response.raise_for_status()`, or look at the status",
+        }
+    return words_about_broken(reply)

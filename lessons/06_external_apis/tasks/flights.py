@@ -1,16 +1,35 @@
 from __future__ import annotations
 
-import aiohttp
-import httpx
+import random
+from typing import Any
+from urllib.parse import quote
 
 from tutorial_project.checks import (
     Reply,
     Task,
     Trial,
 )
+from tutorial_project.checks.proofs.visits import visits
 from tutorial_project.services import running_services
 
-from ..shared import SAYS_NOTHING, SILENT, keeping_every_client, patient_get, words_about_limits
+from ..shared import (
+    NO_OBJECTS,
+    counting_anew,
+    expect_504,
+    expect_asked_for,
+    expect_taken,
+    expect_two_visitors_together,
+    get,
+    get_while,
+    keeping_every_client,
+    odd_city,
+    words_about_broken,
+    words_about_memory,
+)
+
+PATIENCE = 1.0
+"""Real seconds after which a view is given up that should have answered."""
+
 
 flights = Task(
     "flights",
@@ -20,52 +39,69 @@ flights = Task(
         "Look at the status first (404, 429, others); catch the library's base class and `ValueError` for 502; and let "
         "the `except` for the time come before the others.",
         "`except TimeoutError:` 504 (with httpx also `httpx.TimeoutException`), then `except (aiohttp.ClientError, "
-        'ValueError):` 502; for 429 `JsonResponse({…}, status=503, headers={"Retry-After": …})`',
+        'ValueError):` 502; for 429 `later = response.headers.get("Retry-After")` and '
+        '`JsonResponse({…}, status=503, headers={"Retry-After": later} if later else {})`',
     ),
     praise="Right: every trouble of the partner has its status. Looking at `response.status` and catching what "
     "`raise_for_status()` raises come to the same.",
 )
 
 
-KYOTO = {
-    "city": "Kyoto",
-    "flights": [
-        {"number": "JL 408", "price": 1035},
-        {"number": "NH 204", "price": 890},
-        {"number": "OZ 116", "price": 912},
-    ],
-}
+def made_up_flights(city: str) -> dict[str, Any]:
+    """Flights that nobody can know."""
+    numbers = random.sample(["JL 408", "NH 204", "OZ 116", "KE 723"], 3)
+    return {
+        "city": city,
+        "flights": [{"number": number, "price": random.randint(60, 1900)} for number in numbers],
+    }
 
 
 @flights.requirement(
-    "answers `GET /flights/Kyoto/` with 200 and what the service says: "
-    '`{"city": "Kyoto", "flights": [{"number": "JL 408", "price": 1035}, …]}`'
+    "answers `GET /flights/Kyoto/` with 200 and what the service says at that moment, such as "
+    '`{"city": "Kyoto", "flights": [{"number": "JL 408", "price": 1035}, …]}`, for a city of any characters'
 )
 @keeping_every_client
 async def lists_the_flights(trial: Trial) -> None:
-    (await trial.get("/flights/Kyoto/")).expect(200, json=KYOTO)
+    earlier = None
+    for city in ("Kyoto", "Lisbon", "Kyoto"):
+        said = made_up_flights(city)
+        with running_services().saying(f"/flights/{city}", said):
+            reply = await get(trial, f"/flights/{city}/")
+        reply.expect(200, json=said, **words_about_memory(reply, earlier))
+        earlier = earlier or said
+    (await get(trial, "/flights/Queenstown/")).expect(200, json={"city": "Queenstown", "flights": []})
+    for city in ("Lisbon?wait=0", odd_city()):
+        counting_anew()
+        reply = await get(trial, f"/flights/{quote(city, safe='')}/")
+        expect_asked_for(reply, "flights", city)
+        reply.expect(200)
 
 
-@flights.requirement("leaves the event loop free for others while it waits for the service")
+@flights.requirement(
+    "leaves the event loop free for others: the questions of two visitors wait at the service together"
+)
 @keeping_every_client
 async def waits_for_the_partner_without_blocking(trial: Trial) -> None:
     await trial.never_holds_the_loop("/flights/Kyoto/")
+    await expect_two_visitors_together(trial, "flights", made_up_flights)
 
 
 @flights.requirement("answers 404 when the service answers 404")
 @keeping_every_client
 async def passes_404_on(trial: Trial) -> None:
-    reply = await _get_while(trial, "/failing?status=404", "404")
+    reply = await get_while(trial, "/flights/Kyoto/", "/failing?status=404", "404")
     reply.expect(404, **_words_about_status(reply))
 
 
 @flights.requirement(
-    "answers 503 when the service answers 429 (too many requests), with the service's `Retry-After`"
+    "answers 503 at once when the service answers 429 (too many requests), with the service's `Retry-After` if it sent one"
 )
 @keeping_every_client
 async def says_when_to_come_back(trial: Trial) -> None:
-    for seconds in ("7", "120"):
-        reply = await _get_while(trial, f"/busy?retry_after={seconds}", f"429 and Retry-After: {seconds}")
+    for seconds in ("7", str(random.randint(20, 900))):
+        reply = await _answer_to_busy(
+            trial, f"/busy?retry_after={seconds}", f"429 and Retry-After: {seconds}"
+        )
         expected = f"503  Retry-After: {seconds}"
         reply.expect_that(reply.status == 503, expected, **_words_about_status(reply))
         header = reply.response.headers.get("Retry-After")
@@ -76,53 +112,71 @@ async def says_when_to_come_back(trial: Trial) -> None:
             because="the service said in how many seconds it can be asked again, and the visitor does not get to know",
             next='`JsonResponse({…}, status=503, headers={"Retry-After": …})`',
         )
+    reply = await _answer_to_busy(trial, "/failing?status=429", "429 without Retry-After")
+    words = {}
+    if isinstance(reply.error, KeyError):
+        words = {
+            "because": "the service sent no `Retry-After`, and the header was read as if it were always there",
+            "next": '`response.headers.get("Retry-After")`, and a header of your own only when there is one',
+        }
+    reply.expect_that(reply.status == 503, "503", **words)
+    header = reply.response.headers.get("Retry-After")
+    reply.expect_that(
+        header is None,
+        "503 without Retry-After",
+        got=f"503  Retry-After: {header}",
+        because="nobody said that",
+    )
 
 
 @flights.requirement("answers 502 when the service answers any other error, such as 403, 500 or 503")
 @keeping_every_client
 async def calls_other_errors_502(trial: Trial) -> None:
-    for status in (403, 500, 503):
-        reply = await _get_while(trial, f"/failing?status={status}", str(status))
+    for status in (403, 500, 503, 418, random.choice([400, 401, 405, 410, 422, 451, 501, 504, 511])):
+        reply = await get_while(trial, "/flights/Kyoto/", f"/failing?status={status}", str(status))
         reply.expect(502, **_words_about_status(reply, status))
 
 
-@flights.requirement("answers 502 when the service's answer is broken JSON, or breaks off half-way")
+@flights.requirement("answers 502 when the service's answer breaks off half-way, or is no JSON object")
 @keeping_every_client
 async def calls_broken_answers_502(trial: Trial) -> None:
-    for trouble, named in (("/broken-json", "broken JSON"), ("/half", "half of its answer")):
-        reply = await _get_while(trial, trouble, named)
-        reply.expect(502, **_words_about_broken(reply))
+    for by, named in NO_OBJECTS.items():
+        reply = await get_while(trial, "/flights/Kyoto/", by, named)
+        reply.expect(502, **words_about_broken(reply))
 
 
-@flights.requirement("answers 504 when the service has not answered within `LIMIT` seconds")
+@flights.requirement(
+    "takes an answer that comes shortly before `LIMIT` seconds are over, and answers 504 when they are"
+)
 @keeping_every_client
 async def calls_silence_504(trial: Trial) -> None:
-    with running_services().replaced("/flights", by=SILENT):
-        reply = await patient_get(
-            trial,
-            "/flights/Kyoto/",
-            SAYS_NOTHING,
-            because="nothing limits the call, or not to `LIMIT`: by itself aiohttp waits for five minutes, "
-            "and httpx for five seconds",
-            next="`async with asyncio.timeout(LIMIT):` around the call",
+    await expect_taken(trial, "flights", made_up_flights)
+    await expect_504(trial, "flights")
+
+
+async def _answer_to_busy(trial: Trial, by: str, named: str) -> Reply:
+    """Send a request while the service says that it is busy; refuse a view that waits for it to be free again."""
+    services = counting_anew()
+    with services.replaced("/flights", by=by):
+        async with visits(trial, "/flights/Kyoto/", may_block=True) as visit:
+            replies = await visit.replies(PATIENCE)
+            if not replies:
+                await visit.clock.advance(PATIENCE)  # what it does with its time
+    sent, asked = f"GET /flights/Kyoto/  while the service answers {named}", len(services.requests)
+    if not replies:
+        Reply(sent).refuse(
+            expected="503",
+            got=f"no answer, although the service had answered: it was asked {asked} time{'s' * (asked > 1)}",
+            because="it asked again, and its visitor waited meanwhile"
+            if asked > 1
+            else "the service had said when to come back; the view went on waiting, and its visitor with it",
+            next="answer 503 at once, with the `Retry-After` of the service",
         )
-    reply.expect(504, **words_about_limits(reply))
-
-
-async def _get_while(trial: Trial, trouble: str, named: str) -> Reply:
-    with running_services().replaced("/flights", by=trouble):
-        reply = await trial.get("/flights/Kyoto/")
-    reply.sent = f"{reply.sent}  while the service answers {named}"
-    return reply
+    replies[0].sent = sent
+    return replies[0]
 
 
 def _words_about_status(reply: Reply, status: int | None = None) -> dict[str, str]:
-    if isinstance(reply.error, aiohttp.ClientResponseError | httpx.HTTPStatusError):
-        return {
-            "because": "the error of `raise_for_status` left the view, which is a 500 for the visitor",
-            "next": f"catch `{'httpx.HTTPStatusError' if isinstance(reply.error, httpx.HTTPError) else 'aiohttp.ClientResponseError'}`"
-            " and look at the status",
-        }
     if reply.status == 200:
         return {
             "because": "the status of the service was not looked at: for the client an error is an answer like any other",
@@ -138,18 +192,4 @@ def _words_about_status(reply: Reply, status: int | None = None) -> dict[str, st
             "because": f"{status} would tell the visitor something about your site; the trouble is the partner's",
             "next": "answer 502 for every status that has no rule of its own",
         }
-    return {}
-
-
-def _words_about_broken(reply: Reply) -> dict[str, str]:
-    if isinstance(reply.error, ValueError):
-        return {
-            "because": "broken JSON is a `ValueError`, and no error of the HTTP library",
-            "next": "`except (aiohttp.ClientError, ValueError)`, or `except (httpx.HTTPError, ValueError)`",
-        }
-    if isinstance(reply.error, aiohttp.ClientError | httpx.HTTPError):
-        return {
-            "because": "the connection broke while the answer was read, after its status had come",
-            "next": "`except aiohttp.ClientError`, or `except httpx.HTTPError`, around the whole call",
-        }
-    return {}
+    return words_about_broken(reply)
