@@ -1,30 +1,24 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from urllib.parse import quote
 
-from tutorial_project.checks import Outcome, Reply, Trial, blocking_calls_refused
-from tutorial_project.checks.proofs.event_loop import first_moment
+from tutorial_project.checks import Outcome, Reply, Trial
+from tutorial_project.checks.proofs.visits import Visits, visits
 from tutorial_project.services import Services, running_services
 from tutorial_project.services.client import ServiceError, ask, ask_blocking
-from tutorial_project.services.places import quote
-
-SILENT = "/slow?wait=3"
-"""In place of a supplier that never answers: a blocking client in a thread must come back some time."""
-
+from tutorial_project.services.statistics import Request
 
 PATIENCE = 1.0
-"""Seconds, from the first question at a supplier on, after which a view is given up that should have answered."""
+"""Real seconds after which a view is given up that should have answered."""
 
 
-QUICK = "/quotes/Albatros/Lisbon?wait=0"
-
-
-SLOW = "/quotes/Albatros/Lisbon?wait=0.3"
-
-
-STATES = {"/failing": "down", SILENT: "silent", QUICK: "quick", SLOW: "slow"}
+FAILING = ("/failing?status=404", "/failing?status=500", "/failing?status=503", "/broken-json", "/half")
+"""Ways to fail with a `ServiceError`."""
 
 
 ONE_BY_ONE = {
@@ -33,99 +27,222 @@ ONE_BY_ONE = {
 }
 
 
+SEVEN = ("Albatros", "Borealis", "Condor", "Dunlin", "Eider", "Falcon", "Gannet")
+
+
 def counting_anew() -> Services:
     services = running_services()
     services.forget()
     return services
 
 
+# What suppliers say
+
+
 @contextmanager
-def replaced(**suppliers: str) -> Iterator[str]:
-    """Replace what suppliers answer, such as `Condor="/failing"`, and say it in words."""
-    services = running_services()
+def made_up_offers(*suppliers: str, city: str = "Lisbon") -> Iterator[list[dict[str, Any]]]:
+    """Let suppliers say prices that nobody can know; no two are the same, and as texts they have another order."""
+    digits = random.sample([(20, 99), (100, 999), (1000, 4999), (5000, 9999)], 4) * 2
+    prices = [random.randint(*digits[place]) for place in range(len(suppliers))]
+    if len(set(prices)) < len(prices):
+        prices = [price * 10 + place for place, price in enumerate(prices)]
+    offers = [
+        {"supplier": supplier, "city": city, "price": price}
+        for supplier, price in zip(suppliers, prices, strict=True)
+    ]
     with ExitStack() as stack:
-        for name, by in suppliers.items():
-            stack.enter_context(services.replaced(f"/quotes/{name}/", by=by))
-        yield ", ".join(f"{name} is {STATES[by]}" for name, by in suppliers.items())
+        for offer in offers:
+            stack.enter_context(running_services().saying(f"/quotes/{offer['supplier']}/{city}", offer))
+        yield offers
 
 
-async def patient_get(
-    trial: Trial, path: str, meanwhile: str = "", patience: float = PATIENCE, **words: str
-) -> Reply:
-    sent, services = f"GET {path}{meanwhile}", running_services()
-    asked_before = len(services.requests)
-    with blocking_calls_refused(trial.answer):
-        asking = asyncio.ensure_future(trial.get(path))
-        try:
-            await first_moment(lambda: len(services.requests) > asked_before, asking)
-            done, _ = await asyncio.wait({asking}, timeout=patience)
-        finally:
-            asking.cancel()
-            await asyncio.wait({asking})
-    if not done:
-        waiting = "no answer: the view was still waiting for a supplier, and had to be stopped"
-        Reply(sent).refuse(expected="an answer in time", got=waiting, **words)
-    reply = asking.result()
-    reply.sent = sent
-    return reply
+@contextmanager
+def failing(*suppliers: str) -> Iterator[str]:
+    """Let suppliers fail, each in a way of its own, and say it in words."""
+    with ExitStack() as stack:
+        for supplier in suppliers:
+            stack.enter_context(
+                running_services().replaced(f"/quotes/{supplier}/", by=random.choice(FAILING))
+            )
+        yield f"while {' and '.join(suppliers)} {'is' if len(suppliers) == 1 else 'are'} down"
+
+
+def cheapest_first(offers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(offers, key=lambda offer: offer["price"])
 
 
 def named(task: str, *suppliers: str, city: str = "Lisbon") -> str:
     return f"/{task}/{city}/?" + "&".join(f"supplier={supplier}" for supplier in suppliers)
 
 
-def quotes(*suppliers: str, city: str = "Lisbon") -> list[dict[str, object]]:
-    return [quote(supplier, city) for supplier in suppliers]
+# What they have seen
 
 
-# compare_prices
+def questions() -> list[Request]:
+    """The questions to suppliers, in the order in which they came."""
+    return [request for request in running_services().requests if request.path.startswith("/quotes/")]
 
-SEVEN = ("Albatros", "Borealis", "Condor", "Dunlin", "Eider", "Falcon", "Gannet")
+
+def asked() -> list[str]:
+    """The suppliers that were asked, in this order."""
+    return [question.path.split("/")[2] for question in questions()]
+
+
+def answered() -> int:
+    """How many questions have an answer."""
+    return sum(question.status is not None for question in questions())
+
+
+def given_up() -> list[str]:
+    """The suppliers whose client left before their answer."""
+    return [question.path.split("/")[2] for question in questions() if question.client_left]
+
+
+async def settled(visit: Visits) -> None:
+    """Wait until what the suppliers have said has reached whoever asked them."""
+    # The services answer in turn: what they said before they answered these questions is under way before.
+    for _ in range(3):
+        await ask("echo")
+    await visit.clock.pause(0.01)  # for an answer that waits in a thread
+
+
+# Requests for which no time passes
+
+
+async def get(trial: Trial, path: str, meanwhile: str = "") -> Reply:
+    """Send a request for which no time passes: a limit cannot end it, however busy the machine is."""
+    async with visits(trial, path, may_block=True) as visit:
+        return await reply_of(visit, path, meanwhile)
+
+
+async def reply_of(visit: Visits, path: str, meanwhile: str = "", **too_long: str) -> Reply:
+    """The reply; refuse a view that still waits, with the words `too_long`."""
+    sent = f"GET {path}" + f"  {meanwhile}" * bool(meanwhile)
+    for reply in await visit.replies(PATIENCE):
+        reply.sent = sent
+        return reply
+    waiting = "no answer: the view was still waiting, and had to be stopped"
+    Reply(sent).refuse(expected="an answer in time", got=waiting, **too_long)
+
+
+async def waiting_together(trial: Trial, number: int, *paths: str) -> tuple[list[Request], list[Reply]]:
+    """The questions that wait at the suppliers when nobody is answered, and the replies once they are.
+
+    Args:
+        trial: the answer.
+        number: how many are expected; it is looked whether more come.
+        paths: the requests, which are sent together.
+    """
+    services = counting_anew()
+    with services.held("/quotes/") as hold:
+        async with visits(trial, *paths) as together:
+            await together.until(lambda: hold.waiting >= number)
+            await settled(together)  # in which one more would come, if nothing held it back
+            waiting = [question for question in questions() if question.status is None]
+            hold.release()
+            replies = await together.replies()
+    return waiting, replies
+
+
+async def expect_two_travellers_together(trial: Trial, *paths: str) -> None:
+    """Refuse unless the questions of two requests, for Lisbon and Kyoto, wait at the suppliers at the same time."""
+    waiting, replies = await waiting_together(trial, 2 * max(1, paths[0].count("supplier=")), *paths)
+    cities = sorted({question.path.split("/")[3] for question in waiting})
+    words = {"because": "the second traveller waits for the first one's answer"} if len(cities) == 1 else {}
+    sent = f"GET {paths[0]}  and one for Kyoto at the same moment"
+    found = Outcome(sent, f"questions about {' and '.join(cities) or 'nothing'}")
+    found.expect_that(cities == ["Kyoto", "Lisbon"], "questions about both at the suppliers", **words)
+    for reply in replies:
+        reply.expect(200)
 
 
 def words_about_failures(reply: Reply) -> dict[str, str]:
+    each = {"next": "put `try` and `except ServiceError` around each question, not around all of them"}
     if "ServiceError is not JSON" in reply.got or "'ServiceError' object is not subscriptable" in reply.got:
         return {
             "because": "with `return_exceptions=True`, errors stand in the list in the place of offers",
             "next": "leave them out: `if not isinstance(offer, ServiceError)`",
         }
     if "CancelledError" in reply.got:
-        return {
-            "because": "the first error in a `TaskGroup` cancels all of its other tasks",
-            "next": "put `try` and `except ServiceError` around each question, not around all of them",
-        }
+        return {"because": "the first error in a `TaskGroup` cancels all of its other tasks"} | each
     if "ServiceError" in reply.got:
-        return {
-            "because": "the error of one supplier ends the whole view",
-            "next": "put `try` and `except ServiceError` around each question, not around all of them",
-        }
+        return {"because": "the error of one supplier ends the whole view"} | each
     if '{"offers": []' in reply.got:
-        return {
-            "because": "the offers that came are lost with the one that did not",
-            "next": "put `try` and `except ServiceError` around each question, not around all of them",
-        }
+        return {"because": "the offers that came are lost with the one that did not"} | each
     return {}
 
 
-async def expect_left(services: Services, number: int, sent: str, **words: str) -> None:
-    with suppress(TimeoutError):
-        await services.left(number, timeout=0.5)
-    still = services.waiting
-    found = Outcome(sent, f"{still} still being asked" if still else f"{services.clients_left} given up")
-    expected = f"{number} question{'s' * (number > 1)} given up, as the suppliers see it"
-    found.expect_that(services.clients_left == number, expected, **(words if still else {}))
+def words_about_memory(reply: Reply, earlier: Any) -> dict[str, str]:
+    """Words for an answer that is that of an earlier request."""
+    if reply.status == 200 and earlier is not None and reply.value.text == earlier.value.text:
+        return {"because": "that is what the suppliers said before; now they say something else"}
+    return {}
+
+
+async def expect_given_up(suppliers: list[str], sent: str, before: set[asyncio.Task[Any]]) -> None:
+    """Refuse unless these suppliers see their clients leave.
+
+    Args:
+        suppliers: who is still being asked.
+        sent: what happened before.
+        before: the tasks there were before the request.
+    """
+    services = running_services()
+    try:
+        await services.left(len(suppliers), timeout=0.5)
+    except TimeoutError:
+        words = _words_about_what_goes_on(before)
+    else:
+        words = {}
+    found = Outcome(sent, f"{services.waiting} still being asked" if words else f"{len(given_up())} given up")
+    number = f"{len(suppliers)} question{'s' * (len(suppliers) > 1)}"
+    expected = f"{number} given up, as the suppliers see it"
+    found.expect_that(sorted(given_up()) == sorted(suppliers), expected, **words)
+
+
+def _words_about_what_goes_on(before: set[asyncio.Task[Any]]) -> dict[str, str]:
+    if any(_asks(task) for task in asyncio.all_tasks() - before):
+        return {
+            "because": "tasks of the view go on: `asyncio.wait` and `asyncio.as_completed` cancel nothing, and nothing "
+            "cancels a task when the view ends",
+            "next": "`task.cancel()` for each of them in a `finally`, or a `TaskGroup` inside of the timeout",
+        }
+    return {
+        "because": "what still asks is no task on the event loop: it is a thread, and nobody can cancel a thread",
+        "next": "ask with an async client: `await offer_from(…)`",
+    }
+
+
+def _asks(task: asyncio.Task[Any]) -> bool:
+    """Whether a task waits inside of an HTTP client."""
+    waits, files = task.get_coro(), []
+    while waits is not None:
+        files.append(getattr(getattr(waits, "cr_code", None), "co_filename", ""))
+        waits = getattr(waits, "cr_await", None)
+    return any(client in file for file in files for client in ("httpx", "aiohttp", "services/client"))
+
+
+# What the known answers share
+
+
+def path_of(supplier, city):
+    return f"quotes/{quote(supplier, safe='')}/{quote(city, safe='')}"
+
+
+async def offer_from(supplier, city):
+    return await ask(path_of(supplier, city))
 
 
 async def offer_or_none(supplier, city):
     try:
-        return await ask(f"quotes/{supplier}/{city}")
+        return await offer_from(supplier, city)
     except ServiceError:
         return None
 
 
 def offer_of(supplier, city):
     try:
-        return ask_blocking(f"quotes/{supplier}/{city}")
+        return ask_blocking(path_of(supplier, city))
     except ServiceError:
         return None
 

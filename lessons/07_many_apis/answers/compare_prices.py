@@ -2,12 +2,12 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from weakref import WeakKeyDictionary
 
-from django.http import JsonResponse
+from django.http import HttpResponse, JsonResponse
 
 from tutorial_project.checks import known_answer
-from tutorial_project.services.client import ServiceError, ask
+from tutorial_project.services.client import ServiceError
 
-from ..shared import offer_of, offer_or_none
+from ..shared import offer_from, offer_of, offer_or_none
 
 # compare_prices
 
@@ -58,7 +58,7 @@ def five_threads_for_everybody(request, city):
     return by_price(five_threads.map(offer_of, suppliers, [city] * len(suppliers)))
 
 
-@known_answer("compare_prices", breaks="sorts_by_price", says='got 200 {"offers": [{"supplier": "Albatros"')
+@known_answer("compare_prices", breaks="sorts_by_price", says="cheapest first")
 async def leaves_them_in_the_order_of_the_url(request, city):
     questions = (through(gate(), supplier, city) for supplier in request.GET.getlist("supplier"))
     return JsonResponse({"offers": await asyncio.gather(*questions)})
@@ -81,7 +81,7 @@ async def enters_with_a_plain_with(request, city):
 
 @known_answer("compare_prices", breaks="sorts_by_price", says="it was called and not awaited")
 async def gathers_without_await(request, city):
-    return by_price(asyncio.gather(*(ask(f"quotes/{s}/{city}") for s in request.GET.getlist("supplier"))))
+    return by_price(asyncio.gather(*(offer_from(s, city) for s in request.GET.getlist("supplier"))))
 
 
 @known_answer(
@@ -90,7 +90,7 @@ async def gathers_without_await(request, city):
 async def lets_the_error_through(request, city):
     async def offer(supplier):
         async with gate():
-            return await ask(f"quotes/{supplier}/{city}")
+            return await offer_from(supplier, city)
 
     return by_price(await asyncio.gather(*map(offer, request.GET.getlist("supplier"))))
 
@@ -99,7 +99,7 @@ async def lets_the_error_through(request, city):
     "compare_prices", breaks="leaves_out_who_fails", says="errors stand in the list in the place of offers"
 )
 async def sorts_the_errors_too(request, city):
-    questions = (ask(f"quotes/{supplier}/{city}") for supplier in request.GET.getlist("supplier"))
+    questions = (offer_from(supplier, city) for supplier in request.GET.getlist("supplier"))
     return by_price(await asyncio.gather(*questions, return_exceptions=True))
 
 
@@ -109,10 +109,56 @@ async def catches_after_the_group(request, city):
     try:
         async with asyncio.TaskGroup() as group:
             for supplier in request.GET.getlist("supplier"):
-                tasks.append(group.create_task(ask(f"quotes/{supplier}/{city}")))
+                tasks.append(group.create_task(offer_from(supplier, city)))
     except* ServiceError:
         pass
     return by_price([task.result() for task in tasks if not task.exception()])
+
+
+first_pages = {}
+
+
+@known_answer("compare_prices", breaks="sorts_by_price", says="that is what the suppliers said before")
+async def remembers_the_first_page(request, city):
+    key = city, *sorted(request.GET.getlist("supplier"))
+    if key not in first_pages:
+        first_pages[key] = (await as_they_come(request, city)).content
+    return HttpResponse(first_pages[key], content_type="application/json")
+
+
+@known_answer("compare_prices", breaks="sorts_by_price", says="cheapest first")
+async def sorts_them_as_texts(request, city):
+    questions = [through(gate(), supplier, city) for supplier in request.GET.getlist("supplier")]
+    offers = await asyncio.gather(*questions)
+    return JsonResponse({"offers": sorted(offers, key=lambda offer: str(offer["price"]))})
+
+
+@known_answer("compare_prices", breaks="goes_on_after_failures", says="the view was still waiting")
+async def keeps_the_place_of_a_failure(request, city):
+    async def offer(supplier):
+        await leaking_gate().acquire()
+        found = await offer_or_none(supplier, city)
+        if found:
+            leaking_gate().release()
+        return found
+
+    return by_price(await asyncio.gather(*map(offer, request.GET.getlist("supplier"))))
+
+
+leaking_gates = WeakKeyDictionary()
+
+
+def leaking_gate():
+    return leaking_gates.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(5))
+
+
+doors = WeakKeyDictionary()
+
+
+@known_answer("compare_prices", breaks="leaves_the_loop_free", says="waits for the first one's answer")
+async def lets_one_visitor_in_at_a_time(request, city):
+    async with doors.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+        return await as_they_come(request, city)
 
 
 @known_answer("compare_prices", breaks="leaves_the_loop_free", says="a blocking call holds the event loop")
@@ -125,7 +171,7 @@ async def one_after_another(request, city):
     return by_price([await offer_or_none(supplier, city) for supplier in request.GET.getlist("supplier")])
 
 
-@known_answer("compare_prices", breaks="asks_five_together", says="at most 4 of 7 questions were waiting")
+@known_answer("compare_prices", breaks="asks_five_together", says="4 of 7 questions waiting at the same time")
 async def four_at_a_time(request, city):
     four = asyncio.Semaphore(4)
     questions = (through(four, supplier, city) for supplier in request.GET.getlist("supplier"))

@@ -1,10 +1,13 @@
 import asyncio
 from contextlib import suppress
+from weakref import WeakKeyDictionary
 
 from django.http import JsonResponse
 
 from tutorial_project.checks import known_answer
-from tutorial_project.services.client import ServiceError, ask, ask_blocking
+from tutorial_project.services.client import ServiceError, ask_blocking
+
+from ..shared import offer_from, path_of
 
 # quick_quote
 
@@ -15,7 +18,7 @@ NOBODY = "no supplier answered"
 
 
 def question(supplier, city):
-    return asyncio.create_task(ask(f"quotes/{supplier}/{city}"))
+    return asyncio.create_task(offer_from(supplier, city))
 
 
 async def first_good(waiting):
@@ -61,7 +64,7 @@ async def group_with_a_second_that_waits_for_the_first(request, city):
 
     async def offer_to_queue(supplier):
         try:
-            await offers.put(await ask(f"quotes/{supplier}/{city}"))
+            await offers.put(await offer_from(supplier, city))
         except ServiceError:
             await offers.put(None)
             first_has_failed.set()
@@ -81,7 +84,7 @@ async def group_with_a_second_that_waits_for_the_first(request, city):
 
 @known_answer("quick_quote", breaks="answers_with_albatros", says='got 200 {"supplier": "Borealis"')
 async def asks_the_wrong_one_first(request, city):
-    return JsonResponse(await ask(f"quotes/Borealis/{city}"))
+    return JsonResponse(await offer_from("Borealis", city))
 
 
 @known_answer("quick_quote", breaks="asks_only_one", says="did not depend on what Albatros does")
@@ -93,12 +96,12 @@ async def asks_both_at_once(request, city):
 
 @known_answer("quick_quote", breaks="leaves_others_free", says="a blocking call holds the event loop")
 async def blocks_for_albatros(request, city):
-    return JsonResponse(ask_blocking(f"quotes/Albatros/{city}"))
+    return JsonResponse(ask_blocking(path_of("Albatros", city)))
 
 
 @known_answer("quick_quote", breaks="falls_back", says="a task that failed is done, too")
 async def waits_for_albatros_alone(request, city):
-    return JsonResponse(await ask(f"quotes/Albatros/{city}"))
+    return JsonResponse(await offer_from("Albatros", city))
 
 
 @known_answer("quick_quote", breaks="falls_back", says="nobody waited for the offer of Borealis")
@@ -129,31 +132,37 @@ async def looks_at_the_first_that_is_done(request, city):
             task.cancel()
 
 
-@known_answer("quick_quote", breaks="falls_back", says="before it looks at Borealis")
+@known_answer("quick_quote", breaks="falls_back", says="Borealis had not been asked")
 async def asks_borealis_only_after_an_error(request, city):
     try:
-        return JsonResponse(await ask(f"quotes/Albatros/{city}"))
+        return JsonResponse(await offer_from("Albatros", city))
     except ServiceError:
-        return JsonResponse(await ask(f"quotes/Borealis/{city}"))
+        return JsonResponse(await offer_from("Borealis", city))
 
 
-@known_answer("quick_quote", breaks="keeps_the_first_question", says="was given up, or over, before")
+@known_answer(
+    "quick_quote", breaks="keeps_the_first_question", says="the first question to Albatros was given up"
+)
 async def gives_albatros_up_first(request, city):
     try:
         async with asyncio.timeout(HEDGE_AFTER):
-            return JsonResponse(await ask(f"quotes/Albatros/{city}"))
+            return JsonResponse(await offer_from("Albatros", city))
     except (TimeoutError, ServiceError):
-        return JsonResponse(await ask(f"quotes/Borealis/{city}"))
+        return JsonResponse(await offer_from("Borealis", city))
 
 
-@known_answer("quick_quote", breaks="keeps_the_first_question", says="GET /quick-quote/Lisbon/ while")
+@known_answer(
+    "quick_quote",
+    breaks="keeps_the_first_question",
+    says="Albatros has answered, and the view waits for Borealis",
+)
 async def waits_for_borealis_from_then_on(request, city):
     albatros = question("Albatros", city)
     try:
         await asyncio.wait({albatros}, timeout=HEDGE_AFTER)
         if albatros.done() and not albatros.exception():
             return JsonResponse(albatros.result())
-        return JsonResponse(await ask(f"quotes/Borealis/{city}"))
+        return JsonResponse(await offer_from("Borealis", city))
     finally:
         albatros.cancel()
 
@@ -185,7 +194,7 @@ async def lets_the_last_error_through(request, city):
             task.cancel()
 
 
-@known_answer("quick_quote", breaks="gives_up_the_loser", says="cancel nothing: the other task goes on")
+@known_answer("quick_quote", breaks="gives_up_the_loser", says="tasks of the view go on")
 async def lets_the_loser_go_on(request, city):
     return await hedged(city, [])
 
@@ -194,18 +203,91 @@ async def lets_the_loser_go_on(request, city):
 async def as_completed_and_a_late_second(request, city):
     async def second():
         await asyncio.sleep(HEDGE_AFTER)
-        return await ask(f"quotes/Borealis/{city}")
+        return await offer_from("Borealis", city)
 
-    for answer in asyncio.as_completed([ask(f"quotes/Albatros/{city}"), second()]):
+    for answer in asyncio.as_completed([offer_from("Albatros", city), second()]):
         with suppress(ServiceError):
             return JsonResponse(await answer)
     return JsonResponse({"error": NOBODY}, status=502)
 
 
-@known_answer("quick_quote", breaks="gives_up_when_the_traveller_leaves", says="and its tasks were not")
+@known_answer(
+    "quick_quote",
+    breaks="gives_up_when_the_traveller_leaves",
+    says="nothing cancels a task when the view ends",
+)
 async def cancels_only_at_the_end(request, city):
     tasks = []
     response = await hedged(city, tasks)
     for task in tasks:
         task.cancel()
     return response
+
+
+@known_answer("quick_quote", breaks="keeps_the_first_question", says="Albatros was asked anew")
+async def asks_albatros_anew(request, city):
+    tasks = [question("Albatros", city)]
+    try:
+        await asyncio.wait(tasks, timeout=HEDGE_AFTER)
+        if tasks[0].done() and not tasks[0].exception():
+            return JsonResponse(tasks[0].result())
+        tasks += [question("Albatros", city), question("Borealis", city)]
+        return await first_good(set(tasks[1:]))
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def hedged_after(seconds, city):
+    tasks = [question("Albatros", city)]
+    try:
+        await asyncio.wait(tasks, timeout=seconds)
+        if not tasks[0].done() or tasks[0].exception():
+            tasks.append(question("Borealis", city))
+        return await first_good(set(tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+@known_answer("quick_quote")
+async def hedges_in_a_function(request, city):
+    return await hedged_after(HEDGE_AFTER, city)
+
+
+@known_answer("quick_quote", breaks="asks_only_one", says="asked: Albatros, Borealis")
+async def hedges_after_a_quarter(request, city):
+    return await hedged_after(HEDGE_AFTER / 4, city)
+
+
+@known_answer("quick_quote", breaks="falls_back", says="Borealis had not been asked")
+async def hedges_after_twice_the_time(request, city):
+    return await hedged_after(2 * HEDGE_AFTER, city)
+
+
+doors = WeakKeyDictionary()
+
+
+@known_answer("quick_quote", breaks="leaves_others_free", says="waits for the first one's answer")
+async def lets_one_visitor_in_at_a_time(request, city):
+    async with doors.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+        return await hedged_after(HEDGE_AFTER, city)
+
+
+first_offers = {}
+
+
+@known_answer("quick_quote", breaks="answers_with_albatros", says="that is what the suppliers said before")
+async def remembers_the_first_offer(request, city):
+    if city not in first_offers:
+        first_offers[city] = await offer_from("Albatros", city)
+    return JsonResponse(first_offers[city])
+
+
+@known_answer("quick_quote", breaks="gives_up_the_loser", says="while Borealis is silent")
+async def gives_up_albatros_only(request, city):
+    tasks = []
+    try:
+        return await hedged(city, tasks)
+    finally:
+        tasks[0].cancel()

@@ -1,13 +1,14 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
+from weakref import WeakKeyDictionary
 
 from django.http import JsonResponse
 
 from tutorial_project.checks import known_answer
-from tutorial_project.services.client import ServiceError, ask
+from tutorial_project.services.client import ServiceError
 
-from ..shared import good, offer_of, offer_or_none
+from ..shared import good, offer_from, offer_of, offer_or_none
 
 # quotes_in_time
 
@@ -24,15 +25,17 @@ def in_order(suppliers, offers):
 
 
 def tasks_for(request, city):
-    return {
-        name: asyncio.create_task(ask(f"quotes/{name}/{city}")) for name in request.GET.getlist("supplier")
-    }
+    return {name: asyncio.create_task(offer_from(name, city)) for name in request.GET.getlist("supplier")}
+
+
+async def waited(tasks):
+    return await asyncio.wait(tasks.values(), timeout=LIMIT) if tasks else (set(), set())
 
 
 @known_answer("quotes_in_time")
 async def waits_then_cancels(request, city):
     tasks = tasks_for(request, city)
-    _, late = await asyncio.wait(tasks.values(), timeout=LIMIT)
+    _, late = await waited(tasks)
     for task in late:
         task.cancel()
     return in_order(tasks, good(tasks))
@@ -43,7 +46,7 @@ async def a_limit_for_each(request, city):
     async def in_time(supplier):
         try:
             async with asyncio.timeout(LIMIT):
-                return await ask(f"quotes/{supplier}/{city}")
+                return await offer_from(supplier, city)
         except (ServiceError, TimeoutError):
             return None
 
@@ -86,12 +89,99 @@ async def in_the_order_of_a_set(request, city):
     return in_order(suppliers, dict(zip(suppliers, found, strict=True)))
 
 
+@known_answer("quotes_in_time", breaks="lists_the_offers", says="Set of Tasks/Futures is empty")
+async def waits_for_nobody(request, city):
+    tasks = tasks_for(request, city)
+    _, late = await asyncio.wait(tasks.values(), timeout=LIMIT)
+    for task in late:
+        task.cancel()
+    return in_order(tasks, good(tasks))
+
+
+@known_answer("quotes_in_time", breaks="keeps_the_order", says="in the order in which they arrived")
+async def in_the_order_of_arrival(request, city):
+    suppliers, offers = request.GET.getlist("supplier"), []
+
+    async def keep(supplier):
+        with suppress(ServiceError):
+            offers.append(await offer_from(supplier, city))
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as group:
+            for supplier in suppliers:
+                group.create_task(keep(supplier))
+    there = {offer["supplier"] for offer in offers}
+    return JsonResponse({"offers": offers, "missing": [name for name in suppliers if name not in there]})
+
+
+first_pages = {}
+
+
+@known_answer("quotes_in_time", breaks="lists_the_offers", says="that is what the suppliers said before")
+async def remembers_the_first_page(request, city):
+    key = city, *sorted(request.GET.getlist("supplier"))
+    if key not in first_pages:
+        first_pages[key] = await offers_in_time(request, city, LIMIT)
+    return in_order(request.GET.getlist("supplier"), first_pages[key])
+
+
+async def offers_in_time(request, city, limit):
+    suppliers, offers = request.GET.getlist("supplier"), {}
+
+    async def keep(supplier):
+        offers[supplier] = await offer_or_none(supplier, city)
+
+    with suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.gather(*map(keep, suppliers)), limit)
+    return offers
+
+
+doors = WeakKeyDictionary()
+
+
+@known_answer("quotes_in_time", breaks="leaves_it_free", says="waits for the first one's answer")
+async def lets_one_visitor_in_at_a_time(request, city):
+    async with doors.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+        return in_order(request.GET.getlist("supplier"), await offers_in_time(request, city, LIMIT))
+
+
+@known_answer("quotes_in_time", breaks="keeps_what_arrived", says="was given up before `LIMIT` seconds")
+async def gives_up_after_a_quarter(request, city):
+    return in_order(request.GET.getlist("supplier"), await offers_in_time(request, city, LIMIT / 4))
+
+
+@known_answer("quotes_in_time", breaks="keeps_what_arrived", says="nothing ends the wait")
+async def waits_twice_as_long(request, city):
+    return in_order(request.GET.getlist("supplier"), await offers_in_time(request, city, 2 * LIMIT))
+
+
+@known_answer("quotes_in_time", breaks="keeps_what_arrived", says="let the cancellation through")
+async def takes_the_end_for_a_failure(request, city):
+    suppliers, offers = request.GET.getlist("supplier"), {}
+
+    async def keep(supplier):
+        for _ in range(3):
+            try:
+                offers[supplier] = await offer_from(supplier, city)
+            except ServiceError:
+                pass
+            except BaseException:
+                continue
+            return
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as group:
+            for supplier in suppliers:
+                group.create_task(keep(supplier))
+    return in_order(suppliers, offers)
+
+
 @known_answer(
     "quotes_in_time", breaks="names_who_failed", says="the error of one supplier ends the whole view"
 )
 async def takes_every_result(request, city):
     tasks = tasks_for(request, city)
-    done, late = await asyncio.wait(tasks.values(), timeout=LIMIT)
+    done, late = await waited(tasks)
     for task in late:
         task.cancel()
     offers = {name: task.result() for name, task in tasks.items() if task in done}
@@ -109,7 +199,7 @@ async def catches_around_the_group(request, city):
 
     async def keep(supplier):
         async with asyncio.timeout(LIMIT):
-            offers[supplier] = await ask(f"quotes/{supplier}/{city}")
+            offers[supplier] = await offer_from(supplier, city)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -123,7 +213,7 @@ async def catches_around_the_group(request, city):
 @known_answer("quotes_in_time", breaks="lists_the_offers", says="`asyncio.wait` takes tasks")
 async def waits_for_coroutines(request, city):
     suppliers = request.GET.getlist("supplier")
-    done, _ = await asyncio.wait([ask(f"quotes/{s}/{city}") for s in suppliers], timeout=LIMIT)
+    done, _ = await asyncio.wait([offer_from(s, city) for s in suppliers], timeout=LIMIT)
     return in_order(suppliers, {offer["supplier"]: offer for offer in (task.result() for task in done)})
 
 
@@ -185,16 +275,16 @@ async def loses_what_arrived(request, city):
     return in_order(suppliers, dict(zip(suppliers, found, strict=False)))
 
 
-@known_answer("quotes_in_time", breaks="gives_up_who_is_late", says="the tasks that were late did too")
+@known_answer("quotes_in_time", breaks="gives_up_who_is_late", says="tasks of the view go on")
 async def cancels_nobody(request, city):
     tasks = tasks_for(request, city)
-    await asyncio.wait(tasks.values(), timeout=LIMIT)
+    await waited(tasks)
     return in_order(tasks, good(tasks))
 
 
-@known_answer("quotes_in_time", breaks="gives_up_who_is_late", says="2 still being asked")
+@known_answer("quotes_in_time", breaks="gives_up_who_is_late", says="nobody can cancel a thread")
 def threads_that_go_on(request, city):
-    suppliers, pool = request.GET.getlist("supplier"), ThreadPoolExecutor()
+    suppliers, pool = request.GET.getlist("supplier"), ThreadPoolExecutor(max_workers=12)
     asked = {supplier: pool.submit(offer_of, supplier, city) for supplier in suppliers}
     wait(asked.values(), timeout=LIMIT)
     pool.shutdown(wait=False)

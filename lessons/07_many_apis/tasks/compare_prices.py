@@ -1,13 +1,22 @@
 from __future__ import annotations
 
+import random
+
 from tutorial_project.checks import Outcome, Reply, Task, Trial
-from tutorial_project.services import running_services
 
-from ..shared import ONE_BY_ONE, SEVEN, counting_anew, named, quotes, replaced, words_about_failures
-
-SIX_COME = 0.25
-"""Seconds in which a sixth question comes from a view that does not hold it back."""
-
+from ..shared import (
+    ONE_BY_ONE,
+    SEVEN,
+    cheapest_first,
+    expect_two_travellers_together,
+    failing,
+    get,
+    made_up_offers,
+    named,
+    waiting_together,
+    words_about_failures,
+    words_about_memory,
+)
 
 compare_prices = Task(
     "compare_prices",
@@ -16,52 +25,79 @@ compare_prices = Task(
         "All questions can be started at once. What could each of them have to pass before it is sent?",
         "Write a small async function for one supplier: `async with FIVE_AT_A_TIME:` around its question, and `try` and "
         "`except ServiceError` for it. Gather those.",
-        "`async def offer(supplier):` `async with FIVE_AT_A_TIME:` `try: return await ask(…)`, `except ServiceError: "
-        "return None`; then `await asyncio.gather(*map(offer, suppliers))`, without the `None`, sorted by price",
+        "`async def offer(supplier):` `async with FIVE_AT_A_TIME:` `try: return await offer_from(…)`, `except "
+        "ServiceError: return None`; then `await asyncio.gather(*map(offer, suppliers))`, without the `None`, sorted by "
+        "price",
     ),
     praise="Right: one semaphore for all visitors, and whoever comes out lets the next one in. "
-    "Five workers that take names from a queue, started once for the process, would do the same.",
+    "Five workers that take names from a queue, started once for the process, would do the same. A silent supplier keeps "
+    "its place for the five seconds of `ask`; the last view of the lesson has the cure.",
 )
 
 
 @compare_prices.requirement(
     "answers `GET /compare-prices/Lisbon/?supplier=Albatros&supplier=Condor` with "
-    '`{"offers": [{"supplier": "Condor", "city": "Lisbon", "price": 205}, …]}`: the whole offer of each, cheapest first'
+    '`{"offers": [{"supplier": "Condor", "city": "Lisbon", "price": 205}, …]}`: the whole offer of each at that moment, '
+    "cheapest first, an empty list when no supplier is named"
 )
 async def sorts_by_price(trial: Trial) -> None:
-    reply = await trial.get(named("compare-prices", "Albatros", "Condor", "Borealis"))
-    reply.expect(
-        200, json={"offers": quotes("Condor", "Borealis", "Albatros")}, **_words_about_letters(reply)
-    )
-    reply = await trial.get(named("compare-prices", "Albatros", "Gannet", city="Kyoto"))
-    reply.expect(200, json={"offers": quotes("Gannet", "Albatros", city="Kyoto")})
+    earlier = None
+    for suppliers, city in (
+        (SEVEN[:3], "Lisbon"),
+        (SEVEN[2:6], "Kyoto"),
+        (SEVEN[:3], "Lisbon"),
+    ):
+        with made_up_offers(*suppliers, city=city) as offers:
+            path = named("compare-prices", *random.sample(suppliers, len(suppliers)), city=city)
+            reply = await get(trial, path)
+        words = _words_about_letters(reply) | words_about_memory(reply, earlier)
+        reply.expect(200, json={"offers": cheapest_first(offers)}, **words)
+        earlier = earlier or reply
+    (await get(trial, "/compare-prices/Lisbon/")).expect(200, json={"offers": []})
 
 
-@compare_prices.requirement("leaves out a supplier that fails with a `ServiceError`, and keeps the others")
+@compare_prices.requirement("leaves out suppliers that fail with a `ServiceError`, and keeps the others")
 async def leaves_out_who_fails(trial: Trial) -> None:
-    path = named("compare-prices", "Albatros", "Condor", "Borealis")
-    with replaced(Condor="/failing") as states:
-        reply = await trial.get(path)
-    reply.sent += f"  while {states}"
-    reply.expect(200, json={"offers": quotes("Borealis", "Albatros")}, **words_about_failures(reply))
+    three = SEVEN[:3]
+    for down in random.sample(three, 2):
+        with failing(down) as state, made_up_offers(*three) as offers:
+            reply = await get(trial, named("compare-prices", *three), state)
+        kept = [offer for offer in offers if offer["supplier"] != down]
+        reply.expect(200, json={"offers": cheapest_first(kept)}, **words_about_failures(reply))
 
 
-@compare_prices.requirement("leaves the event loop free while it waits")
+@compare_prices.requirement("asks as ever after seven suppliers have failed at once")
+async def goes_on_after_failures(trial: Trial) -> None:
+    with failing(*SEVEN) as state:
+        (await get(trial, named("compare-prices", *SEVEN), state)).expect(200, json={"offers": []})
+    with made_up_offers(*SEVEN) as offers:
+        reply = await get(trial, named("compare-prices", *SEVEN), "after all seven have failed")
+    reply.expect(200, json={"offers": cheapest_first(offers)})
+
+
+@compare_prices.requirement(
+    "leaves the event loop free, and nobody waits for another visitor: the questions of two travellers are at the "
+    "suppliers together"
+)
 async def leaves_the_loop_free(trial: Trial) -> None:
     (await trial.never_holds_the_loop(named("compare-prices", "Albatros", "Condor"))).expect(200)
+    paths = [named("compare-prices", "Albatros", "Condor", city=city) for city in ("Lisbon", "Kyoto")]
+    await expect_two_travellers_together(trial, *paths)
 
 
 @compare_prices.requirement(
     "has five questions waiting at the suppliers at the same time, when there are seven"
 )
 async def asks_five_together(trial: Trial) -> None:
-    with running_services().expect_together(5, ("/quotes/",), timeout=0.7) as barrier:
-        reply = await trial.get(named("compare-prices", *SEVEN))
-    most = barrier.most_waiting
-    words = ONE_BY_ONE if most == 1 else {}
-    found = Outcome(reply.sent, f"at most {most} of 7 questions were waiting at the same time")
-    found.expect_that(barrier.met, "five questions waiting at the suppliers at the same time", **words)
-    reply.expect(200, json={"offers": sorted(quotes(*SEVEN), key=lambda offer: offer["price"])})
+    path = named("compare-prices", *SEVEN)
+    with made_up_offers(*SEVEN) as offers:
+        questions, replies = await waiting_together(trial, 5, path)
+    waiting = len(questions)
+    found = Outcome(f"GET {path}", f"{waiting} of 7 questions waiting at the same time")
+    words = ONE_BY_ONE if waiting == 1 else {}
+    found.expect_that(waiting >= 5, "five questions waiting at the suppliers at the same time", **words)
+    for reply in replies:
+        reply.expect(200, json={"offers": cheapest_first(offers)})
 
 
 @compare_prices.requirement("never has more than five questions waiting at the suppliers")
@@ -85,19 +121,17 @@ async def never_asks_six_for_two(trial: Trial) -> None:
 
 
 async def _expect_at_most_five(trial: Trial, paths: list[str], **words: str) -> None:
-    # The barrier holds whoever comes until a sixth is there; for a right answer it gives up.
-    services = counting_anew()
-    with services.expect_together(6, ("/quotes/",), timeout=SIX_COME):
-        together = await trial.together(*paths)
-    for reply in together.replies:
+    questions, replies = await waiting_together(trial, 5, *paths)
+    waiting = len(questions)
+    sent = f"GET {paths[0]}" + "  and one for Kyoto at the same moment" * (len(paths) - 1)
+    found = Outcome(sent, f"{waiting} at the same time")
+    found.expect_that(waiting <= 5, "at most five questions waiting at the suppliers", **words)
+    for reply in replies:
         reply.expect(200)
-    most = services.most_waiting
-    found = Outcome(together.sent if len(paths) > 1 else together.replies[0].sent, f"{most} at the same time")
-    found.expect_that(most <= 5, "at most five questions waiting at the suppliers", **words)
 
 
 def _words_about_letters(reply: Reply) -> dict[str, str]:
-    if '{"supplier": "B", ' in reply.got or "quotes/B/" in reply.got:
+    if "quotes/B/" in reply.got or '{"supplier": "A", ' in reply.got or '{"supplier": "B", ' in reply.got:
         return {
             "because": "a name was taken apart into its letters: `request.GET.get` gives one text, and no list",
             "next": '`request.GET.getlist("supplier")`',

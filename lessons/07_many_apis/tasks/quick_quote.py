@@ -1,28 +1,39 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from typing import Any
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
 from tutorial_project.checks.kinds.streams import OpenStream
-from tutorial_project.checks.proofs.event_loop import tasks_of
+from tutorial_project.checks.proofs.visits import visits
 from tutorial_project.services import running_services
-from tutorial_project.services.places import quote
 
-from ..shared import PATIENCE, QUICK, SILENT, SLOW, counting_anew, expect_left, patient_get, quotes, replaced
-
-
-async def _get_while(trial: Trial, path: str, patience: float = PATIENCE, **suppliers: str) -> Reply:
-    with replaced(**suppliers) as states:
-        return await patient_get(trial, path, f"  while {states}", patience)
-
-
-# quick_quote
+from ..shared import (
+    answered,
+    asked,
+    counting_anew,
+    expect_given_up,
+    expect_two_travellers_together,
+    failing,
+    get,
+    given_up,
+    made_up_offers,
+    reply_of,
+    settled,
+    words_about_memory,
+)
 
 QUICK_QUOTE = "/quick-quote/Lisbon/"
 
 
-ALBATROS, BOREALIS = quotes("Albatros", "Borealis")
+SHORTLY_BEFORE, SHORTLY_AFTER = 0.27, 0.33
+"""Seconds, with a HEDGE_AFTER of 0.3."""
+
+
+ALBATROS, BOREALIS = "/quotes/Albatros/", "/quotes/Borealis/"
+
+
+SILENT = "while Albatros is silent"
 
 
 quick_quote = Task(
@@ -33,8 +44,8 @@ quick_quote = Task(
         "`asyncio.wait({albatros}, timeout=HEDGE_AFTER)` waits for a task and does not cancel it. Then wait for both with "
         "`FIRST_COMPLETED`, and go on waiting while what is done has failed.",
         "`while waiting:` `done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)`, return the "
-        "result of a task in `done` whose `exception()` is None; after the loop the 502; all in `try`, and in `finally` "
-        "`task.cancel()` for each task",
+        "result of a task in `done` whose `exception()` is no `ServiceError`; after the loop the 502; all in `try`, and "
+        "in `finally` `task.cancel()` for each task",
     ),
     praise="Right: the second question is sent only when it may help, and the loser is given up on every way out. "
     "`asyncio.shield` in a `wait_for` would keep the first question alive as well.",
@@ -42,78 +53,168 @@ quick_quote = Task(
 
 
 @quick_quote.requirement(
-    "answers `GET /quick-quote/Lisbon/` with the offer of Albatros, "
+    "answers `GET /quick-quote/Lisbon/` with the offer of Albatros at that moment, such as "
     '`{"supplier": "Albatros", "city": "Lisbon", "price": 290}`, when Albatros is quick'
 )
 async def answers_with_albatros(trial: Trial) -> None:
-    (await trial.get(QUICK_QUOTE)).expect(200, json=ALBATROS)
-    (await trial.get("/quick-quote/Kyoto/")).expect(200, json=quote("Albatros", "Kyoto"))
+    earlier = None
+    for city in ("Lisbon", "Kyoto", "Lisbon"):
+        with made_up_offers("Albatros", city=city) as offers:
+            reply = await get(trial, f"/quick-quote/{city}/")
+        reply.expect(200, json=offers[0], **words_about_memory(reply, earlier))
+        earlier = earlier or reply
 
 
-@quick_quote.requirement("leaves the event loop free while it waits")
+@quick_quote.requirement(
+    "leaves the event loop free, and nobody waits for another visitor: the questions of two travellers are at the "
+    "suppliers together"
+)
 async def leaves_others_free(trial: Trial) -> None:
     (await trial.never_holds_the_loop(QUICK_QUOTE)).expect(200)
+    await expect_two_travellers_together(trial, QUICK_QUOTE, "/quick-quote/Kyoto/")
 
 
-@quick_quote.requirement("does not ask Borealis when Albatros is quick")
+@quick_quote.requirement("does not ask Borealis when Albatros answers within `HEDGE_AFTER` seconds")
 async def asks_only_one(trial: Trial) -> None:
-    services, before = counting_anew(), asyncio.all_tasks()
-    reply = await _get_while(trial, QUICK_QUOTE, Albatros=QUICK)
-    reply.expect(200, json=ALBATROS)
-    if tasks_of(trial.answer, before):  # one of them may be about to ask Borealis
-        with suppress(TimeoutError):
-            await services.arrived(2, timeout=1)
-    asked = [request.path.split("/")[2] for request in services.requests]
-    words = {
-        "because": "the question to Borealis did not depend on what Albatros does",
-        "next": "wait for the first task alone, and start no other before: "
-        "`await asyncio.wait({albatros}, timeout=HEDGE_AFTER)`",
-    }
-    Outcome(reply.sent, f"asked: {', '.join(asked)}").expect_that(
-        asked == ["Albatros"], "one question, to Albatros", **(words if "Borealis" in asked else {})
+    counting_anew()
+    with made_up_offers("Albatros") as offers, running_services().held(ALBATROS) as hold:
+        async with visits(trial, QUICK_QUOTE) as visit:
+            await visit.until(lambda: hold.waiting)
+            await visit.clock.advance(SHORTLY_BEFORE)
+            await settled(visit)
+            hold.release()
+            reply = await reply_of(
+                visit, QUICK_QUOTE, f"while Albatros answers after {SHORTLY_BEFORE} seconds"
+            )
+            await visit.clock.advance(1)  # for a task that goes on, and is about to ask Borealis
+            await settled(visit)
+    words = {}
+    if "Borealis" in asked():
+        words = {
+            "because": "the question to Borealis did not depend on what Albatros does",
+            "next": "wait for the first task alone, and start no other before: "
+            "`await asyncio.wait({albatros}, timeout=HEDGE_AFTER)`",
+        }
+    Outcome(reply.sent, f"asked: {', '.join(asked())}").expect_that(
+        asked() == ["Albatros"], "one question, to Albatros", **words
     )
+    reply.expect(200, json=offers[0])
 
 
 @quick_quote.requirement(
     "answers with the offer of Borealis when Albatros is down, or silent for `HEDGE_AFTER` seconds"
 )
 async def falls_back(trial: Trial) -> None:
-    reply = await _get_while(trial, QUICK_QUOTE, Albatros="/failing")
+    counting_anew()
+    with made_up_offers("Borealis") as offers, failing("Albatros") as state:
+        async with visits(trial, QUICK_QUOTE) as visit:
+            await visit.until(answered)
+            await settled(visit)
+            await visit.clock.advance(SHORTLY_AFTER)
+            reply = await reply_of(visit, QUICK_QUOTE, state)
     words = _words_about_errors(reply)
     if reply.status == 502:
         words = {
             "because": "a task that failed is done, too, and nobody waited for the offer of Borealis",
             "next": "ask Borealis also when the first task has an `exception()`, and wait again while a task is left",
         }
-    reply.expect(200, json=BOREALIS, **words)
-    with replaced(Albatros=SILENT) as states:
-        reply = await patient_get(
-            trial,
-            QUICK_QUOTE,
-            f"  while {states}",
-            because="the view waits for Albatros to the end before it looks at Borealis",
-            next="`asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)`",
-        )
-    reply.expect(200, json=BOREALIS, **_words_about_errors(reply))
+    reply.expect(200, json=offers[0], **words)
+    reply, offer = await _reply_to_silence(trial)
+    reply.expect(200, json=offer, **_words_about_errors(reply))
+
+
+async def _reply_to_silence(trial: Trial) -> tuple[Reply, dict[str, Any]]:
+    counting_anew()
+    with made_up_offers("Borealis") as offers, running_services().held(ALBATROS) as hold:
+        async with visits(trial, QUICK_QUOTE) as visit:
+            await visit.until(lambda: hold.waiting)
+            await visit.clock.advance(SHORTLY_AFTER)
+            await settled(visit)
+            words = {}
+            if "Borealis" not in asked():
+                words = {
+                    "because": f"{SHORTLY_AFTER} seconds after Albatros, Borealis had not been asked",
+                    "next": "`await asyncio.wait({albatros}, timeout=HEDGE_AFTER)`, then ask Borealis",
+                }
+            elif answered():
+                words = {
+                    "because": "Borealis has answered, and the view still waits for Albatros",
+                    "next": "`asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)`",
+                }
+            return await reply_of(visit, QUICK_QUOTE, SILENT, **words), offers[0]
 
 
 @quick_quote.requirement(
-    "goes on waiting for Albatros while it asks Borealis, and answers with the offer that comes first"
+    "goes on waiting for Albatros while it asks Borealis, each of them once, and answers with the offer that comes first"
 )
 async def keeps_the_first_question(trial: Trial) -> None:
-    reply = await _both_waiting(trial, Albatros=QUICK, Borealis=SILENT)
-    reply.expect(200, json=ALBATROS)
+    counting_anew()
+    services = running_services()
+    with made_up_offers("Albatros") as offers, services.held(ALBATROS) as first, services.held(BOREALIS):
+        async with visits(trial, QUICK_QUOTE) as visit:
+            await visit.until(lambda: first.waiting)
+            await visit.clock.advance(SHORTLY_AFTER)
+            await visit.until(lambda: "Borealis" in asked(), 0.5)
+            await settled(visit)
+            _expect_each_asked_once()
+            first.release()
+            reply = await reply_of(
+                visit,
+                QUICK_QUOTE,
+                "while Borealis is silent, and Albatros answers late",
+                because="Albatros has answered, and the view waits for Borealis",
+                next="`asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)`",
+            )
+    reply.expect(200, json=offers[0])
+
+
+def _expect_each_asked_once() -> None:
+    words = {}
+    if "Albatros" in given_up():
+        words = {
+            "because": "the first question to Albatros was given up",
+            "next": "`asyncio.wait` with a `timeout` leaves the task alone; `wait_for` and `asyncio.timeout` cancel it",
+        }
+    elif asked().count("Albatros") > 1:
+        words = {
+            "because": "Albatros was asked anew, and each question costs",
+            "next": "keep the task of the first question, and wait for that one again",
+        }
+    got = f"asked: {', '.join(asked())}" + "; the question to Albatros given up" * ("Albatros" in given_up())
+    Outcome(f"GET {QUICK_QUOTE}  {SILENT}", got).expect_that(
+        asked() == ["Albatros", "Borealis"] and not given_up(),
+        "one question to each of them waiting",
+        **words,
+    )
 
 
 @quick_quote.requirement("does not take an error for the answer: it waits for the other supplier")
 async def waits_for_a_good_answer(trial: Trial) -> None:
-    reply = await _both_waiting(trial, Albatros=SLOW, Borealis="/failing")
-    reply.expect(200, json=ALBATROS, **_words_about_errors(reply))
+    counting_anew()
+    with (
+        made_up_offers("Albatros") as offers,
+        failing("Borealis") as state,
+        running_services().held(ALBATROS) as hold,
+    ):
+        async with visits(trial, QUICK_QUOTE) as visit:
+            await visit.until(lambda: hold.waiting)
+            await visit.clock.advance(SHORTLY_AFTER)
+            await visit.until(answered)
+            await settled(visit)
+            hold.release()
+            reply = await reply_of(visit, QUICK_QUOTE, f"{state}, and Albatros answers late")
+    reply.expect(200, json=offers[0], **_words_about_errors(reply))
 
 
 @quick_quote.requirement("answers 502 when both suppliers are down")
 async def says_when_nobody_answers(trial: Trial) -> None:
-    reply = await _get_while(trial, QUICK_QUOTE, Albatros="/failing", Borealis="/failing")
+    counting_anew()
+    with failing("Albatros", "Borealis") as state:
+        async with visits(trial, QUICK_QUOTE) as visit:
+            await visit.until(answered)
+            await settled(visit)
+            await visit.clock.advance(SHORTLY_AFTER)
+            reply = await reply_of(visit, QUICK_QUOTE, state)
     words = {}
     if "ServiceError" in reply.got:
         words = {
@@ -123,50 +224,39 @@ async def says_when_nobody_answers(trial: Trial) -> None:
     reply.expect(502, **words)
 
 
-@quick_quote.requirement("gives up the question to the loser")
+@quick_quote.requirement("gives up the question to the loser, whoever it is")
 async def gives_up_the_loser(trial: Trial) -> None:
-    services = counting_anew()
-    reply = await _get_while(trial, QUICK_QUOTE, Albatros=SILENT)
-    reply.expect(200, json=BOREALIS)
-    await expect_left(
-        services,
-        1,
-        reply.sent,
-        because="`asyncio.wait` and `asyncio.as_completed` cancel nothing: the other task goes on",
-        next="`task.cancel()`, in a `finally`",
-    )
+    for loser, winner in (("Albatros", "Borealis"), ("Borealis", "Albatros")):
+        services, before = counting_anew(), asyncio.all_tasks()
+        with (
+            made_up_offers(winner),
+            services.held(f"/quotes/{loser}/"),
+            services.held(f"/quotes/{winner}/") as hold,
+        ):
+            async with visits(trial, QUICK_QUOTE) as visit:
+                await visit.until(asked)
+                await visit.clock.advance(SHORTLY_AFTER)
+                await visit.until(lambda: len(asked()) == 2, 0.5)
+                hold.release()
+                reply = await reply_of(visit, QUICK_QUOTE, f"while {loser} is silent")
+            reply.expect(200)
+            await expect_given_up([loser], reply.sent, before)
 
 
-@quick_quote.requirement("gives up both questions when the traveller leaves before the answer")
+@quick_quote.requirement("gives up its questions when the traveller leaves before the answer")
 async def gives_up_when_the_traveller_leaves(trial: Trial) -> None:
-    services = counting_anew()
-    with replaced(Albatros=SILENT, Borealis=SILENT) as states:
-        async with OpenStream(trial, QUICK_QUOTE) as visit:
-            await visit.until(
-                lambda: len(services.requests) >= 2,
-                "both suppliers asked",
-                lambda: {"got": f"{len(services.requests)} asked"},
-            )
-    await expect_left(
-        services,
-        2,
-        f"GET {QUICK_QUOTE}  while {states}, and the traveller leaves",
-        because="the view was cancelled, and its tasks were not: nothing cancels a task but its own `cancel()`",
-        next="cancel them in a `finally`, which runs on this way out too",
-    )
+    for number in (1, 2):
+        services, before = counting_anew(), asyncio.all_tasks()
+        with services.held("/quotes/"):
+            async with OpenStream(trial, QUICK_QUOTE) as visit:
+                await visit.until(lambda: len(asked()) >= number, f"{number} asked", _asked_so_far)  # noqa: B023
+            suppliers = ["Albatros", "Borealis"][: max(number, len(asked()))]
+            sent = f"GET {QUICK_QUOTE}, and the traveller leaves before {' and '.join(suppliers)} answer"
+            await expect_given_up(suppliers, sent, before)
 
 
-async def _both_waiting(trial: Trial, **suppliers: str) -> Reply:
-    """Send a request; both suppliers hold their questions until both are there."""
-    with running_services().expect_together(2, ("/quotes/",), timeout=0.8) as barrier:
-        reply = await _get_while(trial, QUICK_QUOTE, 2 * PATIENCE, **suppliers)
-    Outcome(reply.sent, "one question at a time").expect_that(
-        barrier.met,
-        "both questions waiting at the same time",
-        because="the question to Albatros was given up, or over, before that to Borealis was sent",
-        next="`asyncio.wait` with a `timeout` leaves the task alone; `wait_for` and `asyncio.timeout` cancel it",
-    )
-    return reply
+def _asked_so_far() -> dict[str, str]:
+    return {"got": f"{len(asked())} asked"}
 
 
 def _words_about_errors(reply: Reply) -> dict[str, str]:
@@ -175,7 +265,7 @@ def _words_about_errors(reply: Reply) -> dict[str, str]:
             "because": "a task that failed is done, too, and its `result()` raises",
             "next": "look at `task.exception()` before you take the result, and wait for the other one",
         }
-    if reply.status == 502:
+    if reply.status == 502 and len(asked()) == 2:
         return {
             "because": "the first task that was done had failed, and the other one was still on its way",
             "next": "wait again while a task is left: `while waiting:`",

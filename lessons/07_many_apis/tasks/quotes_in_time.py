@@ -1,22 +1,33 @@
 from __future__ import annotations
 
+import asyncio
+import random
+
 from tutorial_project.checks import Outcome, Reply, Task, Trial
-from tutorial_project.services import running_services
+from tutorial_project.checks.proofs.visits import visits
 
 from ..shared import (
     ONE_BY_ONE,
     SEVEN,
-    SILENT,
+    answered,
     counting_anew,
-    expect_left,
+    expect_given_up,
+    expect_two_travellers_together,
+    failing,
+    get,
+    given_up,
+    made_up_offers,
     named,
-    patient_get,
-    quotes,
-    replaced,
+    reply_of,
+    settled,
+    waiting_together,
     words_about_failures,
+    words_about_memory,
 )
 
-# quotes_in_time
+SHORTLY_BEFORE, SHORTLY_AFTER = 0.36, 0.44
+"""Seconds, with a LIMIT of 0.4."""
+
 
 quotes_in_time = Task(
     "quotes_in_time",
@@ -35,80 +46,140 @@ quotes_in_time = Task(
 
 @quotes_in_time.requirement(
     "answers `GET /quotes-in-time/Lisbon/?supplier=Albatros&supplier=Condor` with "
-    '`{"offers": [{"supplier": "Albatros", …}, {"supplier": "Condor", …}], "missing": []}`, in the order of the URL'
+    '`{"offers": [{"supplier": "Albatros", …}, {"supplier": "Condor", …}], "missing": []}`: what they say at that moment, '
+    "in the order of the URL, two empty lists when no supplier is named"
 )
 async def lists_the_offers(trial: Trial) -> None:
-    for suppliers, city in ((("Condor", "Albatros"), "Lisbon"), (("Heron", "Dunlin", "Ibis"), "Kyoto")):
-        reply = await trial.get(named("quotes-in-time", *suppliers, city=city))
-        reply.expect(200, json={"offers": quotes(*suppliers, city=city), "missing": []})
+    earlier, order = None, random.sample(SEVEN[:3], 3)
+    for suppliers, city in ((order, "Lisbon"), (random.sample(SEVEN[3:], 4), "Kyoto"), (order, "Lisbon")):
+        with made_up_offers(*suppliers, city=city) as offers:
+            reply = await get(trial, named("quotes-in-time", *suppliers, city=city))
+        words = words_about_memory(reply, earlier)
+        reply.expect(200, json={"offers": offers, "missing": []}, **words)
+        earlier = earlier or reply
+    (await get(trial, "/quotes-in-time/Lisbon/")).expect(200, json={"offers": [], "missing": []})
+
+
+@quotes_in_time.requirement(
+    "leaves the event loop free, and nobody waits for another visitor: the questions of two travellers are at the "
+    "suppliers together"
+)
+async def leaves_it_free(trial: Trial) -> None:
+    (await trial.never_holds_the_loop(named("quotes-in-time", "Albatros", "Condor"))).expect(200)
+    paths = [named("quotes-in-time", "Albatros", city=city) for city in ("Lisbon", "Kyoto")]
+    await expect_two_travellers_together(trial, *paths)
 
 
 @quotes_in_time.requirement(
     "lists under `missing`, in the order of the URL, the suppliers that fail with a `ServiceError`"
 )
 async def names_who_failed(trial: Trial) -> None:
-    path = named("quotes-in-time", "Condor", "Albatros", "Borealis")
-    with replaced(Condor="/failing", Borealis="/failing") as states:
-        reply = await trial.get(path)
-    reply.sent += f"  while {states}"
-    expected = {"offers": quotes("Albatros"), "missing": ["Condor", "Borealis"]}
-    reply.expect(200, json=expected, **words_about_failures(reply))
+    services, order = counting_anew(), random.sample(SEVEN[:4], 4)
+    down = sorted(random.sample(order, 2), key=order.index)
+    good = [name for name in order if name not in down]
+    path = named("quotes-in-time", *order)
+    with (
+        failing(*down) as state,
+        made_up_offers(*good) as offers,
+        services.held(f"/quotes/{good[0]}/") as first,
+        services.held(f"/quotes/{good[1]}/") as second,
+    ):
+        async with visits(trial, path) as visit:
+            await visit.until(lambda: first.waiting and second.waiting and answered() == 2, patience=0.5)
+            await settled(visit)
+            first.release()
+            second.release()
+            reply = await reply_of(visit, path, f"{state}, and the others answer after them")
+    reply.expect(200, json={"offers": offers, "missing": down}, **words_about_failures(reply))
 
 
-@quotes_in_time.requirement("leaves the event loop free while it waits")
-async def leaves_it_free(trial: Trial) -> None:
-    (await trial.never_holds_the_loop(named("quotes-in-time", "Albatros", "Condor"))).expect(200)
+@quotes_in_time.requirement("keeps to the order of the URL, whoever answers first")
+async def keeps_the_order(trial: Trial) -> None:
+    services, order = counting_anew(), random.sample(SEVEN[:3], 3)
+    path = named("quotes-in-time", *order)
+    with made_up_offers(*order) as offers, services.held(f"/quotes/{order[0]}/") as first:
+        async with visits(trial, path) as visit:
+            await visit.until(lambda: first.waiting and answered() >= 2, patience=0.5)
+            await settled(visit)
+            first.release()
+            reply = await reply_of(visit, path, f"while {order[0]} answers last")
+    words = {}
+    if reply.status == 200 and reply.value.json().get("offers") == offers[1:] + offers[:1]:
+        words = {"because": "the offers stand in the order in which they arrived"}
+    reply.expect(200, json={"offers": offers, "missing": []}, **words)
 
 
 @quotes_in_time.requirement("has all questions waiting at the suppliers at the same time")
 async def asks_all_together(trial: Trial) -> None:
-    # Less than LIMIT: the view must not end the wait before the barrier does.
-    with running_services().expect_together(4, ("/quotes/",), timeout=0.3) as barrier:
-        reply = await trial.get(named("quotes-in-time", *SEVEN[:4]))
-    found = Outcome(
-        reply.sent, f"at most {barrier.most_waiting} of 4 questions were waiting at the same time"
-    )
-    words = ONE_BY_ONE if barrier.most_waiting == 1 else {}
-    found.expect_that(barrier.met, "four questions waiting at the suppliers at the same time", **words)
+    path = named("quotes-in-time", *SEVEN)
+    questions, _ = await waiting_together(trial, 7, path)
+    waiting = len(questions)
+    found = Outcome(f"GET {path}", f"{waiting} of 7 questions waiting at the same time")
+    words = ONE_BY_ONE if waiting == 1 else {}
+    found.expect_that(waiting == 7, "seven questions waiting at the suppliers at the same time", **words)
 
 
 @quotes_in_time.requirement(
-    "answers when `LIMIT` seconds are over although suppliers are silent: with the offers that have arrived, and the "
-    "silent ones under `missing`"
+    "answers when `LIMIT` seconds are over, and not before, although suppliers are silent: with the offers that have "
+    "arrived by then, and the silent ones under `missing`"
 )
 async def keeps_what_arrived(trial: Trial) -> None:
-    path = named("quotes-in-time", "Albatros", "Condor", "Borealis", "Dunlin")
-    with replaced(Condor=SILENT, Dunlin=SILENT) as states:
-        reply = await patient_get(
-            trial,
-            path,
-            f"  while {states}",
-            because="nothing ends the wait for a silent supplier",
-            next="`async with asyncio.timeout(LIMIT):` around the wait for all of them",
-        )
-    expected = {"offers": quotes("Albatros", "Borealis"), "missing": ["Condor", "Dunlin"]}
-    reply.expect(200, json=expected, **_words_about_deadline(reply))
+    services, order = counting_anew(), random.sample(SEVEN[:5], 5)
+    late, *silent = random.sample(order, 3)
+    silent.sort(key=order.index)
+    path, state = named("quotes-in-time", *order), f"while {' and '.join(silent)} are silent"
+    with (
+        made_up_offers(*order) as offers,
+        services.held(f"/quotes/{late}/") as hold,
+        services.held(f"/quotes/{silent[0]}/"),
+        services.held(f"/quotes/{silent[1]}/"),
+    ):
+        async with visits(trial, path) as visit:
+            await visit.until(lambda: services.waiting == 3 and answered() >= 2)
+            await settled(visit)
+            await visit.clock.advance(SHORTLY_BEFORE)
+            hold.release()
+            await visit.until(lambda: services.waiting == 2)
+            await settled(visit)
+            await visit.clock.advance(SHORTLY_AFTER - SHORTLY_BEFORE)
+            reply = await reply_of(visit, path, state, **_words_about_the_end(given_up()))
+    state += f", and {late} answers after {SHORTLY_BEFORE} seconds"
+    reply.sent = f"GET {path}  {state}"
+    kept = [offer for offer in offers if offer["supplier"] not in silent]
+    reply.expect(200, json={"offers": kept, "missing": silent}, **_words_about_deadline(reply, late))
 
 
 @quotes_in_time.requirement(
     "gives up the questions to silent suppliers: when the page is there, nobody is asked any more"
 )
 async def gives_up_who_is_late(trial: Trial) -> None:
-    services = counting_anew()
-    path = named("quotes-in-time", "Albatros", "Condor", "Dunlin")
-    with replaced(Condor=SILENT, Dunlin=SILENT) as states:
-        reply = await patient_get(trial, path, f"  while {states}")
-    reply.expect(200)
-    await expect_left(
-        services,
-        2,
-        reply.sent,
-        because="the view went on, and the tasks that were late did too",
-        next="cancel them: `task.cancel()` for each that is pending, or a `TaskGroup` inside of the timeout",
-    )
+    services, order, before = counting_anew(), random.sample(SEVEN[:3], 3), asyncio.all_tasks()
+    silent, path = order[1:], named("quotes-in-time", *order)
+    state = f"while {' and '.join(silent)} are silent"
+    with services.held(f"/quotes/{silent[0]}/"), services.held(f"/quotes/{silent[1]}/"):
+        async with visits(trial, path) as visit:
+            await visit.until(lambda: services.waiting == 2 and answered())
+            await settled(visit)
+            await visit.clock.advance(SHORTLY_AFTER)
+            reply = await reply_of(visit, path, state)
+        reply.expect(200)
+        await expect_given_up(silent, reply.sent, before)
 
 
-def _words_about_deadline(reply: Reply) -> dict[str, str]:
+def _words_about_the_end(left: list[str]) -> dict[str, str]:
+    if left:
+        return {
+            "because": "the time was up, and a question was given up: but its `CancelledError` was caught, or another wait "
+            "began after it",
+            "next": "catch `ServiceError` alone, and let the cancellation through",
+        }
+    return {
+        "because": "nothing ends the wait for a silent supplier",
+        "next": "`async with asyncio.timeout(LIMIT):` around the wait for all of them",
+    }
+
+
+def _words_about_deadline(reply: Reply, late: str) -> dict[str, str]:
     if isinstance(reply.error, TimeoutError):
         return {
             "because": "the deadline works, and nobody catches its error",
@@ -119,4 +190,6 @@ def _words_about_deadline(reply: Reply) -> dict[str, str]:
             "because": "what ended the wait took the offers that had arrived with it",
             "next": "put each offer into a dictionary outside of the `async with`, the moment it arrives",
         }
+    if late in given_up():
+        return {"because": f"the question to {late} was given up before `LIMIT` seconds were over"}
     return {}
