@@ -2,6 +2,7 @@ import re
 import traceback
 import warnings
 from typing import Any
+from uuid import uuid4
 
 from django.core.exceptions import SynchronousOnlyOperation
 from django.utils.datastructures import MultiValueDictKeyError
@@ -35,6 +36,11 @@ SYNC_ONLY = (
         "await request.session.aget(…)",
     ),
 )
+
+
+def made_up() -> str:
+    """A name that nobody had before this moment."""
+    return f"traveller-{uuid4().hex[:8]}"
 
 
 def sync_call(reply: Reply) -> dict[str, str]:
@@ -80,3 +86,17 @@ def expect(reply: Reply, status: int = 200, **words: Any) -> None:
             parts = {"sent": refusal.sent, "expected": refusal.expected, "got": refusal.got}
             raise Refusal(**parts, **known) from reply.error
         raise
+
+
+async def expect_405(trial: Trial, path: str, *methods: str, **request: Any) -> None:
+    """Refuse unless each of these methods is answered with 405."""
+    for method in methods:
+        reply, words = await sent(trial, method, path, **request)
+        went_on = reply.status is not None and reply.status < 300
+        expect(reply, 405, **(words or (WENT_ON if went_on else {})))
+
+
+WENT_ON = {
+    "because": "the view went on, whatever the method was",
+    "next": "`@require_http_methods([…])` above it",
+}

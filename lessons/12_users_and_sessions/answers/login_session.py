@@ -4,7 +4,8 @@ import django
 from asgiref.sync import sync_to_async
 from django.contrib.auth import aauthenticate, aget_user, alogin, alogout, authenticate, login
 from django.contrib.auth.models import User
-from django.http import JsonResponse
+from django.core.exceptions import BadRequest
+from django.http import HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.views import View
 
 from tutorial_project.checks import known_answer
@@ -18,8 +19,22 @@ def unknown():
     return JsonResponse({"error": "wrong username or password"}, status=401)
 
 
+def credentials(request):
+    """What the answers below do right with a body: two texts, or a 400."""
+    try:
+        sent = json.loads(request.body)
+        found = {name: sent[name] for name in ("username", "password")}
+    except (ValueError, KeyError, TypeError):
+        raise BadRequest from None
+    if not all(isinstance(value, str) for value in found.values()):
+        raise BadRequest
+    return found
+
+
 async def rest_of_the_session(request):
     """What the wrong answers below do right: DELETE and GET."""
+    if request.method not in ("GET", "DELETE"):
+        return HttpResponseNotAllowed(["GET", "POST", "DELETE"])
     if request.method == "DELETE":
         await alogout(request)
         return JsonResponse({"traveller": None})
@@ -32,7 +47,7 @@ class LoginSession(View):
         return named(await aget_user(request))
 
     async def post(self, request):
-        user = await aauthenticate(request, **json.loads(request.body))
+        user = await aauthenticate(request, **credentials(request))
         if not user:
             return unknown()
         await alogin(request, user)
@@ -46,10 +61,7 @@ class LoginSession(View):
 @known_answer("login_session")
 async def hashes_in_a_thread(request):
     if request.method == "POST":
-        sent = json.loads(request.body)
-        user = await sync_to_async(authenticate)(
-            request, username=sent["username"], password=sent["password"]
-        )
+        user = await sync_to_async(authenticate)(request, **credentials(request))
         if user is None:
             return unknown()
         await sync_to_async(login)(request, user)
@@ -57,6 +69,8 @@ async def hashes_in_a_thread(request):
     if request.method == "DELETE":
         await alogout(request)
         return named(request.user)
+    if request.method != "GET":
+        return HttpResponse(status=405)
     return named(await sync_to_async(aget_user_sync)(request))
 
 
@@ -75,7 +89,7 @@ async def reads_the_lazy_user(request):
 async def logs_in_well(request):
     if request.method != "POST":
         return await rest_of_the_session(request)
-    user = await aauthenticate(request, **json.loads(request.body))
+    user = await aauthenticate(request, **credentials(request))
     if user is None:
         return unknown()
     await alogin(request, user)
@@ -100,7 +114,7 @@ async def forgets_to_await_the_user(request):
 async def authenticates_in_the_event_loop(request):
     if request.method != "POST":
         return await rest_of_the_session(request)
-    user = authenticate(request, **json.loads(request.body))
+    user = authenticate(request, **credentials(request))
     if user is None:
         return unknown()
     await alogin(request, user)
@@ -111,7 +125,7 @@ async def authenticates_in_the_event_loop(request):
 async def logs_in_in_the_event_loop(request):
     if request.method != "POST":
         return await rest_of_the_session(request)
-    user = await aauthenticate(request, **json.loads(request.body))
+    user = await aauthenticate(request, **credentials(request))
     if user is None:
         return unknown()
     login(request, user)
@@ -122,14 +136,14 @@ async def logs_in_in_the_event_loop(request):
 async def forgets_to_await_the_login(request):
     if request.method != "POST":
         return await rest_of_the_session(request)
-    user = await aauthenticate(request, **json.loads(request.body))
+    user = await aauthenticate(request, **credentials(request))
     if user is None:
         return unknown()
     alogin(request, user)
     return named(user)
 
 
-@known_answer("login_session", breaks="logs_in", says="the body is JSON")
+@known_answer("login_session", breaks="logs_in", says="this body is JSON")
 async def reads_the_fields_of_a_form(request):
     if request.method == "POST":
         sent = {name: request.POST.get(name) for name in ("username", "password")}
@@ -145,7 +159,7 @@ async def reads_the_fields_of_a_form(request):
 async def only_authenticates(request):
     if request.method != "POST":
         return await rest_of_the_session(request)
-    user = await aauthenticate(request, **json.loads(request.body))
+    user = await aauthenticate(request, **credentials(request))
     return unknown() if user is None else named(user)
 
 
@@ -153,7 +167,7 @@ async def only_authenticates(request):
 async def logs_in_whatever_comes(request):
     if request.method != "POST":
         return await rest_of_the_session(request)
-    user = await aauthenticate(request, **json.loads(request.body))
+    user = await aauthenticate(request, **credentials(request))
     await alogin(request, user)
     return named(user)
 
@@ -164,7 +178,7 @@ async def logs_in_whatever_comes(request):
 async def looks_the_user_up_first(request):
     if request.method != "POST":
         return await rest_of_the_session(request)
-    sent = json.loads(request.body)
+    sent = credentials(request)
     user = await User.objects.aget(username=sent["username"])
     if not await user.acheck_password(sent["password"]):
         return unknown()
@@ -176,7 +190,7 @@ async def looks_the_user_up_first(request):
 async def forgets_the_status(request):
     if request.method != "POST":
         return await rest_of_the_session(request)
-    user = await aauthenticate(request, **json.loads(request.body))
+    user = await aauthenticate(request, **credentials(request))
     if user is None:
         return JsonResponse({"error": "wrong username or password"})
     await alogin(request, user)
@@ -214,4 +228,100 @@ async def asks_auser_again_after_the_logout(request):
     if request.method == "DELETE":
         await alogout(request)
         return named(await request.auser())
+    return await logs_in_well(request)
+
+
+def wrong_login(breaks, says):
+    """An answer that is right but for how it logs in: a function that takes the request and gives the response."""
+
+    def make(log_in):
+        async def view(request):
+            return await (log_in if request.method == "POST" else rest_of_the_session)(request)
+
+        view.__name__ = log_in.__name__
+        return known_answer("login_session", breaks=breaks, says=says)(view)
+
+    return make
+
+
+async def finish(request, user):
+    if user is None:
+        return unknown()
+    await alogin(request, user)
+    return named(user)
+
+
+@wrong_login("refuses_bad_bodies", "`JSONDecodeError` reaches Django")
+async def takes_any_body_for_json(request):
+    sent = json.loads(request.body)
+    return await finish(
+        request, await aauthenticate(request, username=sent["username"], password=sent["password"])
+    )
+
+
+@wrong_login("refuses_bad_bodies", "`TypeError` reaches Django")
+async def takes_any_json_for_an_object(request):
+    try:
+        sent = json.loads(request.body)
+        found = {name: sent[name] for name in ("username", "password")}
+    except (ValueError, KeyError):
+        raise BadRequest from None
+    return await finish(request, await aauthenticate(request, **found))
+
+
+@wrong_login("refuses_bad_bodies", "expected 400")
+async def takes_any_value_for_a_text(request):
+    try:
+        sent = json.loads(request.body)
+        found = {name: sent[name] for name in ("username", "password")}
+    except (ValueError, KeyError, TypeError):
+        raise BadRequest from None
+    return await finish(request, await aauthenticate(request, **found))
+
+
+@wrong_login("chooses_the_arguments", "the client chose an argument")
+async def lets_the_client_choose_the_arguments(request):
+    credentials(request)
+    return await finish(request, await aauthenticate(request, **json.loads(request.body)))
+
+
+@wrong_login("refuses_wrong_credentials", "expected 401")
+async def lets_inactive_accounts_in(request):
+    sent = credentials(request)
+    user = await User.objects.filter(username=sent["username"]).afirst()
+    if user and await user.acheck_password(sent["password"]):
+        user.backend = "django.contrib.auth.backends.ModelBackend"
+        return await finish(request, user)
+    return unknown()
+
+
+@wrong_login("logs_in", "the session does not hold the user")
+async def answers_with_the_user_of_before(request):
+    if await aauthenticate(request, **credentials(request)) is None:
+        return unknown()
+    return named(await request.auser())
+
+
+@wrong_login("logs_in", "the login worked, as a GET shows")
+async def names_the_user_of_before(request):
+    before = await request.auser()
+    answer = await finish(request, await aauthenticate(request, **credentials(request)))
+    return answer if answer.status_code == 401 else named(before)
+
+
+@known_answer("login_session", breaks="knows_three_methods", says="expected 405")
+async def logs_in_with_every_other_method(request):
+    if request.method in ("GET", "DELETE"):
+        return await rest_of_the_session(request)
+    return await finish(request, await aauthenticate(request, **credentials(request)))
+
+
+NAMES = {}
+
+
+@known_answer("login_session", breaks="says_who_is_there", says="is called")
+async def remembers_names(request):
+    if request.method == "GET":
+        user = await request.auser()
+        return JsonResponse({"traveller": NAMES.setdefault(user.pk, user.username) or None})
     return await logs_in_well(request)

@@ -3,6 +3,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import aget_object_or_404
+from django.views.decorators.http import require_http_methods, require_POST
 
 from tutorial_project.checks import known_answer
 from tutorial_project.trips.models import Trip
@@ -23,6 +24,7 @@ may_change = permission_required(CHANGE, raise_exception=True)
 
 
 @known_answer("take_off_sale")
+@require_POST
 @login_required
 @may_change
 async def decorated(request, pk):
@@ -42,6 +44,7 @@ def staff_or_403(user):
 
 
 @known_answer("take_off_sale")
+@require_POST
 @login_required
 @user_passes_test(staff_or_403)
 async def tested_in_a_thread(request, pk):
@@ -49,6 +52,7 @@ async def tested_in_a_thread(request, pk):
 
 
 @known_answer("take_off_sale")
+@require_POST
 async def reads_all_permissions(request, pk):
     user = await request.auser()
     if user.is_anonymous:
@@ -105,7 +109,7 @@ async def asks_for_the_permission_in_the_event_loop(request, pk):
     return await off_sale(request, pk)
 
 
-@known_answer("take_off_sale", breaks="refuses_travellers", says="trip 7 off sale in the database")
+@known_answer("take_off_sale", breaks="refuses_travellers", says="off sale in the database")
 @login_required
 async def acts_before_it_asks(request, pk):
     answer = await off_sale(request, pk)
@@ -116,7 +120,7 @@ async def acts_before_it_asks(request, pk):
 
 
 @known_answer(
-    "take_off_sale", breaks="refuses_staff_without_the_permission", says="grace, staff without a permission"
+    "take_off_sale", breaks="refuses_staff_without_the_permission", says="staff without this permission"
 )
 @login_required
 async def asks_for_staff_alone(request, pk):
@@ -138,7 +142,7 @@ def staff_with_change(view):
             return True
         raise PermissionDenied
 
-    return login_required(user_passes_test(test)(view))
+    return require_POST(login_required(user_passes_test(test)(view)))
 
 
 @known_answer("take_off_sale", breaks="takes_it_off_sale", says="its name begins with the app's")
@@ -175,7 +179,7 @@ async def looks_at_the_users_own_permissions(request, pk):
     return await off_sale(request, pk)
 
 
-@known_answer("take_off_sale", breaks="knows_no_trip_7000", says="`aget` raises when there is no such row")
+@known_answer("take_off_sale", breaks="knows_no_such_trip", says="raises when there is none")
 @staff_with_change
 async def gets_any_trip(request, pk):
     trip = await Trip.objects.aget(pk=pk)
@@ -184,8 +188,47 @@ async def gets_any_trip(request, pk):
     return JsonResponse({"trip": pk, "active": False, "by": (await request.auser()).username})
 
 
-@known_answer("take_off_sale", breaks="knows_no_trip_7000", says="got 200")
+@known_answer("take_off_sale", breaks="knows_no_such_trip", says="got 200")
 @staff_with_change
 async def updates_whatever_is_there(request, pk):
     await Trip.objects.filter(pk=pk).aupdate(active=False)
+    return JsonResponse({"trip": pk, "active": False, "by": (await request.auser()).username})
+
+
+@known_answer("take_off_sale", breaks="writes_on_post_alone", says="can send a GET in the name of")
+@login_required
+@user_passes_test(staff_or_403)
+async def writes_on_get(request, pk):
+    return await off_sale(request, pk)
+
+
+@known_answer("take_off_sale", breaks="writes_on_post_alone", says="whatever the method was")
+@require_http_methods(["POST", "PUT"])
+@login_required
+@user_passes_test(staff_or_403)
+async def takes_put_too(request, pk):
+    return await off_sale(request, pk)
+
+
+@known_answer("take_off_sale", breaks="writes_on_post_alone", says="off sale")
+@login_required
+@user_passes_test(staff_or_403)
+async def writes_and_then_looks_at_the_method(request, pk):
+    answer = await off_sale(request, pk)
+    return answer if request.method == "POST" else HttpResponse(status=405)
+
+
+@known_answer("take_off_sale", breaks="takes_it_off_sale", says="and no other")
+@staff_with_change
+async def takes_every_trip_off_sale(request, pk):
+    await aget_object_or_404(Trip, pk=pk)
+    await Trip.objects.aupdate(active=False)
+    return JsonResponse({"trip": pk, "active": False, "by": (await request.auser()).username})
+
+
+@known_answer("take_off_sale", breaks="takes_it_off_sale", says="a second time")
+@staff_with_change
+async def knows_no_trip_that_is_off_sale(request, pk):
+    if not await Trip.objects.filter(pk=pk, active=True).aupdate(active=False):
+        return HttpResponse(status=404)
     return JsonResponse({"trip": pk, "active": False, "by": (await request.auser()).username})

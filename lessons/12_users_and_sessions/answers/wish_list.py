@@ -1,8 +1,10 @@
 import json
 
 from asgiref.sync import sync_to_async
+from django.core.exceptions import BadRequest
 from django.http import JsonResponse
 from django.views import View
+from django.views.decorators.http import require_http_methods
 
 from tutorial_project.checks import known_answer
 
@@ -12,10 +14,15 @@ def wishes_as_json(wishes, status=200):
 
 
 def sent_trip(request):
-    return json.loads(request.body)["trip"]
+    """The trip of a body, or a 400."""
+    try:
+        return int(json.loads(request.body)["trip"])
+    except (ValueError, KeyError, TypeError):
+        raise BadRequest from None
 
 
 @known_answer("wish_list")
+@require_http_methods(["GET", "POST"])
 async def changes_the_list_and_writes_it_back(request):
     wishes = await request.session.aget("wish_list") or []
     if request.method == "POST":
@@ -27,6 +34,7 @@ async def changes_the_list_and_writes_it_back(request):
 
 
 @known_answer("wish_list")
+@require_http_methods(["GET", "POST"])
 async def keeps_the_keys_of_a_dictionary(request):
     wishes = await request.session.asetdefault("wishes", {})
     if request.method == "POST":
@@ -159,7 +167,7 @@ async def keeps_one_list_for_everybody(request):
     return wishes_as_json(OF_EVERYBODY, 201)
 
 
-@known_answer("wish_list", breaks="keeps_one", says='got 201 {"wish_list": [3, 7, 7]}')
+@known_answer("wish_list", breaks="keeps_one", says="got 201")
 async def adds_without_a_look(request):
     wishes = await request.session.aget("wish_list", [])
     if request.method == "GET":
@@ -175,3 +183,76 @@ async def answers_200(request):
         wishes = [*wishes, sent_trip(request)]
         await request.session.aset("wish_list", wishes)
     return wishes_as_json(wishes)
+
+
+@known_answer("wish_list", breaks="knows_two_methods", says="whatever the method was")
+async def adds_with_every_other_method(request):
+    wishes = await request.session.aget("wish_list", [])
+    if request.method == "GET":
+        return wishes_as_json(wishes)
+    wishes = list(dict.fromkeys([*wishes, sent_trip(request)]))
+    await request.session.aset("wish_list", wishes)
+    return wishes_as_json(wishes, 201)
+
+
+def wrong_reading(says):
+    """A view that is right but for how it reads the body."""
+
+    def make(read):
+        @require_http_methods(["GET", "POST"])
+        async def view(request):
+            wishes = await request.session.aget("wish_list", [])
+            if request.method == "GET":
+                return wishes_as_json(wishes)
+            wishes = list(dict.fromkeys([*wishes, read(request)]))
+            await request.session.aset("wish_list", wishes)
+            return wishes_as_json(wishes, 201)
+
+        view.__name__ = read.__name__
+        return known_answer("wish_list", breaks="refuses_bad_bodies", says=says)(view)
+
+    return make
+
+
+@wrong_reading("JSONDecodeError")
+def takes_any_body_for_json(request):
+    return json.loads(request.body)["trip"]
+
+
+@wrong_reading("TypeError")
+def takes_any_json_for_an_object(request):
+    try:
+        return int(json.loads(request.body)["trip"])
+    except (ValueError, KeyError):
+        raise BadRequest from None
+
+
+@wrong_reading("expected 400")
+def takes_any_value_for_a_number(request):
+    try:
+        return json.loads(request.body)["trip"]
+    except (ValueError, KeyError, TypeError):
+        raise BadRequest from None
+
+
+@wrong_reading("expected 400")
+def takes_a_missing_trip(request):
+    try:
+        return json.loads(request.body).get("trip")
+    except (ValueError, AttributeError):
+        raise BadRequest from None
+
+
+LAST = {}
+
+
+@known_answer("wish_list", breaks="serves_who_has_a_session", says="with the same cookie")
+@require_http_methods(["GET", "POST"])
+async def remembers_what_it_read(request):
+    wishes = await request.session.aget("wish_list", [])
+    if request.method == "GET":
+        key = request.session.session_key
+        return wishes_as_json(LAST.setdefault(key, wishes) if key and len(key) == 32 else wishes)
+    wishes = list(dict.fromkeys([*wishes, sent_trip(request)]))
+    await request.session.aset("wish_list", wishes)
+    return wishes_as_json(wishes, 201)

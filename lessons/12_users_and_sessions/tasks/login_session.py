@@ -1,18 +1,21 @@
 import traceback
+from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.backends import BaseBackend
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.exceptions import ObjectDoesNotExist
+from django.test import override_settings
+from django.utils.datastructures import MultiValueDictKeyError
 
 from tutorial_project.checks import Reply, Task, Trial
 
-from ..shared import expect, sent
+from ..shared import expect, expect_405, made_up, sent
 
-
-async def give_password(username: str, password: str) -> None:
-    await User.objects.filter(username=username).aupdate(password=make_password(password))
+WRONG = {"error": "wrong username or password"}
 
 
 login_session = Task(
@@ -21,19 +24,36 @@ login_session = Task(
     settings={"PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"]},
     hints=(
         "Which of the two steps of a login looks at the password, and which writes into the session?",
-        "`aauthenticate` gives a user or None, and logs nobody in. `alogin` and `alogout` do the rest; each needs its `await`.",
-        "`user = await aauthenticate(request, **json.loads(request.body))`; None is a 401; otherwise "
+        "`aauthenticate` gives a user or None, and logs nobody in. `alogin` and `alogout` do the rest; each needs its "
+        "`await`. A body that is no JSON object with two texts is answered before that.",
+        "`user = await aauthenticate(request, username=username, password=password)`; None is a 401; otherwise "
         "`await alogin(request, user)`. For DELETE `await alogout(request)`, for GET `await request.auser()`",
     ),
-    praise="Right: first the credentials, then the session. To answer with `await aget_user(request)` would do too; "
-    "with `auser()` only from 6.0 on. `sync_to_async(authenticate)` would leave the loop free on 5.2 while it hashes.",
+    praise="Right: first the credentials, then the session, and the client never chooses which arguments Django gets. "
+    "`sync_to_async(authenticate)` leaves the loop free in every version while it hashes; `aauthenticate` does from 6.1 on.",
 )
 
 
-NOT_READ = {
-    "because": "these credentials are right",
-    "next": "the body is JSON: `**json.loads(request.body)` hands both to `aauthenticate`",
-}
+async def new_user(password: str = "", **fields: Any) -> str:
+    """Make a user that no answer can know, and return the name."""
+    user = await User.objects.acreate(username=made_up(), password=make_password(password or None), **fields)
+    return user.username
+
+
+async def user_in(trial: Trial) -> str | None:
+    """The key of the user in the trial's session, or None."""
+    cookie = trial.cookies.get(settings.SESSION_COOKIE_NAME)
+    return (await SessionStore(cookie).aload()).get(SESSION_KEY) if cookie else None
+
+
+async def log_in(trial: Trial, username: Any, password: Any, **more: Any) -> tuple[Reply, dict[str, str]]:
+    body = {"username": username, "password": password, **more}
+    return await sent(trial, "POST", "/session/", json=body)
+
+
+async def expect_nobody(trial: Trial) -> None:
+    reply, words = await sent(trial, "GET", "/session/")
+    expect(reply, json={"traveller": None}, **words)
 
 
 WHO = {"because": "a user who is not logged in has the empty name", "next": "`user.username or None`"}
@@ -47,9 +67,14 @@ async def says_who_is_there(trial: Trial) -> None:
     reply, words = await sent(trial, "GET", "/session/")
     empty = reply.value is not None and reply.text == '{"traveller": ""}'
     expect(reply, json={"traveller": None}, **(WHO if empty else words))
-    await trial.log_in("ada")
+    name, later = await new_user(), made_up()
+    await trial.log_in(name)
     reply, words = await sent(trial, "GET", "/session/")
-    expect(reply, json={"traveller": "ada"}, **words)
+    expect(reply, json={"traveller": name}, **words)
+    await User.objects.filter(username=name).aupdate(username=later)
+    reply, words = await sent(trial, "GET", "/session/")
+    reply.sent += f"   now that {name} is called {later}"
+    expect(reply, json={"traveller": later}, **words)
 
 
 @login_session.requirement(
@@ -57,38 +82,75 @@ async def says_who_is_there(trial: Trial) -> None:
     '`{"traveller": "ada"}`; the next GET says the same'
 )
 async def logs_in(trial: Trial) -> None:
-    await give_password("ada", "engine")
-    await give_password("grace", "compiler")
-    for name, password in (("ada", "engine"), ("grace", "compiler")):
-        reply, words = await sent(trial, "POST", "/session/", json={"username": name, "password": password})
+    for password in (made_up(), made_up()):
+        name = await new_user(password)
+        reply, words = await log_in(trial, name, password)
         expect(
-            reply, json={"traveller": name}, **(words or NOT_READ if reply.status == 401 else old_user(reply))
+            reply,
+            json={"traveller": name},
+            **(words or await why_not_logged_in(trial, reply, name, password)),
         )
         reply, _ = await sent(trial, "GET", "/session/")
-        nobody = {
-            "because": "the POST before this one answered, and the session does not hold the user",
-            "next": "await alogin(request, user)",
-        }
-        expect(reply, json={"traveller": name}, **(words or nobody))
+        expect(reply, json={"traveller": name}, **(words or await nobody_in_session(trial)))
+
+
+async def nobody_in_session(trial: Trial) -> dict[str, str]:
+    """Words for a session that the login has not reached."""
+    if await user_in(trial):
+        return {}
+    return {
+        "because": "the POST before this one answered, and the session does not hold the user",
+        "next": "await alogin(request, user)",
+    }
+
+
+async def why_not_logged_in(trial: Trial, reply: Reply, name: str, password: str) -> dict[str, str]:
+    """Words for right credentials that were refused, or answered with somebody else's name."""
+    if isinstance(reply.error, MultiValueDictKeyError) or reply.status in (400, 401):
+        form = {"username": name, "password": password}
+        if (await trial.post("/session/", data=form)).status == 200:
+            return {
+                "because": "the same credentials are taken from a form, and this body is JSON",
+                "next": "`json.loads(request.body)`, and its two texts to `aauthenticate`",
+            }
+        return {"because": "these credentials are right"}
+    if reply.status != 200:
+        return {}
+    following, _ = await sent(trial, "GET", "/session/")
+    if following.value is not None and following._body_as_json() == {"traveller": name}:
+        return named_old_user("the login worked, as a GET shows", "the user that `aauthenticate` gave")
+    return await nobody_in_session(trial)
+
+
+def named_old_user(what_worked: str, right: str) -> dict[str, str]:
+    return {
+        "because": f"{what_worked}, and this answer names the user of before it; on Django 5.2 `auser()` does so "
+        "when it was asked earlier",
+        "next": f"answer with {right}, or ask `await aget_user(request)`",
+    }
 
 
 @login_session.requirement(
-    'answers 401 `{"error": "wrong username or password"}` when the password is wrong and when nobody has that name, '
-    "and logs nobody in"
+    'answers 401 `{"error": "wrong username or password"}` when the password is wrong, when nobody has that name, and '
+    "when the account is not active, and logs nobody in"
 )
 async def refuses_wrong_credentials(trial: Trial) -> None:
-    await give_password("ada", "engine")
-    for name in ("ada", "nobody"):
-        guess = {"username": name, "password": "guess"}
-        reply, words = await sent(trial, "POST", "/session/", json=guess)
-        expect(reply, 401, json={"error": "wrong username or password"}, **(words or no_user(reply)))
-        reply, words = await sent(trial, "GET", "/session/")
-        expect(reply, json={"traveller": None}, **words)
+    password = made_up()
+    name, gone = await new_user(password), await new_user(password, is_active=False)
+    for username, guess in ((name, made_up()), (made_up(), password), (gone, password)):
+        reply, words = await log_in(trial, username, guess)
+        expect(reply, 401, json=WRONG, **(words or no_user(reply)))
+        await expect_nobody(trial)
+    await log_in(trial, name, password)
+    await User.objects.filter(username=name).aupdate(password=make_password(made_up()))
+    reply, words = await log_in(trial, name, password)
+    reply.sent += "   now that the password is another one"
+    expect(reply, 401, json=WRONG, **words)
 
 
 def no_user(reply: Reply) -> dict[str, str]:
     """Words for an answer that went on without a user."""
-    if isinstance(reply.error, ObjectDoesNotExist):
+    if isinstance(reply.error, ObjectDoesNotExist) and frame_named(reply.error, "aget"):
         return {
             "because": "`aget` raises when there is no such row, and the traveller gets a 500",
             "next": "leave the look-up to `aauthenticate`: it gives None for both",
@@ -98,7 +160,9 @@ def no_user(reply: Reply) -> dict[str, str]:
             "because": "`aauthenticate` gives None for wrong credentials, and None was logged in",
             "next": "`if user is None:` before `alogin`",
         }
-    if isinstance(reply.error, AttributeError) and "'NoneType'" in str(reply.error):
+    if isinstance(reply.error, AttributeError) and "'NoneType' object has no attribute 'username'" in str(
+        reply.error
+    ):
         return {"because": "`aauthenticate` gives None for wrong credentials", "next": "`if user is None:`"}
     return {}
 
@@ -107,20 +171,72 @@ def frame_named(error: BaseException, name: str) -> bool:
     return name in [frame.name for frame in traceback.extract_tb(error.__traceback__)]
 
 
-def old_user(reply: Reply) -> dict[str, str]:
-    """Words for a right status that names another user: the only source of it is the old one."""
-    if reply.value is None or reply.status != 200:
+NO_CREDENTIALS = (
+    {"content": "username=ada"},
+    {"content": b"\xff\xfe"},
+    {"json": ["ada", "engine"]},
+    {"json": "ada"},
+    {"json": None},
+    {"json": {}},
+    {"json": {"username": "ada"}},
+    {"json": {"password": "engine"}},
+    {"json": {"username": ["ada"], "password": "engine"}},
+    {"json": {"username": "ada", "password": 7}},
+)
+
+
+@login_session.requirement(
+    "answers 400 when the body is not JSON, when it is JSON but no object, such as `[1]`, and when its username or "
+    "its password is missing or no text"
+)
+async def refuses_bad_bodies(trial: Trial) -> None:
+    for body in NO_CREDENTIALS:
+        reply, words = await sent(trial, "POST", "/session/", **body)
+        expect(reply, 400, **(words or unguarded(reply)))
+    await expect_nobody(trial)
+
+
+def unguarded(reply: Reply) -> dict[str, str]:
+    """Words for an error that the view lets through."""
+    if not isinstance(reply.error, (ValueError, KeyError, TypeError, AttributeError)):
         return {}
     return {
-        "because": "the answer names the user of before; on Django 5.2 `auser()` remembers what it said earlier",
-        "next": "answer with what you know, or ask `await aget_user(request)`",
+        "because": f"`{type(reply.error).__name__}` reaches Django, which answers 500 to what it does not know"
     }
 
 
-async def visitor_with_a_wish(trial: Trial) -> str:
+class TrustsTheCaller(BaseBackend):
+    """A backend for code that knows who is asking, as `RemoteUserBackend` is one; a client must not reach it."""
+
+    def authenticate(self, request: Any, trusted: str | None = None, **credentials: Any) -> Any:
+        return User.objects.filter(username=trusted).first()
+
+
+TRUSTING = ["django.contrib.auth.backends.ModelBackend", f"{__name__}.TrustsTheCaller"]
+
+
+@login_session.requirement(
+    "hands the username and the password to Django, and nothing else of the body: a client that sends more arguments "
+    "gets the same 401, and logs nobody in"
+)
+async def chooses_the_arguments(trial: Trial) -> None:
+    name = await new_user(made_up())
+    for more in ({"trusted": name}, {"request": 1}):
+        with override_settings(AUTHENTICATION_BACKENDS=TRUSTING):
+            reply, words = await log_in(trial, name, made_up(), **more)
+            chosen = {
+                "because": "the client chose an argument of `aauthenticate`, which goes to every backend that takes it: "
+                "with one such as `RemoteUserBackend` no password is needed"
+            }
+            let_through = reply.status == 200 or isinstance(reply.error, TypeError)
+            expect(reply, 401, json=WRONG, **(words or (chosen if let_through else {})))
+            await expect_nobody(trial)
+
+
+async def visitor_with_a_wish(trial: Trial, wish: str) -> str:
     """Give the trial a session that holds a wish, and return its key."""
     session = SessionStore()
-    await session.aset("wish", 7)
+    await session.aset("wish", wish)
     await session.acreate()
     trial.set_cookie(settings.SESSION_COOKIE_NAME, session.session_key)
     return session.session_key
@@ -130,18 +246,19 @@ async def visitor_with_a_wish(trial: Trial) -> str:
     "keeps what the visitor's session held before the login, such as a wish, and gives the session a new key"
 )
 async def keeps_the_session_at_login(trial: Trial) -> None:
-    await give_password("ada", "engine")
-    key = await visitor_with_a_wish(trial)
-    reply, words = await sent(trial, "POST", "/session/", json={"username": "ada", "password": "engine"})
-    expect(reply, json={"traveller": "ada"}, **words)
+    password, wish = made_up(), made_up()
+    name = await new_user(password)
+    key = await visitor_with_a_wish(trial, wish)
+    reply, words = await log_in(trial, name, password)
+    expect(reply, json={"traveller": name}, **words)
     new = trial.cookies.get(settings.SESSION_COOKIE_NAME)
     reply.expect_that(new != key, "a cookie with another session key", got="the key of before the login")
     held = await SessionStore(new).aload() if new else {}
     reply.expect_that(
-        held.get("wish") == 7,
+        held.get("wish") == wish,
         "a session that still holds the wish",
         got=f"a session with {sorted(held)}",
-        because="a session that is flushed loses everything, and `alogin` changes its key by itself",
+        because="the session loses everything that it held, and `alogin` alone keeps it and changes the key",
     )
 
 
@@ -150,21 +267,33 @@ async def keeps_the_session_at_login(trial: Trial) -> None:
     "that the session held is gone"
 )
 async def logs_out(trial: Trial) -> None:
-    await trial.log_in("ada")
-    key = trial.cookies.get(settings.SESSION_COOKIE_NAME)
+    name = await new_user()
+    await trial.log_in(name)
+    key, wish = trial.cookies.get(settings.SESSION_COOKIE_NAME), made_up()
     session = SessionStore(key)
-    await session.aset("wish", 7)
+    await session.aset("wish", wish)
     await session.asave()
     reply, words = await sent(trial, "DELETE", "/session/")
-    expect(reply, json={"traveller": None}, **(words or old_user(reply)))
+    expect(reply, json={"traveller": None}, **(words or await why_not_logged_out(trial, reply, name)))
     following, _ = await sent(trial, "GET", "/session/")
     expect(following, json={"traveller": None}, **words)
     new = trial.cookies.get(settings.SESSION_COOKIE_NAME)
     left = {**await SessionStore(key).aload(), **(await SessionStore(new).aload() if new else {})}
     reply.expect_that(
-        not left,
+        wish not in left.values() and SESSION_KEY not in left,
         "nothing left of the session",
         got=f"a session with {sorted(left)}",
-        because="the user was taken out of the session, and the rest stayed for whoever comes next",
+        because="what the session held stayed for whoever comes next",
         next="await alogout(request)",
     )
+
+
+async def why_not_logged_out(trial: Trial, reply: Reply, name: str) -> dict[str, str]:
+    if reply.value is not None and reply._body_as_json() == {"traveller": name} and not await user_in(trial):
+        return named_old_user("the logout worked", "nobody, `None`")
+    return {}
+
+
+@login_session.requirement("answers 405 to every other method")
+async def knows_three_methods(trial: Trial) -> None:
+    await expect_405(trial, "/session/", "PUT", "PATCH", json={"username": "ada", "password": "engine"})

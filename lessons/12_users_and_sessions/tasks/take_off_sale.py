@@ -1,3 +1,5 @@
+from random import choice
+from typing import Any
 from urllib.parse import unquote
 
 from django.contrib.auth.models import Group, Permission, User
@@ -6,7 +8,7 @@ from django.core.exceptions import ObjectDoesNotExist
 from tutorial_project.checks import Task, Trial
 from tutorial_project.trips.models import Trip
 
-from ..shared import expect, sent
+from ..shared import WENT_ON, expect, made_up, sent
 
 take_off_sale = Task(
     "take_off_sale",
@@ -15,52 +17,85 @@ take_off_sale = Task(
         "Four people press the button: a visitor, a traveller, staff without the permission, staff with it. What does each get?",
         "`permission_required` sends everybody to the login page, or answers 403 to everybody. Only one of the four has "
         "nothing but the login missing.",
-        "`user = await request.auser()`; not `user.is_authenticated`: `redirect_to_login(…)`; not `user.is_staff`, or not "
-        '`await user.ahas_perm("trips.change_trip")`: `raise PermissionDenied`; then `trip.active = False` and `await trip.asave()`',
+        "`@require_POST` above the function; `user = await request.auser()`; not `user.is_authenticated`: "
+        "`redirect_to_login(…)`; not `user.is_staff`, or not "
+        '`await user.ahas_perm("trips.change_trip")`: `raise PermissionDenied`; then '
+        "`await Trip.objects.filter(pk=pk).aupdate(active=False)`, which gives the number of rows: 0 is a 404",
     ),
     praise='Right: who is unknown may log in, and who is known is told no. `@login_required` above `@permission_required("trips.'
     'change_trip", raise_exception=True)` would do the same, with `is_staff` asked in the view.',
 )
 
 
-BUTTON = "/trips/7/take-off-sale/"
+async def a_trip() -> int:
+    """The key of some trip that is on sale."""
+    return choice([pk async for pk in Trip.objects.filter(active=True).values_list("pk", flat=True)])
+
+
+def button(pk: int) -> str:
+    return f"/trips/{pk}/take-off-sale/"
 
 
 async def on_sale(pk: int) -> bool:
     return (await Trip.objects.aget(pk=pk)).active
 
 
-async def become(username: str, *, staff: bool = False, may: bool = False) -> None:
-    """Make a sample user staff or not, with the permission to change trips or without any."""
-    await User.objects.filter(username=username).aupdate(is_staff=staff)
-    user = await User.objects.aget(username=username)
+async def member(*, staff: bool = False, may: bool = False) -> User:
+    """Make a user that no answer can know, with the permission to change trips or without any."""
+    user = await User.objects.acreate(username=made_up(), is_staff=staff)
     wanted = ["change_trip"] if may else []
     await user.user_permissions.aset([p async for p in Permission.objects.filter(codename__in=wanted)])
+    return user
 
 
-async def expect_refusal(trial: Trial, username: str, who: str) -> None:
+async def pressed_by(trial: Trial, user: User, who: str, pk: int) -> tuple[Any, dict[str, str]]:
+    await trial.log_in(user.username)
+    reply, words = await sent(trial, "POST", button(pk))
+    reply.sent += f"   logged in as {user.username}, {who}"
+    return reply, words
+
+
+async def expect_refusal(trial: Trial, user: User, who: str) -> None:
     """Refuse unless the button answers 403 to this user, and leaves the trip on sale."""
-    await trial.log_in(username)
-    reply, words = await sent(trial, "POST", BUTTON)
-    reply.sent += f"   logged in as {username}, {who}"
-    circle = reply.status == 302
-    if circle and not words:
+    pk = await a_trip()
+    reply, words = await pressed_by(trial, user, who, pk)
+    place = reply.response.headers.get("location", "") if reply.status == 302 else ""
+    if place.startswith("/accounts/login/") and not words:
         words = {
             "because": "who is logged in already is sent to log in, comes back, and is sent again",
             "next": "`raise PermissionDenied`, or `raise_exception=True` in `permission_required`",
         }
     expect(reply, 403, **words)
     reply.expect_that(
-        await on_sale(7), "403, and trip 7 still on sale", got="403, and trip 7 off sale in the database"
+        await on_sale(pk),
+        f"403, and trip {pk} still on sale",
+        got=f"403, and trip {pk} off sale in the database",
+    )
+
+
+async def expect_off_sale(trial: Trial, user: User, who: str, pk: int, **otherwise: str) -> None:
+    """Refuse unless the button takes this trip off sale, and no other."""
+    others = Trip.objects.exclude(pk=pk).filter(active=True)
+    before = await others.acount()
+    reply, words = await pressed_by(trial, user, who, pk)
+    if reply.status == 403:
+        words = words or otherwise
+    expect(reply, json={"trip": pk, "active": False, "by": user.username}, **words)
+    off = f"trip {pk} off sale in the database"
+    reply.expect_that(not await on_sale(pk), off, got=f"trip {pk} on sale in the database", **words)
+    reply.expect_that(
+        await others.acount() == before, f"{off}, and no other", got="other trips off sale, too"
     )
 
 
 @take_off_sale.requirement(
-    f"sends a visitor who is not logged in to the login page: 302 to `/accounts/login/?next={BUTTON}`"
+    "sends a visitor who is not logged in to the login page: 302 to "
+    "`/accounts/login/?next=/trips/7/take-off-sale/` for trip 7"
 )
 async def sends_visitors_to_the_login(trial: Trial) -> None:
-    reply, words = await sent(trial, "POST", BUTTON)
-    expected = f"/accounts/login/?next={BUTTON}"
+    pk = await a_trip()
+    reply, words = await sent(trial, "POST", button(pk))
+    expected = f"/accounts/login/?next={button(pk)}"
     if reply.status == 403 and not words:
         words = {
             "because": "403 is for who is known and may not; this visitor may have the permission, once logged in",
@@ -69,72 +104,93 @@ async def sends_visitors_to_the_login(trial: Trial) -> None:
     expect(reply, 302, **words)
     place = unquote(reply.response.headers.get("location", ""))
     reply.expect_that(place == expected, f"302 to {expected}", got=f"302 to {place}")
+    reply.expect_that(
+        await on_sale(pk), f"trip {pk} still on sale", got=f"302, and trip {pk} off sale in the database"
+    )
 
 
-@take_off_sale.requirement("answers 403 to Ada, a traveller who is logged in, and leaves the trip on sale")
+@take_off_sale.requirement(
+    "answers 403 to a traveller who is logged in, such as Ada, and leaves the trip on sale"
+)
 async def refuses_travellers(trial: Trial) -> None:
-    await expect_refusal(trial, "ada", "a traveller")
+    await expect_refusal(trial, await member(), "a traveller")
 
 
 @take_off_sale.requirement("answers 403 to staff without the permission `trips.change_trip`")
 async def refuses_staff_without_the_permission(trial: Trial) -> None:
-    await become("grace", staff=True)
-    await expect_refusal(trial, "grace", "staff without a permission")
+    user = await member(staff=True)
+    others = Permission.objects.filter(codename__in=["view_trip", "delete_trip", "change_booking"])
+    await user.user_permissions.aset([p async for p in others])
+    await expect_refusal(trial, user, "staff without this permission")
 
 
 @take_off_sale.requirement("answers 403 to a user with the permission `trips.change_trip` who is not staff")
 async def refuses_who_is_not_staff(trial: Trial) -> None:
-    await become("grace", may=True)
-    await expect_refusal(trial, "grace", "not staff, with the permission")
+    await expect_refusal(trial, await member(may=True), "not staff, with the permission")
 
 
 @take_off_sale.requirement(
-    "takes the trip off sale for Frances, staff with that permission, and answers 200 "
-    '`{"trip": 7, "active": false, "by": "frances"}`'
+    "takes the trip off sale, and no other, for staff with that permission, such as Frances, and answers 200 "
+    '`{"trip": 7, "active": false, "by": "frances"}`; the answer to another click is the same'
 )
 async def takes_it_off_sale(trial: Trial) -> None:
-    await trial.log_in("frances")
-    reply, words = await sent(trial, "POST", BUTTON)
-    reply.sent += "   logged in as frances"
-    if reply.status == 403:
-        words = {
-            "because": "Frances is staff and has the permission `trips.change_trip`: its name begins with the app's",
-            "next": 'await user.ahas_perm("trips.change_trip")',
-        }
-    expect(reply, json={"trip": 7, "active": False, "by": "frances"}, **words)
-    words = words or {"next": "await trip.asave()"}
-    reply.expect_that(
-        not await on_sale(7), "trip 7 off sale in the database", got="trip 7 on sale in the database", **words
-    )
-    reply.expect_that(await on_sale(8), "trip 8 still on sale", got="trip 8 off sale in the database")
+    user, pk = await member(staff=True, may=True), await a_trip()
+    named = {
+        "because": "this user is staff and has the permission `trips.change_trip`: its name begins with the app's",
+        "next": 'await user.ahas_perm("trips.change_trip")',
+    }
+    await expect_off_sale(trial, user, "staff with the permission", pk, **named)
+    await expect_off_sale(trial, user, "staff with the permission, a second time", pk)
+    await Trip.objects.filter(pk=pk).aupdate(active=True)
+    await expect_off_sale(trial, user, "staff with the permission, now that the trip is on sale again", pk)
+    await user.user_permissions.aclear()
+    await expect_refusal(trial, user, "staff who had the permission until now")
 
 
 @take_off_sale.requirement("does the same for staff who has the permission from a group")
 async def asks_groups_too(trial: Trial) -> None:
-    await become("grace", staff=True)
-    editors = await Group.objects.acreate(name="editors of the summer")
+    user = await member(staff=True)
+    editors = await Group.objects.acreate(name=made_up())
     await editors.permissions.aset([await Permission.objects.aget(codename="change_trip")])
-    await editors.user_set.aset([await User.objects.aget(username="grace")])
-    await trial.log_in("grace")
-    reply, words = await sent(trial, "POST", BUTTON)
-    reply.sent += "   logged in as grace, whose group has the permission"
-    if reply.status == 403:
-        words = {
-            "because": "a permission comes from the user or from any of the user's groups",
-            "next": 'await user.ahas_perm("trips.change_trip")',
-        }
-    expect(reply, json={"trip": 7, "active": False, "by": "grace"}, **words)
+    await editors.user_set.aset([user])
+    from_group = {
+        "because": "a permission comes from the user or from any of the user's groups",
+        "next": 'await user.ahas_perm("trips.change_trip")',
+    }
+    await expect_off_sale(trial, user, "whose group has the permission", await a_trip(), **from_group)
 
 
 @take_off_sale.requirement(
-    "answers 404 for a trip that does not exist, as in `POST /trips/7000/take-off-sale/`"
+    "answers 405 to a GET of the same staff and to every other method, and writes nothing"
 )
-async def knows_no_trip_7000(trial: Trial) -> None:
-    await trial.log_in("frances")
-    reply, words = await sent(trial, "POST", "/trips/7000/take-off-sale/")
-    if isinstance(reply.error, ObjectDoesNotExist):
-        words = {
-            "because": "`aget` raises when there is no such row, and Frances gets a 500",
-            "next": "await aget_object_or_404(Trip, pk=pk)",
-        }
-    expect(reply, 404, **words)
+async def writes_on_post_alone(trial: Trial) -> None:
+    user, pk = await member(staff=True, may=True), await a_trip()
+    await trial.log_in(user.username)
+    for method in ("GET", "PUT", "DELETE"):
+        reply, words = await sent(trial, method, button(pk))
+        went_on = reply.status == 200
+        expect(
+            reply, 405, **(words or (BY_GET if went_on and method == "GET" else WENT_ON if went_on else {}))
+        )
+        reply.expect_that(await on_sale(pk), f"trip {pk} still on sale", got=f"405, and trip {pk} off sale")
+
+
+BY_GET = {
+    "because": "a link or a picture on any page can send a GET in the name of who looks at it; no CSRF token is asked for",
+    "next": "`@require_POST` above the function",
+}
+
+
+@take_off_sale.requirement(
+    "answers 404 for a trip that does not exist, as in `POST /trips/7000/take-off-sale/`, and for a number of any length"
+)
+async def knows_no_such_trip(trial: Trial) -> None:
+    user = await member(staff=True, may=True)
+    for pk in (7000, 10**40):
+        reply, words = await pressed_by(trial, user, "staff with the permission", pk)
+        if isinstance(reply.error, ObjectDoesNotExist):
+            words = words or {
+                "because": "a look-up of one row raises when there is none, and the staff gets a 500",
+                "next": "await aget_object_or_404(Trip, pk=pk)",
+            }
+        expect(reply, 404, **words)

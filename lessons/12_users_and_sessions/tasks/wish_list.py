@@ -1,10 +1,12 @@
+import json
+from random import sample
 from typing import Any
 
 from django.test import override_settings
 
 from tutorial_project.checks import Reply, Task, Trial
 
-from ..shared import expect, sent
+from ..shared import expect, expect_405, sent
 
 COOKIE_SESSIONS = "django.contrib.sessions.backends.signed_cookies"
 """Sessions that are read without a database: what is wrong with them there is not a matter of async."""
@@ -22,6 +24,12 @@ wish_list = Task(
     praise="Right: the row is read with an `await`, and the session sees the change. A new list given to `aset` does that, "
     "and so does a list changed in place with `request.session.modified = True`.",
 )
+
+
+def made_up_trips(number: int) -> list[int]:
+    """The keys of trips, in an order that is not the one of their numbers."""
+    trips = sample(range(10, 90), number)
+    return trips if trips != sorted(trips) else trips[::-1]
 
 
 async def add(trial: Trial, trip: int) -> tuple[Reply, dict[str, str]]:
@@ -43,7 +51,7 @@ def wishes_in(reply: Reply) -> list[Any]:
     "at first"
 )
 async def answers_in_order(trial: Trial) -> None:
-    added = [41, 7, 3, 20]
+    added = made_up_trips(4)
     with override_settings(SESSION_ENGINE=COOKIE_SESSIONS):
         expect((await sent(trial, "GET", "/wish-list/"))[0], json={"wish_list": []})
         replies = [(await add(trial, trip))[0] for trip in added]
@@ -80,7 +88,7 @@ NOT_STORED = {
 async def adds_a_trip(trial: Trial) -> None:
     with override_settings(SESSION_ENGINE=COOKIE_SESSIONS):
         added, saved, missed = [], True, {}
-        for trip in (7, 3):
+        for trip in made_up_trips(2):
             added.append(trip)
             reply, words = await add(trial, trip)
             expect(
@@ -99,10 +107,10 @@ async def adds_a_trip(trial: Trial) -> None:
 def forgot(reply: Reply, added: list[int]) -> dict[str, str]:
     """Words for an answer without the trip that the answer before it told."""
     told = reply.json.get("wish_list") if reply.error is None and isinstance(reply.json, dict) else None
-    if len(added) == 1 or not isinstance(told, list) or 7 in told:
+    if len(added) == 1 or not isinstance(told, list) or added[0] in told:
         return {}
     return {
-        "because": "the answer before this one told trip 7, and this one does not find it: the session keeps what "
+        "because": f"the answer before this one told trip {added[0]}, and this one does not find it: the session keeps what "
         "is assigned to it",
         "next": NOT_STORED["next"],
     }
@@ -114,26 +122,67 @@ def unsaved(saved: bool) -> dict[str, str]:
 
 @wish_list.requirement("keeps one when a trip is added twice")
 async def keeps_one(trial: Trial) -> None:
+    first, second, third = made_up_trips(3)
     with override_settings(SESSION_ENGINE=COOKIE_SESSIONS):
-        for trip in (3, 7, 7):
+        for trip in (first, second, third, second, first):
             reply, _ = await add(trial, trip)
-        reply.expect_that(wishes_in(reply) == [3, 7], '{"wish_list": [3, 7]}')
+        expected = [first, second, third]
+        reply.expect_that(wishes_in(reply) == expected, as_json(expected))
         reply, _ = await sent(trial, "GET", "/wish-list/")
-        expect(reply, json={"wish_list": [3, 7]})
+        expect(reply, json={"wish_list": expected})
+
+
+def as_json(wishes: list[int]) -> str:
+    return json.dumps({"wish_list": wishes})
 
 
 @wish_list.requirement("gives the same answers to a traveller who has a session already")
 async def serves_who_has_a_session(trial: Trial) -> None:
-    expect((await add(trial, 3))[0], 201, json={"wish_list": [3]})
-    reply, _ = await add(trial, 7)
-    reply.sent += "   with the cookie of the first answer"
-    expect(reply, 201, json={"wish_list": [3, 7]})
-    reply, _ = await sent(trial, "GET", "/wish-list/")
-    reply.sent += "   with the same cookie"
-    expect(reply, json={"wish_list": [3, 7]})
+    added: list[int] = []
+    for trip in made_up_trips(3):
+        added.append(trip)
+        reply, _ = await add(trial, trip)
+        reply.sent += "   with the cookie of the first answer" if len(added) > 1 else ""
+        expect(reply, 201, json={"wish_list": added})
+        reply, _ = await sent(trial, "GET", "/wish-list/")
+        reply.sent += "   with the same cookie"
+        expect(reply, json={"wish_list": added})
     ada = Trial(trial.answer, trial.task)
     await ada.log_in("ada")
     reply, _ = await sent(ada, "GET", "/wish-list/")
     reply.sent += "   logged in as ada"
     expect(reply, json={"wish_list": []})
-    expect((await add(ada, 7))[0], 201, json={"wish_list": [7]})
+    expect((await add(ada, added[1]))[0], 201, json={"wish_list": [added[1]]})
+
+
+NO_TRIP = (
+    {"content": "trip=7"},
+    {"content": b"\xff\xfe"},
+    {"json": [7]},
+    {"json": 7},
+    {"json": None},
+    {"json": {"journey": 7}},
+    {"json": {"trip": "seven"}},
+    {"json": {"trip": None}},
+    {"json": {"trip": [7]}},
+    {"json": {"trip": {"trip": 7}}},
+)
+
+
+@wish_list.requirement(
+    "answers 400 when the body is not JSON, when it is JSON but no object, such as `[7]`, and when its trip is missing "
+    "or no whole number, and adds nothing"
+)
+async def refuses_bad_bodies(trial: Trial) -> None:
+    (trip,) = made_up_trips(1)
+    await add(trial, trip)
+    for body in NO_TRIP:
+        reply, words = await sent(trial, "POST", "/wish-list/", **body)
+        expect(reply, 400, **words)
+    reply, words = await sent(trial, "GET", "/wish-list/")
+    expect(reply, json={"wish_list": [trip]}, **words)
+
+
+@wish_list.requirement("answers 405 to every other method")
+async def knows_two_methods(trial: Trial) -> None:
+    await expect_405(trial, "/wish-list/", "PUT", "DELETE", json={"trip": 7})
