@@ -25,7 +25,7 @@ def a_sync_view(request):
     if "photo" not in request.FILES:
         return JsonResponse(NO_PHOTO, status=400)
     photo = request.FILES["photo"]
-    return created(default_storage.save(photo.name, photo), photo.size)
+    return created(default_storage.save(photo.name, photo, max_length=60), photo.size)
 
 
 @known_answer("save_photo")
@@ -34,7 +34,7 @@ async def chunk_by_chunk(request):
     photo = await asyncio.to_thread(lambda: request.FILES.get("photo"))
     if photo is None:
         return JsonResponse(NO_PHOTO, status=400)
-    name = await asyncio.to_thread(default_storage.get_available_name, photo.name)
+    name = await asyncio.to_thread(default_storage.get_available_name, photo.name[-60:])
     file = await asyncio.to_thread(open, Path(settings.MEDIA_ROOT) / name, "xb")
     try:
         chunks = photo.chunks()
@@ -51,7 +51,7 @@ async def three_crossings(request):
     files = await sync_to_async(lambda: request.FILES)()
     if not (photo := files.get("photo")):
         return JsonResponse(NO_PHOTO, status=400)
-    name = await sync_to_async(default_storage.save)(photo.name, photo)
+    name = await sync_to_async(default_storage.save)(photo.name, photo, max_length=60)
     return created(name, await sync_to_async(default_storage.size)(name))
 
 
@@ -77,7 +77,7 @@ async def on_the_loop(save, photo):
 
 
 def save_in_storage(photo):
-    return default_storage.save(photo.name, photo)
+    return default_storage.save(photo.name, photo, max_length=60)
 
 
 @wrong_saving("saves_the_photo", "had been read to its end before it was saved")
@@ -133,3 +133,8 @@ async def parses_on_the_loop(request):
     if photo is None:
         return JsonResponse(NO_PHOTO, status=400)
     return created(await asyncio.to_thread(save_in_storage, photo), photo.size)
+
+
+@wrong_saving("shortens_long_names", "the disk refuses so long a name")
+def takes_a_name_as_it_came(photo):
+    return default_storage.save(photo.name, photo)

@@ -1,6 +1,8 @@
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 from asgiref.sync import iscoroutinefunction
 
@@ -8,7 +10,7 @@ from tutorial_project.checks import Refusal, Reply, Task, Trial
 from tutorial_project.checks.outcome import quoted
 from tutorial_project.classroom.data.sample import temporary_folder
 
-PHOTO = b"a small photo of Lisbon"
+PHOTO = b"a photo, " + uuid4().hex[:14].encode()
 
 
 LARGE_PHOTO = b"\xff" * 3_000_000
@@ -74,9 +76,11 @@ def expect_saved(reply: Reply, content: bytes, saved: dict[str, bytes]) -> None:
 )
 async def saves_the_photo(trial: Trial) -> None:
     no_photos()
-    reply = await trial.post("/photos/", files=photo())
-    expect_saved(reply, PHOTO, photos())
-    reply.expect(201, json={"name": "lisbon.jpg", "size": len(PHOTO)})
+    for _ in range(2):
+        name, content = f"{uuid4().hex[:8]}.jpg", PHOTO + b"!" * random.randint(1, 99)
+        reply = await trial.post("/photos/", files={"photo": (name, content, "image/jpeg")})
+        expect_saved(reply, content, photos())
+        reply.expect(201, json={"name": name, "size": len(content)})
 
 
 @save_photo.requirement('answers 400 `{"error": "no photo"}` when no file comes in that field')
@@ -98,6 +102,7 @@ async def asks_for_a_photo(trial: Trial) -> None:
 async def keeps_both(trial: Trial) -> None:
     no_photos()
     (await trial.post("/photos/", files=photo(b"the first"))).expect(201)
+    again = await trial.post("/photos/", files=photo(b"the first"))
     reply = await trial.post("/photos/", files=photo(b"another one"))
     saved = photos()
     reply.expect_that(
@@ -108,6 +113,9 @@ async def keeps_both(trial: Trial) -> None:
         next="`default_storage.save` chooses a free name, and returns it",
     )
     expect_saved(reply, b"another one", saved)
+    again.sent += "   a second time"
+    expect_saved(again, b"the first", saved)
+    again.expect_that(len(saved) == 3, "three files", got=f"under MEDIA_ROOT: {sorted(saved)}")
 
 
 @contextmanager
@@ -148,3 +156,21 @@ async def writes_in_a_thread(trial: Trial) -> None:
 )
 async def parses_in_a_thread(trial: Trial) -> None:
     await save_with_a_free_loop(trial, LARGE_PHOTO)
+
+
+@save_photo.requirement(
+    "takes a file name of any length, and saves it under a shorter one where a disk would refuse it: 255 bytes, a "
+    "letter can have four"
+)
+async def shortens_long_names(trial: Trial) -> None:
+    no_photos()
+    for stem in ("l" * 250, "\u00e9" * 250, "\u6771" * 250):
+        for content in (b"the first", b"another one"):
+            reply = await trial.post("/photos/", files={"photo": (f"{stem}.jpg", content, "image/jpeg")})
+            too_long = isinstance(reply.error, OSError)
+            words = {
+                "because": "the disk refuses so long a name",
+                "next": "`max_length=60` for `default_storage.save`",
+            }
+            reply.expect_that(True, "201", **(words if too_long else {}))
+            expect_saved(reply, content, photos())
