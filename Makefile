@@ -56,8 +56,9 @@ lock: ready-for-proofs
 bench: ready-for-proofs
 	$(IN) tests/bench/bench.py $(ARGS)
 
+mutants: export PYTHONPATH = .:lessons:tests
 mutants: ready-for-proofs
-	PYTHONPATH=.:lessons:tests $(IN) -m adversaries.mutants $(ARGS)
+	$(IN) -m adversaries.mutants $(ARGS)
 
 site: ready-for-proofs
 	$(IN) website/build.py $(ARGS)

@@ -163,8 +163,12 @@ def _class(answer: type, adversary: Adversary) -> type:
         chosen = async_call if iscoroutinefunction(getattr(answer, name)) else call
         return functools.wraps(getattr(answer, name))(chosen)
 
-    # Trap: the proofs look for the answer's file at the first function in the class.
-    own = {"right": next((f for f in vars(answer).values() if inspect.isfunction(f)), None)}
+    # Trap: the proofs find the learner's code by the module of a class, and by the first function in it.
+    own = {
+        "__module__": answer.__module__,
+        "__qualname__": answer.__qualname__,
+        "right": next((f for f in vars(answer).values() if inspect.isfunction(f)), None),
+    }
     methods = {name: method(name) for name in called_methods(answer)}
     made: type = type(answer)(answer.__name__, (answer,), own | methods)
     return made

@@ -32,12 +32,12 @@ class Replay(Adversary):
         self._calls = 0
 
     async def call(self, call: Call) -> Any:
-        take = self._next_take(call)
+        kept = self._next_take(call).kept
         call.drop()
         await asyncio.sleep(PAUSE)
-        if take.kept is None:  # it was cancelled
-            await asyncio.Event().wait()
-        return await call.give(take.kept)
+        if kept is None:  # the call was cancelled
+            return await asyncio.Event().wait()
+        return await call.give(kept)
 
     def plain_call(self, call: Call) -> Any:
         kept = self._next_take(call).kept

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from solved import TASKS, solution
 
 from .calls import around
 from .checks import load_tasks
 from .meeting import judged, rehearse
 from .rehearsal import Rehearsal
-from .right_answers import TASKS, solution
 from .table import ADVERSARIES, excuse
 
 TO_DO = Path(__file__).with_name("accepted.txt")

@@ -83,10 +83,10 @@ def judge_one(job: Job) -> str:
 
 def _answer(job: Job) -> Any:
     import build
+    from solved import answer_in
 
-    from adversaries.right_answers import answer_in
-
-    notebook = build.solution_notebook(build.LESSONS / job.lesson)
+    folder = build.LESSONS / job.lesson
+    notebook = build.solution_notebook(folder)
     if job.mutant is not None:
         notebook.cells[job.mutant.cell].source = job.mutant.source
-    return answer_in(notebook, job.task, job.lesson)
+    return answer_in(notebook, job.task, folder)

@@ -80,7 +80,8 @@ def _changed(source: str) -> Iterator[tuple[str, str]]:
         for kind, operator in OPERATORS:
             if isinstance(node, kind):
                 for other in operator(node):
-                    yield name_of(operator), module.deep_replace(node, other).code
+                    changed = cst.ensure_type(module.deep_replace(node, other), cst.Module)
+                    yield name_of(operator), changed.code
 
 
 def gaps(source: str) -> Iterator[range]:

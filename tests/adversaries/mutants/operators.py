@@ -5,14 +5,14 @@ An operator takes a node of libcst's tree and yields nodes to stand in its place
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import libcst as cst
 import libcst.matchers as m
 from mutmut.mutation import mutators
 
-Operator = Callable[[Any], Iterator[cst.CSTNode]]
+Operator = Callable[[Any], Iterable[cst.CSTNode]]
 
 QUERYSET_METHODS = (
     "annotate",
@@ -87,8 +87,8 @@ def another_function(node: cst.Name) -> Iterator[cst.CSTNode]:
 
 def kind_of_error(node: cst.ExceptHandler) -> Iterator[cst.CSTNode]:
     """`except (A, B):` as `except A:`, `except B:` and `except Exception:`."""
-    if m.matches(node.type, m.Tuple()):
-        kinds = cst.ensure_type(node.type, cst.Tuple).elements
+    if isinstance(node.type, cst.Tuple):
+        kinds = node.type.elements
         for number in range(len(kinds)):
             fewer = _without(kinds, number)
             yield node.with_changes(
@@ -168,7 +168,7 @@ def place_of_a_value(node: cst.Assign) -> Iterator[cst.CSTNode]:
     """`self.a = b` as `type(self).a = b`: one value for all instances."""
     mine = m.AssignTarget(target=m.Attribute(value=m.Name("self")))
     if any(m.matches(target, mine) for target in node.targets):
-        yield node.visit(_OfTheClass())
+        yield cst.ensure_type(node.visit(_OfTheClass()), cst.Assign)
 
 
 class _OfTheClass(cst.CSTTransformer):
@@ -238,7 +238,7 @@ OF_MUTMUT = [
     for kind, operator in mutators.mutation_operators
     if operator is not mutators.operator_string
 ]
-OPERATORS: list[tuple[type[cst.CSTNode], Operator]] = [
+OPERATORS: list[tuple[type, Operator]] = [
     *OF_MUTMUT,
     (cst.SimpleString, text),
     (cst.Integer, one_less),
