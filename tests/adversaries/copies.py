@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from django.http import HttpResponse
 
 from .calls import Adversary, Call
-from .kept import Kept, KeptMessages
+from .kept import Kept, KeptMessages, KeptStream
 from .rehearsal import Rehearsal, Take
 from .taps import is_stream, tap
 
@@ -65,7 +65,7 @@ class OneRow(Adversary):
         return any(self._changes(take) for take in heard.takes)
 
     def _changes(self, take: Take) -> bool:
-        if take.pieces:
+        if isinstance(take.kept, KeptStream):
             return self._row == 0 and len(set(take.pieces[1:])) > 1
         if isinstance(take.kept, KeptMessages) or take.kept is None or take.kept.error is not None:
             return False
@@ -73,6 +73,13 @@ class OneRow(Adversary):
         if isinstance(before, HttpResponse):
             return self._copied(before).content != take.kept.again().content
         return before != after
+
+
+class Visitor:
+    """A call that is under way, with what it got when that is there."""
+
+    def __init__(self, call: Call) -> None:
+        self.call, self.kept, self.done = call, Kept(), asyncio.Event()
 
 
 class OneOfMany(Adversary):
@@ -85,30 +92,31 @@ class OneOfMany(Adversary):
 
     def __init__(self, alike: Callable[[Asked], Hashable], thing: Callable[[Asked], Hashable]) -> None:
         self._alike, self._thing = alike, thing
-        self._first: dict[Hashable, tuple[Call, Kept]] = {}
+        self._first: dict[Hashable, Visitor] = {}
 
     async def call(self, call: Call) -> Any:
         if call.lasts:
             return await call.proceed()
-        if (first := self._first_alike(call)) is None:
-            own = await call.kept()
-            self._first.setdefault(self._alike(call), (call, own))
-            return own.live()
-        await call.unheard()
-        return await call.give(first)
+        visitor = Visitor(call)
+        first = self._first.setdefault(self._alike(call), visitor)
+        if not _same(call, first.call):
+            await call.unheard()
+            await first.done.wait()
+            return await call.give(first.kept)
+        try:
+            visitor.kept = await call.kept()
+        finally:
+            visitor.done.set()
+        return visitor.kept.live()
 
     def plain_call(self, call: Call) -> Any:
-        own = call.kept_now()
-        if (first := self._first_alike(call)) is None:
-            self._first.setdefault(self._alike(call), (call, own))
-            return own.live()
-        own.drop()
-        return first.again()
-
-    def _first_alike(self, call: Call) -> Kept | None:
-        """What the first caller got, unless this one asks the same."""
-        other, kept = self._first.get(self._alike(call), (call, None))
-        return None if _same(call, other) else kept
+        visitor = Visitor(call)
+        visitor.kept = call.kept_now()
+        first = self._first.setdefault(self._alike(call), visitor)
+        if _same(call, first.call):
+            return visitor.kept.live()
+        visitor.kept.drop()
+        return first.kept.again()
 
     def can_act(self, heard: Rehearsal) -> bool:
         return len({self._thing(take) for take in heard.takes if not take.lasts}) > 1
@@ -126,13 +134,6 @@ def one_user() -> OneOfMany:
 
 def _same(call: Call, other: Call) -> bool:
     return (call.asked, call.user) == (other.asked, other.user)
-
-
-class Visitor:
-    """A call that is under way, with what it got when that is there."""
-
-    def __init__(self, call: Call) -> None:
-        self.call, self.kept, self.done = call, Kept(), asyncio.Event()
 
 
 class OneAtOnce(Adversary):

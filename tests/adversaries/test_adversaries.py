@@ -21,6 +21,9 @@ from .table import ADVERSARIES, excuse
 TO_DO = Path(__file__).with_name("accepted.txt")
 """What is accepted although nothing excuses it: a line goes when a check tells the difference, and none comes."""
 
+TIMED = ("holder", "one at a time")
+"""Adversaries that take time, by which a busy machine may let a check refuse them that accepts them elsewhere."""
+
 
 def to_do() -> set[str]:
     return set(TO_DO.read_text(encoding="utf-8").splitlines())
@@ -55,16 +58,17 @@ def test_an_adversary_is_refused_or_excused(
 ) -> None:
     heard = rehearsal(lesson_name, task_name, sample_database)
     task = load_tasks(lesson_name)[task_name]
+    listed = f"{lesson_name} {task_name}: {adversary}" in to_do()
     chosen = ADVERSARIES[adversary](heard)
     if not chosen.can_act(heard):
+        assert not listed, f"it cannot differ from the right answer: take it out of {TO_DO.name}"
         return
     found = judged(task, around(solution(lesson_name, task_name), chosen), sample_database.restore)
     reason = excuse(task.excused, adversary)
-    listed = f"{lesson_name} {task_name}: {adversary}" in to_do()
     if found.state == "done":
         assert reason or listed, f"accepted, and nothing excuses it\n{found.text}"
         assert not (reason and listed), f"excused: take it out of {TO_DO.name}"
-    else:
+    elif not adversary.startswith(TIMED):
         assert not reason, f"no excuse is needed any more: {reason}\n{found.text}"
         assert not listed, f"take it out of {TO_DO.name}\n{found.text}"
 

@@ -205,7 +205,9 @@ class _Happenings(cst.CSTVisitor):
         node.value.visit(self)
         for target in node.targets:
             if m.matches(target.target, m.Name() | m.Tuple()):
-                self.assigned |= {name.value for name in m.findall(target.target, m.Name())}
+                self.assigned |= {
+                    cst.ensure_type(name, cst.Name).value for name in m.findall(target.target, m.Name())
+                }
         return False
 
     def visit_Name(self, node: cst.Name) -> None:
