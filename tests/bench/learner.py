@@ -1,28 +1,23 @@
-"""What one learner on a hub takes: memory and processor time. Linux only; about a minute.
-
-`rows()` is for bench.py; `python tests/bench/learner.py` prints them alone.
-"""
+"""What one learner on a hub takes: memory and processor time. Linux only; about a minute."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "lessons"), str(ROOT / "tests")]
+import build
+import psutil
+from hub.hub import EXERCISE, Hub, processes_at_home_in
+from hub.learner import Learner
 
-import build  # noqa: E402
-import psutil  # noqa: E402
-from hub.hub import EXERCISE, Hub, processes_at_home_in  # noqa: E402
-from hub.learner import Learner  # noqa: E402
+from deploy.figures import GUARANTEE, HEAVIEST, LIMIT, MIB
+from deploy.settings import CLONE
 
-from deploy import figures  # noqa: E402
-from deploy.settings import CLONE  # noqa: E402
+from .figure import Figure
 
 EVERY = 0.1
 """Seconds between two looks at the memory."""
@@ -52,7 +47,7 @@ class Processes:
 
     def memory(self) -> float:
         """MiB that all of them take together; shared memory is counted once."""
-        return sum(_of(process, lambda p: p.memory_full_info().pss) for process in self._all()) / figures.MIB
+        return sum(_of(process, lambda p: p.memory_full_info().pss) for process in self._all()) / MIB
 
     def seconds(self) -> float:
         """Processor seconds so far, of the ones that ended too."""
@@ -60,10 +55,7 @@ class Processes:
 
     def data(self) -> float:
         """MiB in the largest data segment."""
-        return (
-            max((_of(process, lambda p: p.memory_info().data) for process in self._all()), default=0)
-            / figures.MIB
-        )
+        return max((_of(process, lambda p: p.memory_info().data) for process in self._all()), default=0) / MIB
 
     def _all(self) -> list[psutil.Process]:
         return processes_at_home_in(self.home)
@@ -129,28 +121,12 @@ async def _peak(learner: Learner, processes: Processes, cost: Cost, path: str) -
     return watched.memory
 
 
-def rows() -> list[tuple[str, float, str, bool | None]]:
-    """For the table of `make bench`: the figure, its value, its bound, and whether that is kept."""
-    cost = measured([figures.HEAVIEST])
-    lesson = cost.lessons[figures.HEAVIEST]
-    return [
-        row("a learner's server, MiB", cost.server),
-        row("a learner after exercise 01, MiB", cost.exercise, figures.GUARANTEE),
-        row(f"a learner in lesson {figures.HEAVIEST[:2]}, at the peak, MiB", lesson, figures.LIMIT),
-        row("the largest data segment of one process in it, MiB", cost.data, figures.LIMIT),
-        row("a learner until exercise 01 is done, processor seconds", cost.seconds),
-    ]
-
-
-def row(name: str, value: float, bound: float | None = None) -> tuple[str, float, str, bool | None]:
-    return (
-        name,
-        value,
-        "report" if bound is None else f"<= {bound}",
-        None if bound is None else value <= bound,
-    )
-
-
-if __name__ == "__main__":
-    for name, value, bound, kept in rows():
-        print(f"{name:<60} {value:>7.1f}   {bound:<10} {'NO' if kept is False else ''}")
+def figures() -> Iterator[Figure]:
+    """All figures of this module."""
+    cost = measured([HEAVIEST])
+    lesson = f"a learner in lesson {HEAVIEST[:2]}"
+    yield Figure("a learner's server, MiB", [cost.server])
+    yield Figure("a learner after exercise 01, MiB", [cost.exercise], most=GUARANTEE)
+    yield Figure(f"{lesson}, at the peak, MiB", [cost.lessons[HEAVIEST]], most=LIMIT)
+    yield Figure(f"{lesson}: the largest data segment of one process, MiB", [cost.data], most=LIMIT)
+    yield Figure("a learner until exercise 01 is done, processor seconds", [cost.seconds])

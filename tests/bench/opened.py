@@ -1,0 +1,45 @@
+"""One opening, timed in a process of its own: `python -m bench.opened lesson|bare`."""
+
+# Trap: what is imported here, neither of the two has to import any more.
+import os
+import sys
+import tempfile
+from pathlib import Path
+from time import perf_counter
+
+
+def lesson() -> None:
+    """What the first cell of a lesson does."""
+    from tutorial_project.classroom import open_lesson
+
+    open_lesson()
+
+
+def bare() -> None:
+    """`django.setup()` and `migrate` with the same settings."""
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tutorial_project.settings"
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0, interactive=False)
+
+
+def main() -> None:
+    """Print the seconds of the opening that is asked for, and the MiB of this process after it."""
+    opening = {"lesson": lesson, "bare": bare}[sys.argv[1]]
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["DJANGO_SQLITE_PATH"] = str(Path(folder) / "db.sqlite3")
+        started = perf_counter()
+        opening()
+        seconds = perf_counter() - started
+        import json
+
+        import psutil
+
+        print(json.dumps({"seconds": seconds, "memory": psutil.Process().memory_info().rss / 2**20}))
+
+
+if __name__ == "__main__":
+    main()
