@@ -5,6 +5,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+Measured = TypeVar("Measured")
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Figure:
         return self.median, min(self.values), max(self.values)
 
 
-def in_turn(rounds: int, *measures: Callable[[], float]) -> list[tuple[float, ...]]:
+def in_turn(rounds: int, *measures: Callable[[], Measured]) -> list[tuple[Measured, ...]]:
     """Measure A B A B …, so that what the machine does besides falls on all alike.
 
     Args:

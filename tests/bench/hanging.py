@@ -1,4 +1,7 @@
-"""The check of an answer that hangs, timed in a process of its own: `python -m bench.hanging KIND`."""
+"""The check of an answer that hangs, timed in a process of its own: `python -m bench.hanging KIND`.
+
+Prints the seconds, or null when there is no verdict within a minute.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,11 @@ import json
 import os
 import sys
 import threading
-from time import perf_counter
 from typing import Any
 
 from tutorial_project.classroom import open_exercise
 
-from .checked import checks
+from .checked import judged, tasks
 
 
 async def awaits(*_: Any, **__: Any) -> None:
@@ -39,13 +41,15 @@ ANSWERS = {
     "is a loop without an end": loops,
 }
 """What may hang, by what it does."""
+GIVEN_UP = 60.0
+"""Seconds after which nobody waits any longer for the verdict."""
 
 
 def longest() -> tuple[str, str]:
     """The exercise and the name of the view with the most requirements: there are most to give up."""
-    tasks = [(folder.name, open_exercise(folder.name).tasks[name]) for folder, name in checks()]
-    views = [(lesson, task) for lesson, task in tasks if task.routes and task.application is None]
-    lesson, task = max(views, key=lambda found: len(found[1].requirements))
+    found = [(folder.name, open_exercise(folder.name).tasks[name]) for folder, name in tasks()]
+    views = [(lesson, task) for lesson, task in found if task.routes and task.application is None]
+    lesson, task = max(views, key=lambda pair: len(pair[1].requirements))
     return lesson, task.name
 
 
@@ -57,18 +61,22 @@ async def seconds(answer: Any) -> float:
     """
     lesson, task = longest()
     exercise = open_exercise(lesson)
-    started = perf_counter()
-    verdict = await exercise.judge(answer, task)
-    passed = perf_counter() - started
+    threading.Timer(GIVEN_UP, end, [None]).start()
+    verdict, passed = await judged(exercise, answer, task)
     if verdict.state != "not yet":
         raise RuntimeError(verdict.text)
     return passed
 
 
-async def main() -> None:
-    print(json.dumps(await seconds(ANSWERS[sys.argv[1]])), flush=True)
-    # Trap: here, and not after asyncio.run(), which waits for what the answer still holds: a kernel does not.
+def end(seconds: float | None) -> None:
+    """Print the seconds, and end this process at once."""
+    print(json.dumps(seconds), flush=True)
+    # Trap: asyncio.run() and Python's own end wait for what the answer still holds. A kernel does not.
     os._exit(0)
+
+
+async def main() -> None:
+    end(await seconds(ANSWERS[sys.argv[1]]))
 
 
 if __name__ == "__main__":

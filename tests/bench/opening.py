@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from .child import in_new_process
 from .figure import Figure, in_turn
@@ -16,18 +17,20 @@ ROUNDS = 9
 
 def figures() -> Iterator[Figure]:
     """All figures of this module; about half a minute."""
-    memory: list[float] = []
-
-    def lesson() -> float:
-        opened = in_new_process("opened", "lesson", limit=LIMIT)
-        memory.append(opened["memory"])
-        return opened["seconds"]
-
-    def bare() -> float:
-        return in_new_process("opened", "bare", limit=LIMIT)["seconds"]
-
+    lesson, bare = partial(opened, "lesson"), partial(opened, "bare")
     in_turn(1, lesson, bare)  # what is compiled at the first import is on the disk now
     pairs = in_turn(ROUNDS, lesson, bare)
-    yield Figure("open_lesson() in a new process, s", [mine for mine, _ in pairs])
-    yield Figure("open_lesson() / django.setup() and migrate", [mine / its for mine, its in pairs], most=MOST)
-    yield Figure("memory of a process after open_lesson(), MiB", memory)
+    yield Figure("open_lesson() in a new process, s", [mine["seconds"] for mine, _ in pairs])
+    yield Figure("open_lesson() / django.setup() and migrate", ratios(pairs, "seconds"), most=MOST)
+    yield Figure("open_lesson() / django.setup() and migrate: processor seconds", ratios(pairs, "processor"))
+    yield Figure("memory of a process after open_lesson(), MiB", [mine["memory"] for mine, _ in pairs])
+
+
+def opened(which: str) -> dict[str, float]:
+    """What one opening takes, "lesson" or "bare"."""
+    return in_new_process("opened", which, limit=LIMIT)
+
+
+def ratios(pairs: Sequence[tuple[dict[str, float], ...]], of: str) -> list[float]:
+    """The first by the second of each pair."""
+    return [mine[of] / its[of] for mine, its in pairs]

@@ -8,7 +8,7 @@ kept. Ratios are of pairs measured in turn; seconds are to be believed on a mach
 from __future__ import annotations
 
 import argparse
-import importlib
+import importlib.util
 import os
 import platform
 import sys
@@ -28,6 +28,10 @@ PARTS = ["serving", "opening", "checking"]
 """Modules of the bench, each with its figures."""
 if sys.platform == "linux":
     PARTS.append("learner")
+if importlib.util.find_spec("bench.environment_size"):
+    PARTS.append("size")
+BUSY = 0.5
+"""Processes at work before, on average, from which on the figures are those of a busy machine."""
 
 
 def main() -> None:
@@ -92,4 +96,5 @@ def machine(busy: float) -> str:
         f"Python {platform.python_version()}, Django {django.__version__}, uvicorn {uvicorn.__version__}"
     )
     system = f"{os.cpu_count()} processors, {platform.system()} {platform.machine()}"
-    return f"{system}, {versions}; {busy:.1f} processes at work before"
+    warning = ": too busy for seconds to be believed" if busy > BUSY else ""
+    return f"{system}, {versions}; {busy:.1f} processes at work before{warning}"

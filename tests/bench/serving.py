@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from functools import partial
 from io import StringIO
-from time import perf_counter
-from typing import Any
+from time import perf_counter, process_time
+from typing import Any, NamedTuple
 
 import uvicorn
 from django.core.asgi import get_asgi_application
@@ -128,20 +128,35 @@ def bare_uvicorn(application: Any) -> Iterator[int]:
             thread.join()
 
 
+class Answered(NamedTuple):
+    """A load that was answered: requests a second, and processor seconds of this process meanwhile."""
+
+    rate: float
+    processor: float
+
+
 def rates(classroom: int, bare: int, other: int) -> Iterator[Figure]:
     """Requests a second to the ports of `serve()`, of a bare uvicorn, and of one more for the noise."""
-    ports = (classroom, bare, other)
-    in_turn(1, *(partial(rate, port) for port in ports))  # to warm up
-    rounds = in_turn(11, *(partial(rate, port) for port in ports))
-    yield Figure("serve(): requests a second", [mine for mine, _, _ in rounds])
+    loads = [partial(answered, port) for port in (classroom, bare, other)]
+    in_turn(1, *loads)  # to warm up
+    rounds = in_turn(11, *loads)
+    named = "serve() / bare uvicorn: requests a second"
+    yield Figure("serve(): requests a second", [mine.rate for mine, _, _ in rounds])
+    yield Figure(named, [mine.rate / its.rate for mine, its, _ in rounds], LEAST, MOST)
     yield Figure(
-        "serve() / bare uvicorn: requests a second", [mine / its for mine, its, _ in rounds], LEAST, MOST
+        "the noise in it: bare uvicorn / bare uvicorn", [one.rate / its.rate for _, its, one in rounds]
     )
-    yield Figure("bare uvicorn / bare uvicorn: the noise in it", [again / its for _, its, again in rounds])
+    yield Figure(
+        "serve() / bare uvicorn: processor seconds of a request",
+        [mine.processor / its.processor for mine, its, _ in rounds],
+    )
 
 
-def rate(port: int, requests: int = 400, at_once: int = 8) -> float:
-    return in_new_process("load", "rate", port, "/hello/", requests, at_once, limit=LIMIT)
+def answered(port: int, requests: int = 400, at_once: int = 8) -> Answered:
+    """Let a process of its own send requests to a server of this process."""
+    before = process_time()
+    rate = in_new_process("load", "rate", port, "/hello/", requests, at_once, limit=LIMIT)
+    return Answered(rate, process_time() - before)
 
 
 def waits(classroom: int, bare: int, requests: int, rounds: int) -> Iterator[Figure]:
