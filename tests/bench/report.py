@@ -8,7 +8,7 @@ kept. Ratios are of pairs measured in turn; seconds are to be believed on a mach
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import importlib
 import os
 import platform
 import sys
@@ -24,12 +24,10 @@ from rich.table import Table
 
 from .figure import Figure
 
-PARTS = ["serving", "opening", "checking"]
+PARTS = ["serving", "opening", "checking", "size"]
 """Modules of the bench, each with its figures."""
 if sys.platform == "linux":
     PARTS.append("learner")
-if importlib.util.find_spec("bench.environment_size"):
-    PARTS.append("size")
 BUSY = 0.5
 """Processes at work before, on average, from which on the figures are those of a busy machine."""
 

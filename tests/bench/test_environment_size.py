@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from bench.environment_size import MIB, everything_below, on_disk, packages
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="2026-11-26: Windows counts no blocks")
