@@ -62,12 +62,12 @@ class _Held:
             except StopIteration as stop:
                 return stop.value
             try:
-                step = functools.partial(inner.send, (yield waits_for))  # type: ignore[attr-defined]
+                step = functools.partial(inner.send, (yield waits_for))
                 if waits_for is not None:  # None is `asyncio.sleep(0)`, which waits for nothing
                     self._hold.inside.set()
                     yield from self._hold.released.wait().__await__()
             except GeneratorExit:
-                inner.close()  # type: ignore[attr-defined]
+                inner.close()
                 raise
             except BaseException as error:  # a cancellation belongs to the answer as well
-                step = functools.partial(inner.throw, error)  # type: ignore[attr-defined]
+                step = functools.partial(inner.throw, error)

@@ -15,7 +15,7 @@ class NothingToProve(Exception):
     """The answer waits for nothing, so that nobody could be held up."""
 
 
-PATIENCE = 2.0
+PATIENCE = 3.0
 """Seconds that a call may take while another one waits inside."""
 
 
@@ -48,18 +48,15 @@ async def does_the_same_beside_itself(trial: Trial) -> None:
             _demand(call)
     finally:
         hold.released.set()
-        for call in (first, inside, *([second] if second else [])):
-            call.cancel()
+        for left in filter(None, (first, inside, second)):
+            left.cancel()
 
 
 def _held_up(trial: Trial, ended: bool) -> Refusal:
-    because = "one call at a time gets in: it went on when the other one was over" if ended else None
     return Refusal(
         sent=f"{trial.sent}  while another one waits inside",
         expected="an answer: the other one holds nobody up",
-        got=f"none within {PATIENCE:g} seconds",
-        because=because,
-        next="hold no lock while you wait for something that others need not wait for" if ended else None,
+        got=f"none within {PATIENCE:g} seconds" + (", and one when the other was over" if ended else ""),
     )
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn, cast
 
 import httpx
 
@@ -123,16 +123,16 @@ class Outcome:
     def expect_that(self, holds: bool, expected: str, **words: str | None) -> None:
         """Refuse unless `holds`; an error that was raised always refuses."""
         if self.error is not None or not holds:
-            self.refuse(**({"expected": expected} | words))
+            self.refuse(**{"expected": expected, **words})  # type: ignore[arg-type]
 
     def expect_error(self, kind: type[BaseException], **words: str | None) -> None:
         """Refuse unless an error of this kind was raised."""
         if not isinstance(self.error, kind):
-            self.refuse(**({"expected": f"{kind.__name__} to be raised"} | words))
+            self.refuse(**{"expected": f"{kind.__name__} to be raised", **words})  # type: ignore[arg-type]
 
     def refuse(
         self, *, expected: str, because: str | None = None, next: str | None = None, got: str | None = None
-    ) -> None:
+    ) -> NoReturn:
         """Raise the refusal; an error that is recognised explains itself, and a stub stays one."""
         if isinstance(self.error, NotStarted):
             raise self.error
@@ -157,7 +157,7 @@ class Reply(Outcome):
     def response(self) -> httpx.Response:
         """The response; refuses when an error came instead."""
         self.expect_that(self.value is not None, "a response")
-        return self.value
+        return cast(httpx.Response, self.value)
 
     @property
     def status(self) -> int | None:
@@ -175,7 +175,7 @@ class Reply(Outcome):
     def text(self) -> str:
         return self.response.text
 
-    def expect(
+    def expect(  # type: ignore[override]
         self,
         status: int = 200,
         *,
@@ -205,7 +205,7 @@ class Reply(Outcome):
 
     def _body_as_json(self) -> Any:
         try:
-            return self.value.json()
+            return self.response.json()
         except ValueError:
             return ANY
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from asgiref.sync import iscoroutinefunction, sync_to_async
@@ -44,7 +44,7 @@ class TrialHandler(RecordedASGIHandler):
         return holdable_view(view) if iscoroutinefunction(view) else view
 
     async def get_response_async(self, request: HttpRequest) -> Any:
-        self.under_way.add(asyncio.current_task())
+        self.under_way.add(current_task())
         request.urlconf = self.urlpatterns
         request._dont_enforce_csrf_checks = True  # as the test client does
         try:
@@ -55,7 +55,7 @@ class TrialHandler(RecordedASGIHandler):
             await request_finished.asend(sender=type(self))
             raise
         finally:
-            self.under_way.discard(asyncio.current_task())
+            self.under_way.discard(current_task())
 
     async def send_response(self, response: Any, send: Any) -> None:
         try:
@@ -74,11 +74,11 @@ class TrialHandler(RecordedASGIHandler):
         return body
 
     async def listen_for_disconnect(self, receive: Any) -> None:
-        self.under_way.add(asyncio.current_task())
+        self.under_way.add(current_task())
         try:
             await super().listen_for_disconnect(receive)
         finally:
-            self.under_way.discard(asyncio.current_task())
+            self.under_way.discard(current_task())
 
     async def cancel_requests(self) -> None:
         """Cancel the views that are still running, and what waits for their clients to leave.
@@ -328,6 +328,11 @@ class Trial:
             because="the function that Django calls is a plain `def`",
             next=next,
         )
+
+
+def current_task() -> asyncio.Task[Any]:
+    """The task that runs this."""
+    return cast("asyncio.Task[Any]", asyncio.current_task())
 
 
 def the_answer_raised(error: BaseException, asking: asyncio.Task[Any] | None) -> bool:

@@ -30,11 +30,11 @@ def fields_of(request: HttpRequest, **kinds: type) -> dict[str, Any]:
         raise BadRequest(f"send a JSON object with {wanted}") from None
 
 
-def _checked(value: Any, kind: type) -> Any:
+def _checked(value: Any, kind: type[Any]) -> Any:
     # Trap: isinstance would take True for an int.
     if type(value) is not kind:
         raise TypeError
-    if kind is str:
+    if isinstance(value, str):
         value.encode()  # Trap: half of a surrogate pair is JSON, and no text that can be stored
         if "\0" in value:  # Trap: PostgreSQL stores no text with a NUL
             raise ValueError

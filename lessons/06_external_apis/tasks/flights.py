@@ -33,6 +33,7 @@ PATIENCE = 1.0
 
 flights = Task(
     "flights",
+    beside="waits_for_the_partner_without_blocking",
     routes=["flights/<str:city>/"],
     hints=(
         "Which of these troubles raises an error by itself in your library, and which only when you ask for the status?",

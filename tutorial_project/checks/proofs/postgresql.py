@@ -192,7 +192,7 @@ async def everyone_looks_before_anyone_writes(
 @asynccontextmanager
 async def started(*calls: Awaitable[Any]) -> AsyncIterator[list[asyncio.Future[Any]]]:
     """Tasks of these calls; what has not ended when the block is left by an error is cancelled."""
-    tasks = [asyncio.ensure_future(call) for call in calls]
+    tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(call) for call in calls]
     try:
         yield tasks
     finally:

@@ -115,7 +115,8 @@ def bring_in(written: list[NotebookNode], mine: list[NotebookNode], present: lis
         mine: the cells of the former notebook, in order.
         present: the cells of the present one, which change.
     """
-    after, filled = 0, set()
+    after = 0
+    filled: set[int] = set()
     for cell in mine:
         twin = _twin(cell, present)
         if cell in written and cell.source not in [other.source for other in present]:
@@ -137,7 +138,7 @@ def _twin(cell: NotebookNode, others: list[NotebookNode]) -> int | None:
         if cell.get("id") == other.id or cell.source == other.source
     ]
     common = {place: len(defined(cell) & defined(other)) for place, other in enumerate(others)}
-    likely = sorted(filter(common.get, common), key=common.get, reverse=True)
+    likely = sorted(filter(common.get, common), key=lambda place: common[place], reverse=True)
     return next(iter(same + likely), None)
 
 

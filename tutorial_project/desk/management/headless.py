@@ -119,8 +119,8 @@ def read_findings(notebook: NotebookNode, late: Collection[int] = ()) -> Finding
     findings = Findings()
     for place, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", []):
-            if verdict := _verdict(output):
-                findings.verdicts[HEADLINE.match(verdict)[1]] = verdict
+            if (verdict := _verdict(output)) and (headline := HEADLINE.match(verdict)):
+                findings.verdicts[headline[1]] = verdict
             elif _is_error(output) and place not in late and not _on_purpose(cell):
                 findings.errors.append(f"{_place(notebook, cell)} raised {output.ename}: {output.evalue}")
         if place in late:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,5 @@ class Command(ClassroomCommand):
 
 def fresh_notebook(exercise: str) -> str:
     """The text of the notebook as it was before the learner's first edit, built from the lesson."""
-    spec = importlib.util.spec_from_file_location("lessons_build", paths.ROOT / "lessons" / "build.py")
-    build = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(build)
-    return nbformat.writes(build.exercise_notebook(paths.LESSONS / exercise)) + "\n"
+    build: dict[str, Any] = runpy.run_path(str(paths.ROOT / "lessons" / "build.py"))
+    return nbformat.writes(build["exercise_notebook"](paths.LESSONS / exercise)) + "\n"
