@@ -12,6 +12,7 @@ import build
 import pytest
 from solved import TASKS, answer_in
 
+from tutorial_project.checks import judge as judging
 from tutorial_project.checks.judge import judge
 from tutorial_project.checks.known_answers import KnownAnswer
 from tutorial_project.checks.loading import exercise_names, load_known_answers, load_tasks
@@ -40,6 +41,13 @@ def forgotten_awaits_are_collected() -> Iterator[None]:
         warnings.filterwarnings("ignore", message="unclosed (<socket|transport)", category=ResourceWarning)
         yield
         gc.collect()
+
+
+@pytest.fixture(autouse=True)
+def the_machine_may_be_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit in ("LIMIT", "LATER_LIMIT"):
+        monkeypatch.setattr(judging, limit, 10.0)
+    monkeypatch.setattr(judging, "REFUSED_LIMIT", 60.0)
 
 
 def verdict(database: Any, task: Task, answer: Any) -> Verdict:

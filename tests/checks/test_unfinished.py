@@ -51,7 +51,7 @@ def hangs() -> None:
 
 
 def task_of(*proofs: Any) -> Task:
-    task = Task("page", hints=("Why?",), praise="", routes=["page/"], limit=60)
+    task = Task("page", hints=("Why?",), praise="", routes=["page/"])
     for proof in proofs:
         task.requirement(proof.__name__.replace("_", " "))(proof)
     return task

@@ -25,7 +25,7 @@ from .verdict import NOT_TRIED, Result, Verdict
 from .watchdog import Watchdog
 
 LIMIT, LATER_LIMIT = 4.5, 3.5
-"""Seconds without a sign of the answer after which it hangs: at the beginning of a check, and later in it."""
+"""Seconds without a sign of the answer after which it hangs: in a check of its own, and where others took their time."""
 REFUSED_LIMIT = 5.5
 """Seconds after which the check of an answer that is refused already tries nothing more."""
 LOOKS_AGAIN = 0.5
@@ -129,7 +129,7 @@ class _Judging:
     def sign_of_life(self) -> None:
         """Begin to count the seconds anew."""
         now = monotonic()
-        self.patience = min(self.task.limit, max(LIMIT - (now - self.began), LATER_LIMIT))
+        self.patience = max(LIMIT - (now - self.began), LATER_LIMIT)
         self.watchdog.deadline = now + self.patience
         if self.refused:
             self.watchdog.deadline = min(self.watchdog.deadline, self.began + REFUSED_LIMIT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -75,7 +76,7 @@ class DidNotFinish(Refusal):
         blocked: bool = False,
         expected: str = "an answer",
     ) -> None:
-        got = f"it did not finish within {seconds:.2g} seconds"
+        got = f"it did not finish within {math.floor(seconds)} seconds"
         got += f": it was still {doing}" if doing else ""
         got += ", and the event loop stood still" if blocked else ""
         super().__init__(sent=sent, expected=expected, got=got, at="; ".join(places) or None)

@@ -37,7 +37,6 @@ class Task:
         application: for answers that are no views: makes the ASGI application to call from the answer.
         database: makes the entry of `DATABASES` to check on, such as `postgresql`; by default the
             database of the process.
-        limit: seconds that one requirement may take before it counts as hanging.
         beside: the name of the proof that is made a second time, while a call of the answer waits inside; by default
             that of the first requirement.
         excused: why a machine-made adversary passes as right, by its name in `tests/adversaries`, such as
@@ -51,7 +50,6 @@ class Task:
     settings: Mapping[str, Any] = field(default_factory=dict)
     application: Callable[[Any], Any] | None = None
     database: Callable[[], dict[str, Any]] | None = None
-    limit: float = 5.0
     excused: Mapping[str, str] = field(default_factory=dict)
     beside: str = ""
     requirements: list[Requirement] = field(default_factory=list)

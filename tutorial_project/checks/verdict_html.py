@@ -13,6 +13,7 @@ CODE = "font-family:var(--jp-code-font-family,monospace)"
 STYLE = (
     "<style>.verdict p,.verdict ul,.verdict dl{margin:.5em 0}"
     ".verdict ul{list-style:none;padding-left:1em}.verdict li{padding-left:1.4em;text-indent:-1.4em}"
+    ".verdict .mark{display:inline-block;width:1.4em;text-indent:0}"
     ".verdict dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.15em 1em;text-indent:0}"
     ".verdict dt,.verdict dd{float:none;width:auto;margin:0;overflow-wrap:break-word}"
     ".verdict dt{font-weight:normal}"
@@ -32,10 +33,15 @@ def verdict_html(headline: str, parts: Iterable[tuple[str, Evidence]], last: tup
         parts: one for each requirement: its mark and sentence, and the evidence to show below it.
         last: a sentence, and the code to write for it.
     """
-    items = "".join(f"<li>{with_code(sentence)}{_evidence(evidence)}</li>" for sentence, evidence in parts)
+    items = "".join(f"<li>{_marked(sentence)}{_evidence(evidence)}</li>" for sentence, evidence in parts)
     sentence, code = last
     end = f"<p>{with_code(sentence)}{f' <code>{escape(code)}</code>' if code else ''}</p>" if sentence else ""
     return f'<div class="verdict">{STYLE}<p><b>{escape(headline)}</b></p>{f"<ul>{items}</ul>" * bool(items)}{end}</div>'
+
+
+def _marked(sentence: str) -> str:
+    mark, space, words = sentence.partition(" ")
+    return f'<span class="mark">{mark}{space}</span>{with_code(words)}' if sentence else ""
 
 
 def _evidence(evidence: Evidence) -> str:

@@ -25,7 +25,6 @@ cheapest_trip = Task(
     ),
     praise="Right: the query runs where no event loop does, so it does not matter who calls. "
     "Inside async code it still holds the loop while it waits: there, await `sync_to_async(cheapest_trip)(…)`.",
-    limit=8,
 )
 
 

@@ -10,7 +10,6 @@ DEPARTURES = "07:10 Lisbon\n09:45 Québec\n"
 
 departure_board = Task(
     "departure_board",
-    limit=2.0,
     hints=(
         "Which two messages make an answer, and which of their values are bytes?",
         "Look at `scope` first: its type says whether you can answer at all, its path says what. Then send twice.",

@@ -25,7 +25,6 @@ class Clock:
 
 timed = Task(
     "timed",
-    limit=2.0,
     hints=(
         "Who calls `send`, and can you be the one who is called?",
         "Hand the inner application a `send` of your own. It looks for one type of message, and passes everything on.",

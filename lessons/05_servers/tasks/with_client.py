@@ -14,7 +14,6 @@ from tutorial_project.checks.trial import TrialHandler
 
 with_client = Task(
     "with_client",
-    limit=2.0,
     hints=(
         "When does the server say that it starts, and how long does that one call of the application live?",
         'In the `lifespan` call: receive, open, `scope["state"]["client"] = …`, send; receive again, close, send. Other calls go on to `application`.',

@@ -40,7 +40,6 @@ buy_seat = Task(
     beside="holds_up_nobody",
     routes=["trips/<int:pk>/buy/"],
     database=postgresql,
-    limit=20,
     hints=(
         "Between looking at `seats_left` and writing it: what keeps the other thirty-nine away?",
         "A row lock does, for as long as its transaction lives. `select_for_update()` takes it, and the look, "

@@ -25,7 +25,6 @@ transfer = Task(
     "transfer",
     beside="holds_up_nobody",
     database=postgresql,
-    limit=20,
     hints=(
         "Which rows must nobody else change between your look at the balance and your last write?",
         "Lock both accounts, in the same order whoever pays whom, and do everything else in that transaction. "

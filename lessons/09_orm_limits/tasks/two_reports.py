@@ -16,7 +16,6 @@ from tutorial_project.trips.models import Booking, Trip
 two_reports = Task(
     "two_reports",
     database=postgresql,
-    limit=20,
     hints=(
         "Which argument of `sync_to_async` gives a call a thread that it does not share with its neighbour?",
         "Each thread opens a connection of its own, and only that thread can close it: after the report, whatever "

@@ -210,7 +210,11 @@ async def keeps_the_failure(request, city):
 waiting = {}
 
 
-@known_answer("forecast", breaks="survives_a_failing_service", says="it awaits something that never comes")
+@known_answer(
+    "forecast",
+    breaks="survives_a_failing_service",
+    says="`await arrived.wait()`, in `never_wakes_the_others_up`",
+)
 async def never_wakes_the_others_up(request, city):
     if found := await cache.aget(f"forecast:{city}"):
         return JsonResponse(found)

@@ -17,7 +17,6 @@ from ..shared import expect, sent
 forecast = Task(
     "forecast",
     routes=["forecast/<str:city>/"],
-    limit=2.5,
     hints=(
         "Ten visitors look into the empty cache. What do the other nine do while the first one asks?",
         "They wait for a lock, one for each city. When it is their turn, the answer may be there: they look again.",

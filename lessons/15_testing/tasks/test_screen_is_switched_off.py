@@ -10,7 +10,7 @@ from django.http import StreamingHttpResponse
 from tutorial_project.checks import Task, Trial
 from tutorial_project.trips.departures import board
 
-from ..shared import LIMIT, Run, Words, expect_failure, expect_pass
+from ..shared import Run, Words, expect_failure, expect_pass
 
 # Task 3
 
@@ -108,7 +108,6 @@ test_screen_is_switched_off = Task(
     ),
     praise="Right: you sent what a server sends when a screen goes dark, and looked at what the view leaves behind. "
     "A real server and a client that hangs up would do too; then you have to wait until the view has noticed.",
-    limit=4 * LIMIT,
 )
 
 
