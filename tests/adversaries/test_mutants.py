@@ -59,6 +59,15 @@ def test_a_value_that_nobody_can_come_between_stays_local() -> None:
     assert changes("    trip = await a()\n    return trip", "local as global") == set()
 
 
+def test_a_variable_of_an_inner_function_is_none_of_the_outer() -> None:
+    inner = (
+        "    async def inner():\n        trip = a()\n        await b()\n        return trip\n    return inner"
+    )
+    cell = f"def answer():\n    ### BEGIN SOLUTION\n{inner}\n    ### END SOLUTION\n"
+    made = [mutant for mutant in mutants_of_cell(cell) if mutant.name.startswith("local as global")]
+    assert [mutant.source.count("        global trip") for mutant in made] == [1]
+
+
 def test_only_what_stands_in_a_gap_is_changed() -> None:
     cell = "LIMIT = 5\n\n\ndef answer():\n    ### BEGIN SOLUTION\n    return LIMIT\n    ### END SOLUTION\n"
     assert not [mutant for mutant in mutants_of_cell(cell) if "LIMIT = 5\n" not in mutant.source]

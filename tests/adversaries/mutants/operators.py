@@ -210,6 +210,9 @@ class _Happenings(cst.CSTVisitor):
                 }
         return False
 
+    def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
+        return False  # has variables of its own
+
     def visit_Name(self, node: cst.Name) -> None:
         self.read_after_a_wait |= {node.value} & self.assigned_before_a_wait
 
