@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import re
 
 import pytest
@@ -57,7 +58,7 @@ def test_the_html_holds_the_words_of_the_text_in_their_order(verdict: Verdict) -
 def test_no_line_is_longer_than_the_width_and_addresses_break_where_they_may(verdict: Verdict) -> None:
     lines = verdict.text.splitlines()
     assert max(map(len, lines)) <= WIDTH
-    for first, second in zip(lines, lines[1:], strict=False):
+    for first, second in itertools.pairwise(lines):
         if ADDRESS[:15] in first and "service" in second:
             assert first.endswith("/") or second.strip().startswith(("&", "?"))
 

@@ -20,6 +20,7 @@ from ..shared import (
 
 compare_prices = Task(
     "compare_prices",
+    beside="leaves_the_loop_free",
     routes=["compare-prices/<str:city>/"],
     hints=(
         "All questions can be started at once. What could each of them have to pass before it is sent?",

@@ -38,6 +38,7 @@ SILENT = "while Albatros is silent"
 
 quick_quote = Task(
     "quick_quote",
+    beside="leaves_others_free",
     routes=["quick-quote/<str:city>/"],
     hints=(
         "After `HEDGE_AFTER` seconds, must the first question be given up, or can it go on beside the second?",

@@ -31,6 +31,7 @@ SHORTLY_BEFORE, SHORTLY_AFTER = 0.36, 0.44
 
 quotes_in_time = Task(
     "quotes_in_time",
+    beside="leaves_it_free",
     routes=["quotes-in-time/<str:city>/"],
     hints=(
         "When the time is up, `gather` has no result. Where could each answer be kept the moment it arrives?",

@@ -16,6 +16,9 @@ from ..shared import expect, sent
 
 forecast = Task(
     "forecast",
+    excused={
+        "beside itself": "who comes while a city is asked for waits on purpose: a requirement of its own asks for it"
+    },
     routes=["forecast/<str:city>/"],
     hints=(
         "Ten visitors look into the empty cache. What do the other nine do while the first one asks?",

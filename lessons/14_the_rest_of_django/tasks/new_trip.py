@@ -12,6 +12,7 @@ from ..shared import expect
 
 new_trip = Task(
     "new_trip",
+    beside="answers_with_the_errors",
     routes=["trips/new/"],
     hints=(
         "Which steps of a form ask the database: making it, checking it, drawing it, saving it?",
