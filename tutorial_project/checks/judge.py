@@ -22,14 +22,12 @@ from .task import Requirement, Task
 from .trial import Trial
 from .unfinished import Surroundings, end_tasks, frames_of_task
 from .verdict import NOT_TRIED, Result, Verdict
-from .watchdog import Watchdog
+from .watchdog import Watchdog, done_within
 
 LIMIT, LATER_LIMIT = 4.5, 3.5
 """Seconds without a sign of the answer after which it hangs: in a check of its own, and where others took their time."""
 REFUSED_LIMIT = 5.5
 """Seconds after which the check of an answer that is refused already tries nothing more."""
-LOOKS_AGAIN = 0.5
-"""Seconds after which the deadline is looked at again: it moves with each sign of the answer."""
 GRACE = 0.8
 """Seconds that a proof has to clean up when it is cancelled."""
 
@@ -91,7 +89,7 @@ class _Judging:
                 break
         for requirement in [] if self.refused else general_requirements(self.task):
             with suppress(NothingToProve):
-                refusal = await self.refusal(requirement)
+                refusal = await self.refusal(requirement) if self.goes_on else NOT_TRIED
                 self.results.append(Result(requirement.sentence, requirement.name, refusal))
         return Verdict(self.task, self.results)
 
@@ -113,7 +111,7 @@ class _Judging:
             self.sign_of_life()
             proving = asyncio.ensure_future(self.prove(requirement, trial))
             try:
-                if await self.ends_in_time(proving):
+                if await self.watchdog.in_time(proving):
                     return self.found(proving, trial)
                 return await self.given_up(proving, trial)
             except asyncio.CancelledError:  # somebody stops the check
@@ -133,11 +131,6 @@ class _Judging:
         self.watchdog.deadline = now + self.patience
         if self.refused:
             self.watchdog.deadline = min(self.watchdog.deadline, self.began + REFUSED_LIMIT)
-
-    async def ends_in_time(self, proving: asyncio.Task[None]) -> bool:
-        while not proving.done() and (left := self.watchdog.deadline - monotonic()) > 0:
-            await asyncio.wait([proving], timeout=min(left, LOOKS_AGAIN))
-        return proving.done() and self.watchdog.standstill is None
 
     def found(self, proving: asyncio.Task[None], trial: Trial) -> Refusal | None:
         """What a proof that has ended says."""
@@ -178,7 +171,7 @@ class _Judging:
         proving.cancel()
         until = monotonic() + GRACE
         while not proving.done() and monotonic() < until:
-            await asyncio.wait([proving], timeout=0.1)
+            await done_within(0.1, proving)
             if self.own.innermost(frames_of_task(proving)) is not None:
                 break  # the answer has caught the cancellation
         await end_tasks([proving], self.watchdog)

@@ -12,6 +12,8 @@ from typing import Any, NoReturn, cast
 
 import httpx
 
+from tutorial_project.words import counted
+
 from .known_errors import explain
 
 LONGEST = 300
@@ -76,7 +78,7 @@ class DidNotFinish(Refusal):
         blocked: bool = False,
         expected: str = "an answer",
     ) -> None:
-        got = f"it did not finish within {math.floor(seconds)} seconds"
+        got = f"it did not finish within {counted(math.floor(seconds), 'second')}"
         got += f": it was still {doing}" if doing else ""
         got += ", and the event loop stood still" if blocked else ""
         super().__init__(sent=sent, expected=expected, got=got, at="; ".join(places) or None)

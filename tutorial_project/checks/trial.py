@@ -22,6 +22,7 @@ from tutorial_project.checks.proofs.event_loop import blocking_calls_refused, fi
 from tutorial_project.classroom.serving.handlers import REQUEST_NUMBER, RecordedASGIHandler
 from tutorial_project.classroom.watching.recording import Recording, most_at_once, record
 from tutorial_project.services import running_services
+from tutorial_project.words import counted
 
 from .beside import holdable, holdable_view
 from .outcome import NotStarted, Outcome, Reply, quoted
@@ -264,7 +265,9 @@ class Trial:
         with record() as recording:
             replies = await asyncio.gather(*(self.request(method, path, **request) for path in paths))
         first = described_request(method, paths[0], request)
-        return Together(f"{len(paths)} requests together, such as {first}", list(replies), recording)
+        return Together(
+            f"{counted(len(paths), 'request')} together, such as {first}", list(replies), recording
+        )
 
     async def leaves_the_loop_free(self, path: str, *, method: str = "GET", **request: Any) -> Reply:
         """Send one request, and refuse unless the event loop can do other work while it waits.

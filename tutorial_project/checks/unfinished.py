@@ -17,7 +17,7 @@ from tutorial_project.classroom.data.connections import close_connections
 from tutorial_project.classroom.data.sample import in_thread
 
 from .own_code import OwnCode, frames_awaited, frames_of_thread, shown_line
-from .watchdog import Watchdog, doing, raise_in
+from .watchdog import Watchdog, doing, done_within, raise_in
 
 MOST_PLACES = 3
 SOON = 0.05
@@ -83,7 +83,7 @@ class Surroundings:
         for _ in range(3):
             for thread in self.threads():
                 raise_in(thread.ident or 0)
-            await asyncio.sleep(SOON if self.threads() else 0)
+            await done_within(SOON if self.threads() else 0)
         if left := self.threads():
             await leave_behind(left)
 
@@ -104,7 +104,7 @@ async def end_tasks(tasks: Iterable[asyncio.Task[Any]], watchdog: Watchdog) -> N
             for task in left:
                 task.cancel()
             with nullcontext() if catchable else watchdog.uncatchable(left):
-                await asyncio.wait(left, timeout=SOON)
+                await done_within(SOON, *left)
     for task in tasks:
         with suppress(asyncio.CancelledError, asyncio.InvalidStateError):
             task.exception()  # or asyncio would report that nobody has looked at it
@@ -119,7 +119,7 @@ async def leave_behind(threads: Iterable[threading.Thread]) -> None:
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="asyncio"))
     # The thread in which `sync_to_async` runs everything outside of a request.
     answered = asyncio.wrap_future(SyncToAsync.single_thread_executor.submit(int))
-    if not (await asyncio.wait([answered], timeout=SOON))[0]:
+    if not await done_within(SOON, answered):
         answered.cancel()
         SyncToAsync.single_thread_executor = ThreadPoolExecutor(max_workers=1)
     # A transaction of theirs would keep everybody else from writing.

@@ -71,6 +71,7 @@ class Watchdog:
 
     def __init__(self, own: OwnCode, waiting: CodeType) -> None:
         self.deadline = float("inf")
+        self.late: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.standstill: Standstill | None = None
         self.escaped: list[BaseException] = []
         self._own, self._waiting, self._loop = own, waiting, asyncio.get_running_loop()
@@ -139,7 +140,7 @@ class Watchdog:
     def _turns(self, within: float) -> bool:
         self._turned.clear()
         try:
-            self._loop.call_soon_threadsafe(self._turned.set)
+            self._loop.call_soon_threadsafe(self._on_turn)
         except RuntimeError:  # the loop is closed
             return True
         return self._turned.wait(within)
@@ -173,6 +174,19 @@ class Watchdog:
         return Standstill(shown_line(frame) if frame is not None else "", doing(self._thread))
 
     # On the thread of the loop
+
+    async def in_time(self, task: asyncio.Task[Any]) -> bool:
+        """Wait until the task is done, or the time is over; whether it is done, and never held the loop till then."""
+        # Trap: a proof may stop the clock of the loop, and every limit of asyncio with it.
+        while not task.done() and time.monotonic() < self.deadline:
+            self.late = self._loop.create_future()
+            await asyncio.wait([task, self.late], return_when=asyncio.FIRST_COMPLETED)
+        return task.done() and self.standstill is None
+
+    def _on_turn(self) -> None:
+        self._turned.set()
+        if not self.late.done():
+            self.late.set_result(None)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._unseen = False
@@ -246,6 +260,24 @@ def doing(thread: int) -> str:
     before = time.clock_gettime(clock)
     time.sleep(2 * TRY_AGAIN)
     return "running" if time.clock_gettime(clock) - before > 0.001 else "waiting"
+
+
+async def done_within(seconds: float, *tasks: asyncio.Future[Any]) -> bool:
+    """Wait until all tasks are done, at most this many seconds, whatever clock the loop has; without tasks, all of them."""
+    loop = asyncio.get_running_loop()
+    over: asyncio.Future[None] = loop.create_future()
+
+    def ring() -> None:
+        if not over.done():
+            over.set_result(None)
+
+    timer = threading.Timer(seconds, loop.call_soon_threadsafe, (ring,))
+    timer.daemon = True
+    timer.start()
+    while not over.done() and (left := [task for task in tasks or (over,) if not task.done()]):
+        await asyncio.wait({*left, over}, return_when=asyncio.FIRST_COMPLETED)
+    timer.cancel()
+    return all(task.done() for task in tasks)
 
 
 def raise_in(thread: int) -> None:
