@@ -19,7 +19,7 @@ from tutorial_project.checks import (
     Reply,
     Trial,
 )
-from tutorial_project.checks.proofs.visits import Visits, visits
+from tutorial_project.checks.kinds.visits import Visits, visits
 from tutorial_project.services import Services, running_services
 
 IN_TIME, TOO_LATE = 0.4, 0.6

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tutorial_project.checks import Outcome, Reply, Trial
-from tutorial_project.checks.proofs.visits import Visits, visits
+from tutorial_project.checks.kinds.visits import Visits, visits
 from tutorial_project.services import Services, running_services
 from tutorial_project.services.client import ServiceError, ask, ask_blocking
 from tutorial_project.services.statistics import Request

@@ -9,7 +9,7 @@ from tutorial_project.checks import (
     Task,
     Trial,
 )
-from tutorial_project.checks.proofs.visits import visits
+from tutorial_project.checks.kinds.visits import visits
 from tutorial_project.services import running_services
 
 from ..shared import (

@@ -5,7 +5,7 @@ from typing import Any
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
 from tutorial_project.checks.kinds.streams import OpenStream
-from tutorial_project.checks.proofs.visits import visits
+from tutorial_project.checks.kinds.visits import visits
 from tutorial_project.services import running_services
 
 from ..shared import (

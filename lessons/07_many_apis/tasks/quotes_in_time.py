@@ -4,7 +4,7 @@ import asyncio
 import random
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
-from tutorial_project.checks.proofs.visits import visits
+from tutorial_project.checks.kinds.visits import visits
 
 from ..shared import (
     ONE_BY_ONE,

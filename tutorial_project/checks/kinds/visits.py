@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from .clock import PATIENCE, HeldClock, held_clock
-from .event_loop import blocking_calls_refused
+from tutorial_project.checks.proofs.clock import PATIENCE, HeldClock, held_clock
+from tutorial_project.checks.proofs.event_loop import blocking_calls_refused
 
 if TYPE_CHECKING:
     from tutorial_project.checks.outcome import Reply
