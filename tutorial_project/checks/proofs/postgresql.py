@@ -16,9 +16,8 @@ GATE = 9
 """The number of the advisory lock that stands for the gate: who writes wants to share it for a moment."""
 NO_PROGRESS = 1.0
 """Seconds without a change after which nobody else is expected to come to a lock."""
-STOOD_STILL = 3
-"""Seconds after which PostgreSQL takes a lock from a check that does not get its turn any more: before the judge
-says that the answer did not finish, which tells less."""
+STOOD_STILL = 5
+"""Seconds after which PostgreSQL takes a lock from a check that does not get its turn any more."""
 
 TRIGGERS = f"""
     CREATE SCHEMA IF NOT EXISTS proof;
