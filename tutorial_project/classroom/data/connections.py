@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
+import sqlite3
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from time import monotonic, sleep
+from traceback import walk_stack
+from types import FrameType
 from typing import Any
 from weakref import WeakSet
 
 from asgiref.local import Local
 
 from .sample import in_thread
+
+
+LETTING_GO = 0.5
+"""Seconds that a thread has to end its query before its connection is left to it."""
+CURSORS = ("self", "cursor", "result")
+"""What the frames of Django's that are inside a query call their cursor."""
 
 
 class _Opened:
@@ -61,12 +74,51 @@ def close_connections() -> None:
     """Close the connections of all threads, and their pools. Not for a thread with an event loop."""
     for connection in list(_Opened.connections):
         _cancel_the_query(connection)
+        if not let_go(connection.connection):
+            connection.connection = None
+            continue
         connection.inc_thread_sharing()
         connection.close()
         connection.dec_thread_sharing()
         if getattr(connection, "pool", None):
             connection.close_pool()
     _Opened.connections.clear()
+
+
+def let_go(connection: Any) -> bool:
+    """Have the threads that are inside a query of a connection end it, so that another thread can close it.
+
+    Args:
+        connection: the driver's own, `sqlite3.Connection` for one; only with that is there anything to do.
+
+    Returns:
+        False when a thread does not let go. Closing is up to that thread then: forget the connection, and its
+        cursor, which holds it, ends it.
+    """
+    # Trap: the interpreter crashes when a connection is closed while another thread is inside a query of it.
+    if not isinstance(connection, sqlite3.Connection):
+        return True
+    until = monotonic() + LETTING_GO
+    while (in_use := _is_in_use(connection)) and monotonic() < until:
+        connection.interrupt()
+        sleep(0.001)
+    return not in_use
+
+
+def _is_in_use(connection: sqlite3.Connection) -> bool:
+    own = threading.get_ident()
+    frames = [frame for thread, frame in sys._current_frames().items() if thread != own]
+    return any(_works_on(connection, frame) for frame in frames)
+
+
+def _works_on(connection: sqlite3.Connection, frame: FrameType) -> bool:
+    # A cursor of Django's wraps a cursor of sqlite3, and Django's code holds either in the innermost frames.
+    calls = itertools.islice(walk_stack(frame), 8)
+    held = (value for call, _ in calls for name in CURSORS if (value := call.f_locals.get(name)) is not None)
+    cursors = (getattr(value, "cursor", value) for value in held)
+    return any(
+        isinstance(cursor, sqlite3.Cursor) and cursor.connection is connection for cursor in cursors
+    )
 
 
 def _cancel_the_query(connection: Any) -> None:
