@@ -125,6 +125,9 @@ class Adversary:
         """Whether it ever differs from the right answer, in the calls that were heard in a rehearsal."""
         return True
 
+    def meet(self, answer: Any) -> None:
+        """Learn which answer it stands around."""
+
     async def call(self, call: Call) -> Any:
         """Answer a call of an async answer."""
         return await call.proceed()
@@ -136,6 +139,7 @@ class Adversary:
 
 def around(answer: Any, adversary: Adversary) -> Any:
     """An answer of the same kind, with an adversary around each call."""
+    adversary.meet(answer)
     return _class(answer, adversary) if inspect.isclass(answer) else _callable(answer, adversary)
 
 

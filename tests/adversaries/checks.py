@@ -9,6 +9,7 @@ from tutorial_project.checks.loading import (
     task_names,
 )
 from tutorial_project.checks.outcome import Refusal
+from tutorial_project.checks.own_code import function_of
 from tutorial_project.checks.task import Task
 from tutorial_project.checks.trial import Trial
 from tutorial_project.checks.verdict import Verdict
@@ -19,6 +20,7 @@ __all__ = [
     "Trial",
     "Verdict",
     "exercise_names",
+    "function_of",
     "judge",
     "load_equal_mutants",
     "load_known_answers",

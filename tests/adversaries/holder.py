@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from . import blocking
 from .calls import Adversary, Call
 from .rehearsal import Rehearsal
 from .stepping import stepped
@@ -22,6 +23,9 @@ class Holder(Adversary):
 
     def __init__(self, block: Callable[[], None], before_step: int | None) -> None:
         self._block, self._place = block, before_step
+
+    def meet(self, answer: Any) -> None:
+        self._block = blocking.in_the_code_of(answer, self._block)
 
     async def call(self, call: Call) -> Any:
         if call.lasts:

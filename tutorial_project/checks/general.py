@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from .beside import Hold
+from .holding import Held
 from .outcome import Refusal
 from .task import Requirement, Task
 from .trial import Trial
@@ -24,6 +25,25 @@ def general_requirements(task: Task) -> list[Requirement]:
     if "beside itself" in task.excused:
         return []
     return [Requirement("does the same while another call of it waits inside", does_the_same_beside_itself)]
+
+
+LEAVES_THE_LOOP_FREE = "leaves the event loop free for others"
+"""Said only of an answer that does not: many tasks state it themselves, and show it in their own way."""
+
+
+def excused_holder(task: Task) -> bool:
+    """Whether an answer to this task may hold the event loop."""
+    return any(name.startswith("holder") for name in task.excused)
+
+
+def held_the_loop(held: Held) -> Refusal:
+    """The refusal of an answer that held the event loop."""
+    return Refusal(
+        sent="every request and call of this check",
+        expected="no step that keeps the event loop from everybody else",
+        got=f"the loop stood still, {held.doing} in {held.place}",
+        next="await something async there, or hand that line to a thread",
+    )
 
 
 async def does_the_same_beside_itself(trial: Trial) -> None:

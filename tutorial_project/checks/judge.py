@@ -14,7 +14,8 @@ from django.test import override_settings
 from tutorial_project.classroom.data.connections import connected_to
 from tutorial_project.classroom.opening import fresh_sample_database
 
-from .general import NothingToProve, general_requirements
+from .general import LEAVES_THE_LOOP_FREE, NothingToProve, excused_holder, general_requirements, held_the_loop
+from .holding import HoldingWatch
 from .known_errors import explain
 from .outcome import DidNotFinish, NotStarted, Refusal, described, heard
 from .own_code import OwnCode, frames_of, shown_function
@@ -56,8 +57,8 @@ async def judge(
     own = OwnCode(answer, [requirement.proof for requirement in task.requirements])
     settings = override_settings(**{"DEBUG_PROPAGATE_EXCEPTIONS": True, **task.settings})
     async with _one_at_a_time:
-        with settings, Watchdog(own, judge.__code__) as watchdog:
-            return await _Judging(task, answer, restore, own, watchdog).verdict(until_refused)
+        with settings, Watchdog(own, judge.__code__) as watchdog, HoldingWatch(own) as holding:
+            return await _Judging(task, answer, restore, own, watchdog, holding).verdict(until_refused)
 
 
 class _Judging:
@@ -70,8 +71,10 @@ class _Judging:
         restore: Callable[[], None] | None,
         own: OwnCode,
         watchdog: Watchdog,
+        holding: HoldingWatch,
     ) -> None:
         self.task, self.answer, self.restore, self.own, self.watchdog = task, answer, restore, own, watchdog
+        self.holding, self.holds = holding, list[Requirement]()
         self.surroundings = Surroundings(own)
         self.began = monotonic()
         self.results: list[Result] = []
@@ -87,11 +90,21 @@ class _Judging:
             self.results.append(Result(requirement.sentence, requirement.name, refusal))
             if refusal and until_refused:
                 break
+        if self.holds and not self.refused and not excused_holder(self.task):
+            self.results += await self.held_again(self.holds[0])
         for requirement in [] if self.refused else general_requirements(self.task):
             with suppress(NothingToProve):
                 refusal = await self.refusal(requirement) if self.goes_on else NOT_TRIED
                 self.results.append(Result(requirement.sentence, requirement.name, refusal))
         return Verdict(self.task, self.results)
+
+    async def held_again(self, requirement: Requirement) -> list[Result]:
+        """A refusal when the answer holds the event loop a second time: once may be the machine's doing."""
+        self.holds.clear()
+        await self.refusal(requirement)
+        if not self.holds:
+            return []
+        return [Result(LEAVES_THE_LOOP_FREE, "leaves_the_loop_free", held_the_loop(self.holding.held[0]))]
 
     @property
     def refused(self) -> bool:
@@ -108,10 +121,12 @@ class _Judging:
         with ExitStack() as stack:
             await asyncio.to_thread(stack.enter_context, fresh_data(self.task, self.restore))
             self.watchdog.escaped.clear()
+            self.holding.held.clear()
             self.sign_of_life()
             proving = asyncio.ensure_future(self.prove(requirement, trial))
             try:
                 if await self.watchdog.in_time(proving):
+                    self.holds += [requirement] if self.holding.held else []
                     return self.found(proving, trial)
                 return await self.given_up(proving, trial)
             except asyncio.CancelledError:  # somebody stops the check

@@ -19,7 +19,6 @@ from asgiref.local import Local
 
 from .sample import in_thread
 
-
 LETTING_GO = 0.5
 """Seconds that a thread has to end its query before its connection is left to it."""
 CURSORS = ("self", "cursor", "result")
@@ -116,9 +115,7 @@ def _works_on(connection: sqlite3.Connection, frame: FrameType) -> bool:
     calls = itertools.islice(walk_stack(frame), 8)
     held = (value for call, _ in calls for name in CURSORS if (value := call.f_locals.get(name)) is not None)
     cursors = (getattr(value, "cursor", value) for value in held)
-    return any(
-        isinstance(cursor, sqlite3.Cursor) and cursor.connection is connection for cursor in cursors
-    )
+    return any(isinstance(cursor, sqlite3.Cursor) and cursor.connection is connection for cursor in cursors)
 
 
 def _cancel_the_query(connection: Any) -> None:
