@@ -28,7 +28,8 @@ LESSONS = Path(__file__).resolve().parent
 ROOT = LESSONS.parent
 sys.path[:0] = [str(ROOT), str(LESSONS)]
 
-from sources import MINUTES, TITLE, lesson_faults  # noqa: E402
+from reading_time import ReadingTime, reading_time  # noqa: E402
+from sources import TITLE, lesson_faults  # noqa: E402
 
 from tutorial_project.checks.loading import REQUIREMENTS, load_tasks  # noqa: E402
 from tutorial_project.desk.management.files import set_aside  # noqa: E402
@@ -87,7 +88,7 @@ def _notebook(folder: Path, text: str, sources: list[Path]) -> NotebookNode:
     notebook.metadata = NotebookNode(
         kernelspec=KERNEL,
         language_info={"name": "python"},
-        lesson={"minutes": minutes(folder), "source": source_hash(sources)},
+        lesson={"source": source_hash(sources)},
     )
     _name_cells(notebook)
     return notebook
@@ -107,9 +108,9 @@ def source_hash(sources: list[Path]) -> str:
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in sources)).hexdigest()[:16]
 
 
-def minutes(folder: Path) -> int:
-    """How long the lesson takes, as its front matter says."""
-    return int(MINUTES.search((folder / "lesson.md").read_text(encoding="utf-8"))[1])
+def minutes(folder: Path) -> ReadingTime:
+    """How long the lesson takes to read and run."""
+    return reading_time(jupytext.reads((folder / "lesson.md").read_text(encoding="utf-8"), fmt="md:myst"))
 
 
 def execute(notebook: NotebookNode, folder: Path, name: str) -> NotebookNode:
@@ -260,11 +261,16 @@ def title(folder: Path) -> str:
 def lessons_table() -> str:
     """The table of lessons that the README holds."""
     rows = [
-        f"| {folder.name[:2]} | [{title(folder)}](notebooks/{folder.name}.ipynb) | {minutes(folder)} |"
+        f"| {folder.name[:2]} | [{title(folder)}](notebooks/{folder.name}.ipynb) | {_minutes(folder)} |"
         f" {_link('exercises', folder)} | {_link('solutions', folder)} |"
         for folder in lesson_folders()
     ]
     return "\n".join(["| | Lesson | Minutes | Exercise | Solution |", "|---|---|---|---|---|", *rows])
+
+
+def _minutes(folder: Path) -> str:
+    time = minutes(folder)
+    return f"{time.core} + {time.deeper}" if time.deeper else str(time.core)
 
 
 def _link(kind: str, folder: Path) -> str:

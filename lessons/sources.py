@@ -8,7 +8,6 @@ from pathlib import Path
 
 from tutorial_project.checks.loading import REQUIREMENTS
 
-MINUTES = re.compile(r"^minutes: (\d+)$", re.MULTILINE)
 TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
 MARKER = re.compile(r"^ *### (BEGIN|END) SOLUTION *$", re.MULTILINE)
 PLACEHOLDER = re.compile(r"^.*\{\{.*$", re.MULTILINE)
@@ -35,8 +34,6 @@ def _read(file: Path) -> str:
 
 
 def _faults_of_the_lesson(file: str, text: str) -> Iterator[str]:
-    if not MINUTES.search(text):
-        yield f"{file}: says no minutes. Begin it with\n    ---\n    minutes: 20\n    ---"
     if not TITLE.search(text):
         yield f"{file}: has no title. Its first heading is  # A title that begins with a verb"
 

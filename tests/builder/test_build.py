@@ -39,9 +39,7 @@ async def opening_hours(request):
 def example(tmp_path: Path) -> Path:
     folder = tmp_path / "00_start_here"
     folder.mkdir()
-    (folder / "lesson.md").write_text(
-        "---\nminutes: 5\n---\n\n# Ask\n\n```{code-cell} ipython3\n1 + 1\n```\n"
-    )
+    (folder / "lesson.md").write_text("# Ask\n\n```{code-cell} ipython3\n1 + 1\n```\n")
     (folder / "exercise.md").write_text(EXERCISE)
     for kind in ("tasks", "answers"):
         shutil.copytree(build.LESSONS / folder.name / kind, folder / kind)

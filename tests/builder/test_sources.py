@@ -27,7 +27,6 @@ def test_a_lesson_that_was_just_begun_has_no_fault(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "says"),
     [
-        ("lesson.md", "minutes: 10\n", "", "says no minutes"),
         ("lesson.md", "# Say in a verb", "Say in a verb", "has no title"),
         ("exercise.md", "{{ requirements: trip", "{{ requirement: trip", "is no placeholder"),
         (
