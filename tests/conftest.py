@@ -13,6 +13,7 @@ from django.db import connections
 from project import edited_notebooks
 from scheduling import ByNotebookAndLesson, in_turns
 
+from tutorial_project.checks import general, judge
 from tutorial_project.classroom.data.sample import SampleDatabase
 from tutorial_project.classroom.opening import prepare
 
@@ -62,6 +63,18 @@ def sample_database() -> SampleDatabase:
     """The temporary database that Django is configured with, holding the sample data and no more."""
     SAMPLE_DATABASE.restore()
     return SAMPLE_DATABASE
+
+
+@pytest.fixture
+def the_machine_may_be_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give answers more time than a learner waits: several of them are judged at once here, on few processors."""
+    for module, limit, seconds in (
+        (judge, "LIMIT", 10.0),
+        (judge, "LATER_LIMIT", 10.0),
+        (judge, "REFUSED_LIMIT", 60.0),
+        (general, "PATIENCE", 8.0),
+    ):
+        monkeypatch.setattr(module, limit, seconds)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -13,12 +13,13 @@ import build
 import pytest
 from solved import TASKS, answer_in
 
-from tutorial_project.checks import judge as judging
 from tutorial_project.checks.judge import judge
 from tutorial_project.checks.known_answers import KnownAnswer
 from tutorial_project.checks.loading import exercise_names, load_known_answers, load_tasks
 from tutorial_project.checks.task import Task
 from tutorial_project.checks.verdict import Verdict
+
+pytestmark = pytest.mark.usefixtures("the_machine_may_be_busy")
 
 ANSWERS = [(name, answer) for name in exercise_names() for answer in load_known_answers(name)]
 
@@ -45,13 +46,6 @@ def forgotten_awaits_are_collected() -> Iterator[None]:
         warnings.filterwarnings("ignore", message="unclosed (<socket|transport)", category=ResourceWarning)
         yield
         gc.collect()
-
-
-@pytest.fixture(autouse=True)
-def the_machine_may_be_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for limit in ("LIMIT", "LATER_LIMIT"):
-        monkeypatch.setattr(judging, limit, 10.0)
-    monkeypatch.setattr(judging, "REFUSED_LIMIT", 60.0)
 
 
 def verdict(database: Any, task: Task, answer: Any) -> Verdict:

@@ -99,7 +99,10 @@ async def tells_another() -> Any:
 
 test_screen_is_switched_off = Task(
     "test_screen_is_switched_off",
-    excused={"beside itself": "a test has the board for itself, and looks at everything that it holds"},
+    excused={
+        "beside itself": "a test has the board for itself, and looks at everything that it holds",
+        "holder": "a test has its process for itself, and may start a server and wait for it",
+    },
     hints=(
         "Who tells the view that its client has left, and with which message?",
         "Play the server with `ApplicationCommunicator(get_asgi_application(), SCOPE)`: send `http.request`, receive "

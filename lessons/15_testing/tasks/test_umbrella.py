@@ -54,6 +54,7 @@ async def umbrella_in_spite_of_errors(request: Any, city: str) -> JsonResponse:
 
 test_umbrella = Task(
     "test_umbrella",
+    excused={"holder": "a test has its process for itself, and may start a server and wait for it"},
     hints=(
         "Which answers of the weather service make the view do something different?",
         "Open the service with `async with`, and send three requests inside: to Bergen, to Athens, and to a city "
