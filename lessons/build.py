@@ -32,6 +32,7 @@ from reading_time import ReadingTime, reading_time  # noqa: E402
 from sources import TITLE, lesson_faults  # noqa: E402
 
 from tutorial_project.checks.loading import REQUIREMENTS, load_tasks  # noqa: E402
+from tutorial_project.desk.learning_paths import EVERYTHING, PATHS, lessons_on  # noqa: E402
 from tutorial_project.desk.management.files import set_aside  # noqa: E402
 from tutorial_project.desk.management.notebook_file import edited, original_id, parsed  # noqa: E402
 
@@ -281,14 +282,28 @@ def _link(kind: str, folder: Path) -> str:
     return f"[{label}]({kind}/{folder.name}.ipynb)"
 
 
-def with_lessons_table(readme: str) -> str:
-    """The README's text with its table of lessons brought up to date."""
-    return re.sub(
-        r"(<!-- lessons: begin -->\n).*?(<!-- lessons: end -->)",
-        lambda match: f"{match[1]}{lessons_table()}\n{match[2]}",
-        readme,
-        flags=re.DOTALL,
-    )
+def paths_table() -> str:
+    """The table of ways through the lessons that the README holds."""
+    times = {folder.name: minutes(folder).core for folder in lesson_folders()}
+    rows = []
+    for path, said in PATHS.items():
+        names = lessons_on(path)
+        links = " → ".join(f"[{name[:2]}](notebooks/{name}.ipynb)" for name in names)
+        shown = links if path != EVERYTHING else "all lessons, in order"
+        rows.append(f"| {said} | `{path}` | {shown} | {sum(times[name] for name in names)} |")
+    return "\n".join(["| | Path | Lessons | Minutes |", "|---|---|---|---|", *rows])
+
+
+def with_tables(readme: str) -> str:
+    """The README's text with its tables of lessons and of paths brought up to date."""
+    for name, table in (("lessons", lessons_table()), ("paths", paths_table())):
+        readme = re.sub(
+            rf"(<!-- {name}: begin -->\n).*?(<!-- {name}: end -->)",
+            lambda match, table=table: f"{match[1]}{table}\n{match[2]}",
+            readme,
+            flags=re.DOTALL,
+        )
+    return readme
 
 
 def main() -> None:
@@ -313,7 +328,7 @@ def main() -> None:
         except BuildError as error:
             parser.exit(1, f"{error}\n")
     readme = ROOT / "README.md"
-    readme.write_text(with_lessons_table(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    readme.write_text(with_tables(readme.read_text(encoding="utf-8")), encoding="utf-8")
     if not any(built):
         print("Every notebook is up to date.")
 

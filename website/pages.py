@@ -54,6 +54,8 @@ def index(folders: Iterable[Path]) -> str:
             RUN_IT.format(clone=_clone()),
             lessons.lessons_table(),
             "",
+            lessons.paths_table(),
+            "",
             _toctree(_entries("notebooks", folders), caption="Lessons"),
             more,
         ]

@@ -174,5 +174,5 @@ def test_an_unknown_lesson_is_told_which_there_are() -> None:
 
 def test_the_readme_holds_the_table_of_lessons() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert build.with_lessons_table(readme) == readme, "a lesson has changed: make notebooks"
+    assert build.with_tables(readme) == readme, "a lesson has changed: make notebooks"
     assert len(readme.splitlines()) < 150

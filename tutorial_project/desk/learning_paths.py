@@ -1,0 +1,67 @@
+"""Ways through the lessons, for people who come with one thing in mind.
+
+The front matter of a `lesson.md` says on which of them the lesson lies; all lie on "everything":
+
+    paths: services, asgi
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from tutorial_project import paths
+from tutorial_project.desk.progress import progress_folder
+
+EVERYTHING = "everything"
+PATHS: Mapping[str, str] = {
+    "services": "I call other services",
+    "asgi": "My site moves to ASGI",
+    "live": "I send live updates",
+    "fastapi": "I come from FastAPI",
+    EVERYTHING: "Everything",
+}
+"""The title of each path, by the name that front matter and `manage.py path` use."""
+
+FRONT_MATTER = re.compile(r"\A---\n(.*?)^---$", re.DOTALL | re.MULTILINE)
+SAID = re.compile(r"^paths:(.*)$", re.MULTILINE)
+
+
+def paths_said(text: str) -> list[str]:
+    """The paths that the front matter of a lesson names."""
+    front_matter = FRONT_MATTER.match(text)
+    said = SAID.search(front_matter[1]) if front_matter else None
+    return re.findall(r"\w+", said[1]) if said else []
+
+
+def lessons_on(path: str) -> list[str]:
+    """The names of the lessons on a path, in order.
+
+    Args:
+        path: one of `PATHS`.
+    """
+    files = sorted(paths.LESSONS.glob("[0-9][0-9]_*/lesson.md"))
+    return [
+        file.parent.name
+        for file in files
+        if path == EVERYTHING or path in paths_said(file.read_text(encoding="utf-8"))
+    ]
+
+
+def chosen_path() -> str:
+    """The path that the learner chose with `manage.py path`, or "everything"."""
+    folder = progress_folder()
+    file = folder / "path" if folder else None
+    name = file.read_text(encoding="utf-8").strip() if file and file.is_file() else EVERYTHING
+    return name if name in PATHS else EVERYTHING
+
+
+def choose(path: str) -> None:
+    """Remember the learner's path.
+
+    Args:
+        path: one of `PATHS`.
+    """
+    if folder := progress_folder():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "path").write_text(path + "\n", encoding="utf-8")
