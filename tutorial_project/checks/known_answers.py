@@ -12,7 +12,7 @@ class KnownAnswer:
     """An answer whose verdict is known.
 
     `breaks` names the proof that must refuse it, and `says` words that its verdict must hold; both
-    are empty for a right answer.
+    are empty for a right answer. `when` says when a right answer is the better one, for `exercise.approaches`.
     """
 
     task: str
@@ -20,21 +20,25 @@ class KnownAnswer:
     breaks: str = ""
     says: str = ""
     name: str = ""
+    when: str = ""
 
 
-def known_answer(task: str, *, breaks: str = "", says: str = "") -> Callable[[Any], Any]:
+def known_answer(task: str, *, breaks: str = "", says: str = "", when: str = "") -> Callable[[Any], Any]:
     """Decorate a right answer (no `breaks`) or a wrong one in `answers/TASK.py`.
 
     Args:
         task: the name of the task.
         breaks: the name of the proof in `tasks/TASK.py` that must be the first to refuse a wrong answer.
         says: words that the verdict must hold: they name the mistake.
+        when: of a right answer, one sentence for who has solved the task: when this way is the better one.
     """
+    if breaks and when:
+        raise ValueError("a wrong answer is never the better one")
     if bool(breaks) != bool(says):
         raise ValueError("a wrong answer needs both: what it breaks, and what the verdict says")
 
     def mark(answer: Any) -> Any:
-        answer.known_answer = KnownAnswer(task, answer, breaks, says, answer.__name__)
+        answer.known_answer = KnownAnswer(task, answer, breaks, says, answer.__name__, when)
         return answer
 
     return mark

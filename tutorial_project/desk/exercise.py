@@ -16,7 +16,8 @@ from tutorial_project.checks.verdict import MARKS, AnswerRefused, Verdict
 from tutorial_project.classroom.kernel import names_in_notebook, watch_cells
 from tutorial_project.classroom.opening import prepare
 
-from .progress import Progress
+from .approaches import Approaches, approaches_to
+from .progress import Progress, progress_folder
 
 
 class Check:
@@ -66,6 +67,8 @@ class Exercise:
         display(verdict)
         if verdict.state == "not yet":
             raise AnswerRefused(verdict)
+        if verdict.state == "done" and approaches_to(self.name, verdict.task.name):
+            print(f'Other ways to write it:  exercise.approaches("{verdict.task.name}")')
 
     async def judge(self, answer: Any, task: str | None = None) -> Verdict:
         """The verdict on an answer, without showing or recording it."""
@@ -96,6 +99,19 @@ class Exercise:
         hints = self.tasks[name].hints
         grade = Progress(self.name).hinted(name, len(hints))
         print(f"Hint {grade + 1} of {len(hints)}: {hints[grade]}")
+
+    def approaches(self, task: str) -> Approaches | None:
+        """Other right answers to a task that is done, each with when it is the better one."""
+        name = getattr(task, "__name__", task)
+        if name not in self.tasks:
+            print(f"There is no task {name!r}. The tasks of this exercise: {', '.join(self.tasks)}")
+        elif progress_folder() and Progress(self.name).task(name)["state"] != "done":
+            print(f"First find a way of your own:  await exercise.check({name})")
+        elif found := approaches_to(self.name, name):
+            return Approaches(found)
+        else:
+            print(f"Your answer to {name} is as good as any that is known here.")
+        return None
 
     def progress(self) -> None:
         """Print the state of every task."""

@@ -1,0 +1,63 @@
+"""Other right answers, for who has found one."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tutorial_project.checks.known_answers import KnownAnswer, known_answer
+from tutorial_project.checks.loading import exercise_names, load_known_answers
+from tutorial_project.desk import approaches
+from tutorial_project.desk.approaches import Approaches, approaches_to
+from tutorial_project.desk.exercise import Exercise
+
+NAME, TASK = "00_start_here", "opening_hours"
+
+
+def hour(text: str) -> int:
+    return int(text)
+
+
+@known_answer(TASK, when="Where <many> pages say the same hours.")
+async def with_a_helper(request: object) -> int:
+    return hour("9")
+
+
+@pytest.fixture
+def exercise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Exercise:
+    monkeypatch.setenv("TUTORIAL_PROGRESS", str(tmp_path))
+    known: list[KnownAnswer] = [with_a_helper.known_answer]
+    monkeypatch.setattr(approaches, "load_known_answers", lambda name: known)
+    return Exercise(NAME, ROOT_URLCONF="tutorial_project.urls")
+
+
+def test_they_are_shown_to_nobody_who_has_not_found_one(exercise: Exercise, capsys) -> None:
+    assert exercise.approaches(TASK) is None
+    assert "First find a way of your own" in capsys.readouterr().out
+
+
+def test_text_and_page_hold_when_it_is_the_better_one_and_code_that_runs(exercise: Exercise) -> None:
+    from tutorial_project.desk.progress import Progress
+
+    Progress(NAME).checked(TASK, "done")
+    shown = exercise.approaches(TASK)
+    assert repr(shown).startswith("Where <many> pages say the same hours.\n\n    def hour(text: str)")
+    assert "async def with_a_helper" in repr(shown)
+    assert "known_answer" not in repr(shown)
+    assert "Where &lt;many&gt; pages" in shown._repr_html_()
+
+
+def test_a_task_that_is_none_is_answered_with_those_there_are(exercise: Exercise, capsys) -> None:
+    assert exercise.approaches("opening_ours") is None
+    assert "The tasks of this exercise: opening_hours" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", exercise_names())
+def test_every_approach_is_one_sentence_and_code(name: str) -> None:
+    for task in {known.task for known in load_known_answers(name)}:
+        for approach in approaches_to(name, task):
+            assert approach.when.endswith(".")
+            ast.parse(approach.code)
+        assert repr(Approaches(approaches_to(name, task))) is not None
