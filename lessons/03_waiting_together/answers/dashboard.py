@@ -144,7 +144,9 @@ async def called_first_awaited_later(request, city, currency):
     return three(await weather, await flights, await rates)
 
 
-@known_answer("dashboard", breaks="asks_all_three_together", says="stand in line for one thread")
+@known_answer(
+    "dashboard", breaks="asks_all_three_together", says="`sync_to_async` in one request share one thread"
+)
 async def gathers_calls_on_one_thread(request, city, currency):
     services = [f"weather/{city}", f"flights/{city}", f"rates/{currency}"]
     return three(*await asyncio.gather(*(sync_to_async(ask_blocking)(service) for service in services)))

@@ -1,6 +1,19 @@
-from tutorial_project.checks import Task, Trial
+import random
+from typing import Any
 
-from ..shared import all_waiting
+from tutorial_project.checks import Outcome, Reply, Task, Trial
+from tutorial_project.checks.kinds.questions import (
+    all_saying,
+    expect_free_while_waiting,
+    held_questions,
+    made_up_flights,
+    made_up_rate,
+    made_up_weather,
+    questions,
+)
+from tutorial_project.services.insurer import PER_NIGHT
+
+from ..shared import Said, expect_news
 
 booking_page = Task(
     "booking_page",
@@ -11,33 +24,71 @@ booking_page = Task(
         '`"insurance": await asyncio.to_thread(premium, nights)` in place of `await insurance(nights)`',
     ),
     praise="Right: the insurer's call waits on a thread, and the event loop is free for everybody else. "
-    "`sync_to_async(premium)(nights)` would do, and so would a plain `def` view, which runs on a thread as a whole.",
+    "`sync_to_async(premium)(nights)` would do, and so would a plain `def` view, which runs on a thread as a whole. "
+    "With `gather` around the three, the page is there as soon as the slowest of them.",
 )
 
 
 @booking_page.requirement(
     "gives the answers of today's page: for `GET /booking-page/Lisbon/7/` "
-    '`{"forecast": "24 °C, sunny", "flight": 129, "insurance": 28.0}`, and the same for other journeys'
+    '`{"forecast": "24 °C, sunny", "flight": 129, "insurance": 28.0}`, for other journeys and when the services say '
+    "something else, too"
 )
 async def gives_the_same_answers(trial: Trial) -> None:
     lisbon = {"forecast": "24 °C, sunny", "flight": 129, "insurance": 28.0}
-    kyoto = {"forecast": "19 °C, cloudy", "flight": 890, "insurance": 12.0}
-    together = await trial.together("/booking-page/Lisbon/7/", "/booking-page/Kyoto/3/")
-    for reply, expected in zip(together.replies, (lisbon, kyoto), strict=True):
-        reply.expect(200, json=expected)
+    (await trial.get("/booking-page/Lisbon/7/")).expect(200, json=lisbon)
+    for city in ("Lisbon", "Kyoto"):
+        nights = random.randint(10, 300)
+        await expect_news(trial, page(city, nights), lambda c=city, n=nights: made_up(c, n))  # type: ignore[misc]
 
 
-@booking_page.requirement("leaves the event loop free while it waits")
+@booking_page.requirement("leaves the event loop free while it waits, for whichever service")
 async def does_not_hold_the_loop(trial: Trial) -> None:
-    (await trial.never_holds_the_loop("/booking-page/Lisbon/1/")).expect(200)
+    await expect_free_while_waiting(trial, page("Lisbon", 50), made_up("Lisbon", 50)[0])
 
 
 @booking_page.requirement("lets three travellers wait for the insurer at the same time")
 async def lets_travellers_wait_together(trial: Trial) -> None:
-    words = {
-        "because": "the insurer is asked for one traveller after the other: something lets only one of them through",
-        "next": "give each request a thread of its own: `await asyncio.to_thread(premium, nights)`",
+    rate = made_up_rate("GBP")
+    pages = {}
+    for city, nights in zip(("Lisbon", "Kyoto", "Bergen"), random.sample(range(10, 300), 3), strict=True):
+        said, expected = made_up(city, nights, rate)
+        pages[page(city, nights)] = (said, expected)
+    said = {name: content for some, _ in pages.values() for name, content in some.items()}
+    with all_saying(said):
+        async with held_questions(trial, *pages, at=["/rates/"]) as held:
+            await held.until_waiting(3)
+            waited, asked = len(held.waited), sum(q.path.startswith("/rates/") for q in questions())
+            replies = await held.replies()
+    refuse_fewer_than_three(replies[0], waited, asked)
+    for reply, (_, expected) in zip(replies, pages.values(), strict=True):
+        reply.expect(200, json=expected)
+
+
+def refuse_fewer_than_three(reply: Reply, waited: int, asked: int) -> None:
+    if reply.error is not None:
+        reply.expect(200)
+    words = {}
+    if asked == 1:
+        words = {
+            "because": "the insurer is asked for one traveller after the other: something lets only one of them through",
+            "next": "give each request a thread of its own: `await asyncio.to_thread(premium, nights)`",
+        }
+    Outcome(f"{reply.sent}, and two others", f"at most {waited} of 3 travellers").expect_that(
+        asked == 3, "3 travellers waiting for the insurer at the same time", **words
+    )
+
+
+def page(city: str, nights: int) -> str:
+    return f"/booking-page/{city}/{nights}/"
+
+
+def made_up(city: str, nights: int, rate: dict[str, Any] | None = None) -> tuple[Said, dict[str, Any]]:
+    """What the services say, and the page that holds it."""
+    weather, flights, rate = made_up_weather(city), made_up_flights(city), rate or made_up_rate("GBP")
+    said = {f"weather/{city}": weather, f"flights/{city}": flights, "rates/GBP": rate}
+    return said, {
+        "forecast": f"{weather['celsius']} °C, {weather['sky']}",
+        "flight": min(flight["price"] for flight in flights["flights"]),
+        "insurance": round(nights * PER_NIGHT / rate["rate"], 2),
     }
-    async with all_waiting(3, "/rates/", **words) as replies:
-        together = await trial.together(*(f"/booking-page/Lisbon/{nights}/" for nights in (1, 2, 3)))
-        replies += together.replies

@@ -1,7 +1,19 @@
-from tutorial_project.checks import Task, Trial
-from tutorial_project.services.client import ask
+from typing import Any
 
-from ..shared import IN_TURN, START_ALL, all_waiting
+from tutorial_project.checks import Task, Trial
+from tutorial_project.checks.kinds.questions import (
+    all_saying,
+    expect_free_while_waiting,
+    made_up_flights,
+    made_up_rate,
+    made_up_weather,
+)
+from tutorial_project.services.places import flights, rate, weather
+
+from ..shared import Said, expect_all_waiting, expect_news
+
+AT = ["/weather/", "/flights/", "/rates/"]
+LISBON, KYOTO = "/dashboard/Lisbon/USD/", "/dashboard/Kyoto/JPY/"
 
 dashboard = Task(
     "dashboard",
@@ -18,29 +30,41 @@ dashboard = Task(
 
 @dashboard.requirement(
     'answers `GET /dashboard/Lisbon/USD/` with `{"weather": …, "flights": …, "rates": …}`, '
-    "each the whole answer of the service of that name"
+    "each the whole answer that the service of that name gives now"
 )
 async def answers_with_all_three(trial: Trial) -> None:
-    (await trial.get("/dashboard/Lisbon/USD/")).expect(200, json=await answers_for("Lisbon", "USD"))
+    found = {"weather": weather("Lisbon"), "flights": flights("Lisbon"), "rates": rate("USD")}
+    (await trial.get(LISBON)).expect(200, json=found)
+    await expect_news(trial, LISBON, lambda: made_up("Lisbon", "USD"))
 
 
 @dashboard.requirement("asks for the city and the currency in the URL")
 async def asks_for_what_the_url_says(trial: Trial) -> None:
-    (await trial.get("/dashboard/Kyoto/JPY/")).expect(200, json=await answers_for("Kyoto", "JPY"))
+    for city, currency in (("Bergen", "JPY"), ("Kyoto", "NZD"), ("Bergen", "NZD")):
+        said, expected = made_up(city, currency)
+        with all_saying(said):
+            (await trial.get(f"/dashboard/{city}/{currency}/")).expect(200, json=expected)
 
 
-@dashboard.requirement("leaves the event loop free while it waits")
+@dashboard.requirement("leaves the event loop free while it waits, for whichever service")
 async def leaves_the_loop_free(trial: Trial) -> None:
-    (await trial.never_holds_the_loop("/dashboard/Lisbon/USD/")).expect(200)
+    await expect_free_while_waiting(trial, LISBON, made_up("Lisbon", "USD")[0])
 
 
-@dashboard.requirement("has all three questions waiting at the services at the same time")
+@dashboard.requirement(
+    "has all three questions waiting at the services at the same time, and all six of two visitors"
+)
 async def asks_all_three_together(trial: Trial) -> None:
-    paths = ("/weather/", "/flights/", "/rates/")
-    async with all_waiting(3, *paths, because=IN_TURN, next=START_ALL) as replies:
-        replies.append(await trial.get("/dashboard/Lisbon/USD/"))
+    (lisbon, for_lisbon), (kyoto, for_kyoto) = made_up("Lisbon", "USD"), made_up("Kyoto", "JPY")
+    await expect_all_waiting(trial, {**lisbon, **kyoto}, {LISBON: for_lisbon, KYOTO: for_kyoto}, AT)
 
 
-async def answers_for(city: str, currency: str) -> dict[str, object]:
-    names = {"weather": city, "flights": city, "rates": currency}
-    return {service: await ask(f"{service}/{place}", wait=0) for service, place in names.items()}
+def made_up(city: str, currency: str) -> tuple[Said, dict[str, Any]]:
+    """What the services say, and the page that holds it."""
+    found = {
+        "weather": made_up_weather(city),
+        "flights": made_up_flights(city),
+        "rates": made_up_rate(currency),
+    }
+    places = {"weather": city, "flights": city, "rates": currency}
+    return {f"{service}/{places[service]}": content for service, content in found.items()}, found

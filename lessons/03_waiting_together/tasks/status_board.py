@@ -1,7 +1,22 @@
-from tutorial_project.checks import Outcome, Reply, Task, Trial
-from tutorial_project.services.client import ask
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest.mock import patch
 
-from ..shared import IN_TURN, START_ALL, all_waiting
+from tutorial_project.checks import Outcome, Reply, Task, Trial
+from tutorial_project.checks.kinds.questions import (
+    all_saying,
+    expect_free_while_waiting,
+    held_questions,
+    made_up_flights,
+    made_up_rate,
+    made_up_weather,
+)
+from tutorial_project.services import client, running_services
+from tutorial_project.services.places import flights, weather
+
+from ..shared import Said, expect_all_waiting, expect_news
 
 status_board = Task(
     "status_board",
@@ -9,8 +24,8 @@ status_board = Task(
     hints=(
         "Where can you catch the error so that it costs one answer, and not all of them?",
         "Put `try` and `except ServiceError` into a small async function that asks one service, and gather those.",
-        "`async def answer_or_error(service):` returns `await ask(service)`, or the `ServiceError` it caught; "
-        "then `answers = await asyncio.gather(*(answer_or_error(service) for service in names))`",
+        "`async def answer_or_none(name):` returns `await ask(name)`, or None when it caught a `ServiceError`; "
+        "then `found = await asyncio.gather(*(answer_or_none(name) for name in names))`",
     ),
     praise="Right: one failure costs one answer, and a mistake in the code still shows as an error. "
     "`gather(…, return_exceptions=True)` does it too, as long as you raise what is not a `ServiceError`.",
@@ -19,28 +34,58 @@ status_board = Task(
 
 @status_board.requirement(
     "answers `GET /status-board/?service=weather/Lisbon&service=flights/Kyoto` with "
-    '`{"answers": {"weather/Lisbon": …, "flights/Kyoto": …}, "failed": []}`'
+    '`{"answers": {"weather/Lisbon": …, "flights/Kyoto": …}, "failed": []}`, what these services say now'
 )
 async def answers_by_name(trial: Trial) -> None:
     names = ["weather/Lisbon", "flights/Kyoto"]
-    expected = {"answers": {name: await ask(name, wait=0) for name in names}, "failed": []}
-    (await trial.get(board(*names))).expect(200, json=expected)
+    as_ever = {"weather/Lisbon": weather("Lisbon"), "flights/Kyoto": flights("Kyoto")}
+    (await trial.get(board(*names))).expect(200, json={"answers": as_ever, "failed": []})
+    for others in (["flights/Bergen", "weather/Bergen"], ["rates/USD"]):
+        await expect_news(trial, board(*others), lambda names=others: shown(made_up(*names)))  # type: ignore[misc]
+
+
+@status_board.requirement("leaves the event loop free while it waits, for whichever service")
+async def leaves_the_loop_free_for_others(trial: Trial) -> None:
+    said = dict(made_up("weather/Lisbon", "rates/USD"))
+    await expect_free_while_waiting(trial, board(*said), said)
 
 
 @status_board.requirement(
     "answers 200 when services fail, too: it keeps the other answers, and lists the failed ones in the order of the URL"
 )
 async def keeps_the_good_answers(trial: Trial) -> None:
-    good = {"rates/USD": await ask("rates/USD", wait=0)}
-    last = "failing?wait=0.1"  # the first in the URL, the last to fail
-    expected = {"answers": good, "failed": [last, "busy"]}
-    reply = await trial.get(board(last, "rates/USD", "busy"))
-    reply.expect(200, json=expected, **what_one_failure_cost(reply))
-    reply = await trial.get(board("failing"))
-    reply.expect(200, json={"answers": {}, "failed": ["failing"]}, **what_one_failure_cost(reply))
+    good = ["rates/NZD", "rates/ISK"]
+    bad = shuffled(["broken-json", "busy", "failing"])
+    names = [bad[0], good[0], bad[1], good[1], bad[2]]
+    said, _ = shown(made_up(*good))
+    reply = await one_after_another(trial, names, said, [bad[2], good[1], bad[0], good[0], bad[1]])
+    reply.expect(200, json={"answers": said, "failed": bad}, **what_one_failure_cost(reply, bad))
+    one = random.choice(bad)
+    reply = await trial.get(board(one))
+    reply.expect(200, json={"answers": {}, "failed": [one]}, **what_one_failure_cost(reply, [one]))
 
 
-def what_one_failure_cost(reply: Reply) -> dict[str, str]:
+async def one_after_another(trial: Trial, names: list[str], said: Said, order: list[str]) -> Reply:
+    """The reply to a request for these names, whose services answer one after another, in this order."""
+    with all_saying(said):
+        async with held_questions(trial, board(*names), at=[f"/{name}" for name in names]) as held:
+            await held.until_waiting(len(names))
+            for name in order:
+                held.holds[f"/{name}"].release()
+                await held.until_quiet()
+            return (await held.replies())[0]
+
+
+def shuffled(names: list[str]) -> list[str]:
+    """The names in an order that is not that of the alphabet, and whose third, first, second is not either."""
+    orders = [names, names[1:] + names[:1], names[2:] + names[:2]]
+    backwards = [order[::-1] for order in orders]
+    return random.choice(
+        [o for o in orders + backwards if sorted(names) not in (o, o[::-1], [o[2], o[0], o[1]])]
+    )
+
+
+def what_one_failure_cost(reply: Reply, failed: list[str]) -> dict[str, str]:
     """The cause and the next step, where the reply shows them."""
     around_each = {"next": "put `try` and `except ServiceError` around each question, not around all of them"}
     if "ServiceError is not JSON serializable" in reply.got:
@@ -52,35 +97,81 @@ def what_one_failure_cost(reply: Reply) -> dict[str, str]:
         return {"because": "the first error in a `TaskGroup` cancels all of its other tasks"} | around_each
     if "ServiceError" in reply.got:
         return {"because": "the error of one service ends the whole view"} | around_each
-    if '"failed": ["busy", "failing' in reply.got:
-        return {"because": "the names stand in the order in which they failed"}
-    if '"answers": {}' in reply.got:
+    if reply.status != 200 or not isinstance(found := reply.json, dict):
+        return {}
+    if found.get("answers") == {} and len(failed) > 1:
         return {"because": "the answers that came are lost with those that did not"} | around_each
-    return {}
+    return what_the_order_is(found.get("failed"), failed)
+
+
+def what_the_order_is(listed: Any, failed: list[str]) -> dict[str, str]:
+    orders = {
+        "the names stand in the order in which they failed": [failed[2:] + failed[:2]],
+        "the names are sorted by the alphabet": [sorted(failed)],
+    }
+    return next(({"because": text} for text, order in orders.items() if [listed] == order), {})
 
 
 @status_board.requirement("counts only a `ServiceError` as a failure: every other error is raised as ever")
 async def raises_every_other_error(trial: Trial) -> None:
-    reply = await trial.get(board("rates/USD", "weather/%00"))
+    with mistake_in_the_client("rates/USD") as mistake:
+        reply = await trial.get(board("weather/Lisbon", "rates/USD"))
     Outcome(reply.sent, reply.got).expect_that(
         reply.error is not None,
-        "httpx.InvalidURL, or a group that holds it, to be raised: there is no such URL, so no service was asked",
-        because="the view catches more than `ServiceError`, and so it hides mistakes in the code",
-        next="catch `ServiceError` alone; of the results of `return_exceptions=True`, raise those that are other errors",
+        f"{type(mistake).__name__}, or a group that holds it, to be raised: with this request, there is a mistake in the "
+        "code of `ask`",
+        because="the view catches more than `ServiceError`, and so it hides mistakes in the code"
+        if reply.status == 200
+        else None,
+        next="catch `ServiceError` alone; of the results of `return_exceptions=True`, raise those that are other errors"
+        if reply.status == 200
+        else None,
     )
 
 
-@status_board.requirement("leaves the event loop free while it waits")
-async def leaves_the_loop_free_for_others(trial: Trial) -> None:
-    (await trial.never_holds_the_loop(board("weather/Lisbon", "failing"))).expect(200)
+@contextmanager
+def mistake_in_the_client(service: str) -> Iterator[Exception]:
+    """Let `ask` and `ask_blocking` raise an error that is no ServiceError when they read this service's answer."""
+    mistake = random.choice([RuntimeError, LookupError, ValueError, TypeError, OSError])(
+        "a mistake in the code"
+    )
+    really = client._content
+
+    def content(asked: str, response: Any) -> Any:
+        if asked == service:
+            raise mistake
+        return really(asked, response)
+
+    with patch.object(client, "_content", content):
+        yield mistake
 
 
 @status_board.requirement(
-    "has all questions waiting at the services at the same time, those that will fail among them"
+    "has all questions waiting at the services at the same time, those that will fail among them, and those of two "
+    "requests as well"
 )
 async def asks_all_together(trial: Trial) -> None:
-    async with all_waiting(3, "/", because=IN_TURN, next=START_ALL) as replies:
-        replies.append(await trial.get(board("weather/Lisbon", "failing", "rates/USD")))
+    services, good = running_services(), ["weather/Lisbon", "rates/USD", "weather/Kyoto", "rates/JPY"]
+    said, _ = shown(made_up(*good))
+    bad = {"flights/Lisbon": "/failing?status=500", "flights/Kyoto": "/failing?status=503"}
+    answers = {}
+    for city, currency in (("Lisbon", "USD"), ("Kyoto", "JPY")):
+        names = [f"weather/{city}", f"flights/{city}", f"rates/{currency}"]
+        kept = {name: said[name] for name in names if name in said}
+        answers[board(*names)] = {"answers": kept, "failed": [f"flights/{city}"]}
+    with ExitStack() as failures:
+        for name, by in bad.items():
+            failures.enter_context(services.replaced(f"/{name}", by=by))
+        await expect_all_waiting(trial, {**said, **bad}, answers, ["/weather/", "/flights/", "/rates/"])
+
+
+def made_up(*names: str) -> Said:
+    kinds = {"weather": made_up_weather, "flights": made_up_flights, "rates": made_up_rate}
+    return {name: kinds[name.partition("/")[0]](name.partition("/")[2]) for name in names}
+
+
+def shown(said: Said) -> tuple[Said, Any]:
+    return said, {"answers": said, "failed": []}
 
 
 def board(*names: str) -> str:
