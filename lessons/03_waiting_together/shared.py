@@ -26,15 +26,17 @@ SOLD_SEPARATELY = "the second visitor's questions are not sent before the first 
 Said = Mapping[str, Any]
 
 
-async def expect_news(trial: Trial, path: str, made_up: Callable[[], tuple[Said, Any]]) -> None:
+async def expect_news(
+    trial: Trial, path: str, made_up: Callable[[], tuple[Said, Any]], earlier: Any = None
+) -> None:
     """Ask twice, and refuse an answer that is not what the services say at that moment.
 
     Args:
         trial: the answer.
         path: the request.
         made_up: makes up what the services say, and what must be answered then.
+        earlier: what was answered to this request before.
     """
-    earlier = None
     for _ in range(2):
         said, expected = made_up()
         with all_saying(said):

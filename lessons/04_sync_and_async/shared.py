@@ -3,13 +3,11 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tutorial_project.checks import Outcome, Refusal, Reply, Trial
 from tutorial_project.classroom.data.connections import let_go
-from tutorial_project.services import running_services
 
 
 @contextmanager
@@ -45,18 +43,6 @@ def refuse_a_query_on_the_loop(reply: Reply, expected: str, because: str, next: 
     """Refuse with these words when Django's guard raised; they say more than its usual explanation."""
     if isinstance(reply.error, SynchronousOnlyOperation):
         raise Refusal(sent=reply.sent, expected=expected, got=reply.got, because=because, next=next)
-
-
-async def expect_the_loop_free(trial: Trial, path: str) -> None:
-    """Refuse an async view that holds the event loop; a sync view cannot."""
-    running_services()  # started here, and not at the first question of the answer: to start them blocks
-    view = trial.answer.as_view() if hasattr(trial.answer, "as_view") else trial.answer
-    if not iscoroutinefunction(view):
-        (await get(trial, path)).expect(200)
-        return
-    with connections_watched():
-        reply = await trial.leaves_the_loop_free(path)
-    reply.expect(200)
 
 
 async def expect_no_connection_left(trial: Trial, path: str) -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import functools
 from concurrent.futures import ThreadPoolExecutor
 
 from asgiref.sync import sync_to_async
@@ -119,3 +120,48 @@ one_thread = ThreadPoolExecutor(max_workers=1)
 @known_answer("booking_page", breaks="lets_travellers_wait_together", says="only one of them through")
 async def one_thread_for_everybody(request, city, nights):
     return await page(city, await asyncio.get_running_loop().run_in_executor(one_thread, premium, nights))
+
+
+@known_answer("booking_page")
+async def a_loop_of_its_own_in_the_thread(request, city, nights):
+    return await page(city, await asyncio.to_thread(asyncio.run, insurance(nights)))
+
+
+@known_answer("booking_page")
+async def a_group_with_a_thread(request, city, nights):
+    async with asyncio.TaskGroup() as group:
+        sky, flight = group.create_task(forecast(city)), group.create_task(cheapest_flight(city))
+        price = group.create_task(asyncio.to_thread(premium, nights))
+    return JsonResponse({"forecast": sky.result(), "flight": flight.result(), "insurance": price.result()})
+
+
+@known_answer("booking_page", breaks="does_not_hold_the_loop", says="a blocking call holds the event loop")
+async def waits_for_the_future_at_the_end(request, city, nights):
+    future = ThreadPoolExecutor().submit(premium, nights)
+    sky, flight = await forecast(city), await cheapest_flight(city)
+    return JsonResponse({"forecast": sky, "flight": flight, "insurance": future.result()})
+
+
+premium_remembered = functools.cache(premium)
+
+
+@known_answer("booking_page", breaks="gives_the_same_answers", says='"insurance"')
+async def remembers_the_price(request, city, nights):
+    return await page(city, await asyncio.to_thread(premium_remembered, nights))
+
+
+one_at_a_time = asyncio.Semaphore(1)
+
+
+@known_answer("booking_page", breaks="lets_travellers_wait_together", says="only one of them through")
+async def asks_behind_a_semaphore(request, city, nights):
+    async with one_at_a_time:
+        insured = await asyncio.to_thread(premium, nights)
+    return await page(city, insured)
+
+
+@known_answer("booking_page", breaks="gives_the_same_answers", says='"flight"')
+async def takes_the_first_flight(request, city, nights):
+    flights = (await ask(f"flights/{city}"))["flights"]
+    price = await asyncio.to_thread(premium, nights)
+    return JsonResponse({"forecast": await forecast(city), "flight": flights[0]["price"], "insurance": price})

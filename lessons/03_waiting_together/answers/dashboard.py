@@ -156,3 +156,56 @@ async def gathers_calls_on_one_thread(request, city, currency):
 async def two_and_then_one(request, city, currency):
     weather, flights = await asyncio.gather(ask(f"weather/{city}"), ask(f"flights/{city}"))
     return three(weather, flights, await ask(f"rates/{currency}"))
+
+
+def services_for(city, currency):
+    return [f"weather/{city}", f"flights/{city}", f"rates/{currency}"]
+
+
+@known_answer("dashboard")
+async def waits_for_a_list_of_tasks(request, city, currency):
+    tasks = [asyncio.ensure_future(ask(service)) for service in services_for(city, currency)]
+    await asyncio.wait(tasks)
+    return three(*(task.result() for task in tasks))
+
+
+@known_answer("dashboard")
+async def threads_of_the_pool(request, city, currency):
+    ask_freely = sync_to_async(ask_blocking, thread_sensitive=False)
+    return three(*await asyncio.gather(*map(ask_freely, services_for(city, currency))))
+
+
+@known_answer(
+    "dashboard", breaks="asks_all_three_together", says="a question is sent only when another one is answered"
+)
+async def one_thread_after_another(request, city, currency):
+    return three(
+        *[await asyncio.to_thread(ask_blocking, service) for service in services_for(city, currency)]
+    )
+
+
+door = asyncio.Lock()
+
+
+@known_answer("dashboard", breaks="asks_all_three_together", says="the second visitor's questions are not")
+async def lets_one_visitor_in(request, city, currency):
+    async with door:
+        return three(*await asyncio.gather(*map(ask, services_for(city, currency))))
+
+
+pages = {}
+
+
+@known_answer("dashboard", breaks="answers_with_all_three", says="said when they were asked before")
+async def keeps_the_page(request, city, currency):
+    if (city, currency) not in pages:
+        pages[city, currency] = await asyncio.gather(*map(ask, services_for(city, currency)))
+    return three(*pages[city, currency])
+
+
+@known_answer("dashboard", breaks="leaves_the_loop_free", says="a blocking call holds the event loop")
+async def waits_for_the_future_at_the_end(request, city, currency):
+    pool = ThreadPoolExecutor()
+    rates = pool.submit(ask_blocking, f"rates/{currency}")
+    weather, flights = await asyncio.gather(ask(f"weather/{city}"), ask(f"flights/{city}"))
+    return three(weather, flights, rates.result())

@@ -1,4 +1,6 @@
 import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
 
 from django.http import JsonResponse
 
@@ -190,3 +192,36 @@ async def tries_one_after_another(request):
         except ServiceError:
             found.append(None)
     return shown(names, found)
+
+
+@known_answer("status_board")
+def sync_view_with_threads(request):
+    def answer_or_none(name):
+        try:
+            return ask_blocking(name)
+        except ServiceError:
+            return None
+
+    names = request.GET.getlist("service")
+    with ThreadPoolExecutor() as pool:
+        return shown(names, list(pool.map(answer_or_none, names)))
+
+
+@known_answer("status_board", breaks="keeps_the_good_answers", says="sorted by the alphabet")
+async def sorts_the_failures(request):
+    names = request.GET.getlist("service")
+    found = await asyncio.gather(*(ask(name) for name in names), return_exceptions=True)
+    response = json.loads(shown(names, found).content)
+    return JsonResponse(response | {"failed": sorted(response["failed"])})
+
+
+@known_answer("status_board", breaks="raises_every_other_error", says="catches more than `ServiceError`")
+async def catches_what_came_to_mind(request):
+    async def answer_or_none(name):
+        try:
+            return await ask(name)
+        except (ServiceError, RuntimeError, LookupError, ValueError, TypeError, OSError):
+            return None
+
+    names = request.GET.getlist("service")
+    return shown(names, await asyncio.gather(*map(answer_or_none, names)))

@@ -35,7 +35,7 @@ dashboard = Task(
 async def answers_with_all_three(trial: Trial) -> None:
     found = {"weather": weather("Lisbon"), "flights": flights("Lisbon"), "rates": rate("USD")}
     (await trial.get(LISBON)).expect(200, json=found)
-    await expect_news(trial, LISBON, lambda: made_up("Lisbon", "USD"))
+    await expect_news(trial, LISBON, lambda: made_up("Lisbon", "USD"), found)
 
 
 @dashboard.requirement("asks for the city and the currency in the URL")

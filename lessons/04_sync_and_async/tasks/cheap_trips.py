@@ -1,7 +1,12 @@
 import asyncio
+import random
+from decimal import Decimal
 from unittest.mock import patch
 
+from asgiref.sync import sync_to_async
+
 from tutorial_project.checks import Outcome, Reply, Task, Trial
+from tutorial_project.trips.models import Trip
 
 from ..shared import expect_no_connection_left, get, refuse_a_query_on_the_loop
 
@@ -23,8 +28,7 @@ cheap_trips = Task(
         "`await sync_to_async(descriptions)()`",
     ),
     praise="Right: one crossing, and what comes back is finished. "
-    '`async for trip in trips_below(euros).select_related("destination")` crosses once, too, and even saves the '
-    "query for each trip's destination.",
+    '`select_related("destination")` saves a query for each trip, and `async for` over that QuerySet crosses once, too.',
 )
 
 
@@ -43,6 +47,38 @@ async def describes_the_trips(trial: Trial) -> None:
             "put all the code that reads trips into one sync function, which returns a list of texts, and cross with that",
         )
         reply.expect(200, json={"trips": CHEAPEST[:count]})
+
+
+@cheap_trips.requirement("follows the database: a price that changed a moment ago counts")
+async def follows_the_database(trial: Trial) -> None:
+    earlier: list[str] = []
+    for _ in range(2):
+        expected = await sync_to_async(with_new_prices)(7000)
+        reply = await get(trial, "/cheap-trips/7000/")
+        reply.expect(200, json={"trips": expected}, **words_about_rows(reply, expected, earlier))
+        earlier = expected
+
+
+def with_new_prices(limit: int) -> list[str]:
+    """Give six trips prices that nobody could know, one of them the limit, and say what is to be listed below it."""
+    prices = [limit * 100, limit * 100 - 1, *random.sample(range(100_000, 600_000), 4)]
+    trips = random.sample(list(Trip.objects.all()), len(prices))
+    for trip, cents in zip(trips, prices, strict=True):
+        trip.price = Decimal(cents) / 100
+        trip.save(update_fields=["price"])
+    rows = Trip.objects.filter(price__lt=limit).select_related("destination").order_by("price")
+    return [f"{row.title} ({row.destination.country}): {row.price} €" for row in rows]
+
+
+def words_about_rows(reply: Reply, expected: list[str], earlier: list[str]) -> dict[str, str]:
+    if reply.status != 200 or not isinstance(reply.json, dict):
+        return {}
+    found = reply.json.get("trips")
+    if found == earlier:
+        return {"because": "these are the trips as they were before"}
+    if isinstance(found, list) and sorted(map(str, found)) == sorted(expected):
+        return {"because": "these are the right trips in another order"}
+    return {}
 
 
 @cheap_trips.requirement("is an async view, which Django awaits on the event loop")

@@ -1,7 +1,13 @@
-from tutorial_project.checks import Task, Trial
-from tutorial_project.services.airline import NotFlownTo
+from typing import Any
 
-from ..shared import expect_the_loop_free
+from tutorial_project.checks import Outcome, Reply, Task, Trial
+from tutorial_project.checks.kinds.questions import (
+    all_saying,
+    expect_free_while_waiting,
+    held_questions,
+    made_up_flights,
+)
+from tutorial_project.services.airline import NotFlownTo
 
 fare = Task(
     "fare",
@@ -18,11 +24,23 @@ fare = Task(
 
 
 @fare.requirement(
-    'answers `GET /fares/Kyoto/` with 200 and `{"city": "Kyoto", "euros": 890}`, as `cheapest_fare` says'
+    'answers `GET /fares/Kyoto/` with 200 and `{"city": "Kyoto", "euros": 890}`, as `cheapest_fare` says at that moment'
 )
 async def tells_the_fare(trial: Trial) -> None:
-    for city, euros in (("Kyoto", 890), ("Lisbon", 129)):
-        (await trial.get(f"/fares/{city}/")).expect(200, json={"city": city, "euros": euros})
+    (await trial.get("/fares/Kyoto/")).expect(200, json={"city": "Kyoto", "euros": 890})
+    for city in ("Reykjavik", "Lisbon", "Lisbon"):
+        flights = made_up_flights(city)
+        with all_saying({f"flights/{city}": flights}):
+            reply = await trial.get(f"/fares/{city}/")
+        euros = min(flight["price"] for flight in flights["flights"])
+        reply.expect(200, json={"city": city, "euros": euros}, **words_about_the_fare(reply, flights))
+
+
+def words_about_the_fare(reply: Reply, flights: dict[str, Any]) -> dict[str, str]:
+    first = flights["flights"][0]["price"]
+    if reply.status == 200 and isinstance(reply.json, dict) and reply.json.get("euros") == first:
+        return {"because": "that is the price of the first flight, and another one is cheaper"}
+    return {}
 
 
 @fare.requirement("answers 404 when `cheapest_fare` raises `NotFlownTo`, as in `GET /fares/Atlantis/`")
@@ -44,4 +62,19 @@ async def is_async(trial: Trial) -> None:
 
 @fare.requirement("leaves the event loop free for others while the airlines are asked")
 async def leaves_the_loop_free(trial: Trial) -> None:
-    await expect_the_loop_free(trial, "/fares/Kyoto/")
+    await expect_free_while_waiting(trial, "/fares/Kyoto/", {"flights/Kyoto": made_up_flights("Kyoto")})
+
+
+@fare.requirement("has the questions of three travellers waiting at the airlines at the same time")
+async def lets_travellers_wait_together(trial: Trial) -> None:
+    said = {f"flights/{city}": made_up_flights(city) for city in ("Kyoto", "Lisbon", "Reykjavik")}
+    fares = {city["city"]: min(flight["price"] for flight in city["flights"]) for city in said.values()}
+    with all_saying(said):
+        async with held_questions(trial, *(f"/fares/{city}/" for city in fares), at=["/flights/"]) as held:
+            await held.until_waiting(3)
+            replies = await held.replies("with two others at the same moment")
+    for reply, (city, euros) in zip(replies, fares.items(), strict=True):
+        reply.expect(200, json={"city": city, "euros": euros})
+    Outcome(replies[0].sent, f"at most {len(held.waited)} of 3").expect_that(
+        len(held.waited) == 3, "3 questions waiting at the airlines at the same time"
+    )

@@ -1,7 +1,23 @@
-from tutorial_project.checks import Outcome, Task, Trial
-from tutorial_project.services import running_services
+import random
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
 
-from ..shared import expect_no_connection_left, expect_the_loop_free, get, refuse_a_query_on_the_loop
+from asgiref.sync import sync_to_async
+from django.utils.formats import date_format
+
+from tutorial_project.checks import Outcome, Task, Trial
+from tutorial_project.checks.kinds.questions import (
+    all_saying,
+    expect_free_while_waiting,
+    held_questions,
+    made_up_flights,
+    made_up_rate,
+    made_up_weather,
+)
+from tutorial_project.trips.models import Trip
+
+from ..shared import connections_watched, expect_no_connection_left, get, refuse_a_query_on_the_loop
 
 offer = Task(
     "offer",
@@ -38,6 +54,29 @@ async def makes_the_offer(trial: Trial) -> None:
         reply.expect(200, json={"fare": euros, "forecast": sky, "trip": trip})
 
 
+@offer.requirement("says what the services and the database say at that moment")
+async def follows_the_services(trial: Trial) -> None:
+    for city in ("Reykjavik", "Lisbon", "Lisbon"):
+        said, expected = await sync_to_async(made_up)(city)
+        with all_saying(said):
+            reply = await get(trial, f"/offers/{city}/")
+        reply.expect(200, json=expected)
+
+
+def made_up(city: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give the next trip to a city another title and price, and say what the services say and what is answered then."""
+    weather, flights, rate = made_up_weather(city), made_up_flights(city), made_up_rate("GBP")
+    trip = Trip.objects.filter(destination__name=city)[0]
+    trip.title, trip.price = f"Journey {uuid4().hex[:6]}", Decimal(random.randint(10_000, 90_000))
+    trip.save(update_fields=["title", "price"])
+    said = {f"weather/{city}": weather, f"flights/{city}": flights, "rates/GBP": rate}
+    return said, {
+        "fare": min(flight["price"] for flight in flights["flights"]),
+        "forecast": f"{weather['celsius']} °C, {weather['sky']}",
+        "trip": f"{date_format(trip.departs, 'j F')}: {trip.title}, £{float(trip.price) * rate['rate']:.0f}",
+    }
+
+
 @offer.requirement(
     "writes the date in the traveller's language: with `Accept-Language: fr` the trip is on `12 mars`"
 )
@@ -59,28 +98,34 @@ async def speaks_the_language(trial: Trial) -> None:
         )
 
 
-@offer.requirement("leaves the event loop free for others while it waits")
+@offer.requirement("leaves the event loop free for others while it waits, for whichever service")
 async def does_not_hold_the_loop(trial: Trial) -> None:
-    await expect_the_loop_free(trial, "/offers/Lisbon/")
+    said, _ = await sync_to_async(made_up)("Lisbon")
+    with connections_watched():
+        await expect_free_while_waiting(trial, "/offers/Lisbon/", said)
 
 
 @offer.requirement("has all three questions waiting at the services at the same time")
 async def asks_all_three_together(trial: Trial) -> None:
-    paths = ("/flights/", "/weather/", "/rates/")
-    with running_services().expect_together(3, paths, timeout=1) as barrier:
-        reply = await get(trial, "/offers/Lisbon/")
-    waited = f"at most {barrier.most_waiting} of 3 questions were waiting at the same time"
+    said, expected = await sync_to_async(made_up)("Lisbon")
+    with all_saying(said), connections_watched():
+        async with held_questions(trial, "/offers/Lisbon/", at=["/flights/", "/weather/", "/rates/"]) as held:
+            await held.until_waiting(3)
+            reply = (await held.replies())[0]
+    waited = len(held.waited)
     words = {
         "because": "a question is sent only when another one is answered: the calls wait for each other, or share "
         "one thread, as thread-sensitive calls do",
         "next": "`asyncio.gather`, and `thread_sensitive=False` for the helpers that use nothing of Django",
     }
-    Outcome(reply.sent, waited).expect_that(
-        barrier.met,
+    if reply.error is not None:
+        reply.expect(200)
+    Outcome(reply.sent, f"at most {waited} of 3 questions were waiting at the same time").expect_that(
+        waited == 3,
         "3 questions waiting at the services at the same time",
-        **(words if barrier.most_waiting else {}),
+        **(words if 0 < waited < 3 else {}),
     )
-    reply.expect(200)
+    reply.expect(200, json=expected)
 
 
 @offer.requirement("leaves no database connection open after the request")
