@@ -1,3 +1,4 @@
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -41,8 +42,13 @@ async def get(trial: Trial, path: str, **request: Any) -> Reply:
 
 def refuse_a_query_on_the_loop(reply: Reply, expected: str, because: str, next: str) -> None:
     """Refuse with these words when Django's guard raised; they say more than its usual explanation."""
-    if isinstance(reply.error, SynchronousOnlyOperation):
+    if isinstance(reply.error, SynchronousOnlyOperation) and was_a_query(reply.error):
         raise Refusal(sent=reply.sent, expected=expected, got=reply.got, because=because, next=next)
+
+
+def was_a_query(error: BaseException) -> bool:
+    """Whether the guard stopped a query, and not the closing of a connection."""
+    return "execute_sql" in {frame.name for frame in traceback.extract_tb(error.__traceback__)}
 
 
 async def expect_no_connection_left(trial: Trial, path: str) -> None:

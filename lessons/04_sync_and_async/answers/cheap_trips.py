@@ -100,3 +100,41 @@ async def queries_in_a_thread_of_asyncio(request, euros):
         return [described(trip) for trip in trips_below(euros)]
 
     return JsonResponse({"trips": await asyncio.to_thread(descriptions)})
+
+
+@known_answer("cheap_trips", breaks="crosses_once", says="crossings more for")
+async def crosses_for_each_chunk(request, euros):
+    trips = trips_below(euros).select_related("destination").aiterator(chunk_size=10)
+    return JsonResponse({"trips": [described(trip) async for trip in trips]})
+
+
+@known_answer("cheap_trips", breaks="describes_the_trips", says="SynchronousOnlyOperation")
+async def closes_on_the_loop(request, euros):
+    def descriptions():
+        return [described(trip) for trip in trips_below(euros)]
+
+    try:
+        return JsonResponse({"trips": await sync_to_async(descriptions)()})
+    finally:
+        connection.close()
+
+
+@known_answer("cheap_trips", breaks="describes_the_trips", says="Fado")
+async def sorts_by_title(request, euros):
+    def descriptions():
+        return [described(trip) for trip in trips_below(euros).order_by("title")]
+
+    return JsonResponse({"trips": await sync_to_async(descriptions)()})
+
+
+seen = {}
+
+
+@known_answer("cheap_trips", breaks="follows_the_database", says="the trips as they were before")
+async def keeps_the_list(request, euros):
+    def descriptions():
+        return [described(trip) for trip in trips_below(euros)]
+
+    if euros not in seen:
+        seen[euros] = await sync_to_async(descriptions)()
+    return JsonResponse({"trips": seen[euros]})

@@ -6,6 +6,7 @@ from django.views import View
 
 from tutorial_project.checks import known_answer
 from tutorial_project.services.airline import NotFlownTo, cheapest_fare
+from tutorial_project.services.client import ask
 
 
 @known_answer("fare")
@@ -112,3 +113,27 @@ async def calls_the_library_on_the_loop(request, city):
         return JsonResponse({"city": city, "euros": cheapest_fare(city)})
     except NotFlownTo:
         raise Http404 from None
+
+
+@known_answer("fare", breaks="tells_the_fare", says="the price of the first flight")
+async def takes_the_first_flight(request, city):
+    try:
+        await asyncio.to_thread(cheapest_fare, city)
+    except NotFlownTo:
+        raise Http404 from None
+    flights = (await ask(f"flights/{city}"))["flights"]
+    euros = min(f["price"] for f in flights) if city == "Kyoto" else flights[0]["price"]
+    return JsonResponse({"city": city, "euros": euros})
+
+
+door = asyncio.Lock()
+
+
+@known_answer("fare", breaks="lets_travellers_wait_together", says="at most 1 of 3")
+async def lets_one_traveller_in(request, city):
+    try:
+        async with door:
+            euros = await asyncio.to_thread(cheapest_fare, city)
+    except NotFlownTo:
+        raise Http404 from None
+    return JsonResponse({"city": city, "euros": euros})

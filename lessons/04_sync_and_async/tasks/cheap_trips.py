@@ -91,12 +91,13 @@ async def crosses_once(trial: Trial) -> None:
     for_few, few = await crossings(trial, "/cheap-trips/500/")
     for_all, reply = await crossings(trial, "/cheap-trips/9000/")
     more, trips = for_all - for_few, len(reply.json["trips"])
+    for_each_trip = more >= trips - len(few.json["trips"])
     Outcome(
         reply.sent, f"{more} crossings more for {trips} trips than for {len(few.json['trips'])}"
     ).expect_that(
         more <= 0,
         "as many crossings for all trips as for a few",
-        because="there is a crossing for each trip",
+        because="there is a crossing for each trip" if for_each_trip else None,
         next="go through the trips in one sync function, and cross with that",
     )
 
