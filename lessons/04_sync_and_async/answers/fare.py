@@ -115,15 +115,14 @@ async def calls_the_library_on_the_loop(request, city):
         raise Http404 from None
 
 
-@known_answer("fare", breaks="tells_the_fare", says="the price of the first flight")
+@known_answer("fare", breaks="tells_the_fare", says='"euros": 1035')
 async def takes_the_first_flight(request, city):
     try:
         await asyncio.to_thread(cheapest_fare, city)
     except NotFlownTo:
         raise Http404 from None
     flights = (await ask(f"flights/{city}"))["flights"]
-    euros = min(f["price"] for f in flights) if city == "Kyoto" else flights[0]["price"]
-    return JsonResponse({"city": city, "euros": euros})
+    return JsonResponse({"city": city, "euros": flights[0]["price"]})
 
 
 door = asyncio.Lock()
