@@ -1,9 +1,38 @@
 import json
+import random
+from datetime import date
 from typing import Any
+from uuid import uuid4
 
+from django.contrib.auth.models import User
 from django.core.exceptions import ObjectDoesNotExist
 
 from tutorial_project.checks import Reply
+from tutorial_project.trips.models import Destination, Trip
+
+
+def made_up(kind: str) -> str:
+    """A name that nobody had before this moment."""
+    return f"{kind}-{uuid4().hex[:8]}"
+
+
+async def made_up_destination() -> Destination:
+    """A destination that has no trip yet."""
+    name = made_up("island")
+    return await Destination.objects.acreate(name=name.title(), slug=name, country="Maldives")
+
+
+async def made_up_trip(place: Destination | None = None, **fields: Any) -> Trip:
+    """A trip on sale to a place, or to one of its own; it has some seats left, and nobody has booked."""
+    left = random.randint(3, 9)
+    known = {"title": made_up("trip").title(), "departs": date(2027, 5, 1), "nights": 2, "price": 300}
+    known |= {"destination": place or await made_up_destination(), "seats": 20, "seats_left": left}
+    return await Trip.objects.acreate(**known | fields)
+
+
+async def made_up_traveller() -> User:
+    """A user who has no booking."""
+    return await User.objects.acreate(username=made_up("traveller"))
 
 
 def listed(reply: Reply, key: str) -> list[dict[str, Any]]:
@@ -16,7 +45,8 @@ def listed(reply: Reply, key: str) -> list[dict[str, Any]]:
 
 
 def expect_rows(reply: Reply, rows: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
-    """Refuse at the first row that differs in one of the keys of the expected row."""
+    """Refuse when there are more or fewer rows, or at the first that differs in a key of the expected one."""
+    reply.expect_that(len(rows) == len(expected), f"{len(expected)} rows", got=f"{len(rows)} rows")
     for row, wanted in zip(rows, expected, strict=True):
         told = {key: row.get(key) for key in wanted}
         reply.expect_that(told == wanted, as_json(wanted), got=as_json(told))
@@ -47,3 +77,6 @@ def expect_404(reply: Reply) -> None:
         because="`aget` raises when there is no such row, and the traveller gets a 500" if missed else None,
         next="await aget_object_or_404(…)" if missed else None,
     )
+
+
+FREE = "leaves the event loop free for others while it works"

@@ -37,7 +37,11 @@ async def forgets_to_await_the_destination(request):
     return JsonResponse({"trips": [as_row(trip) async for trip in trips]})
 
 
-@known_answer("trip_list")
+@known_answer(
+    "trip_list",
+    breaks="lists_nothing_where_nothing_is_on_sale",
+    says="there is such a destination, and no trip",
+)
 async def list_or_404(request):
     trips = Trip.objects.order_by("price").select_related("destination").prefetch_related("themes")
     wanted = {"destination__slug": slug} if (slug := request.GET.get("destination")) else {}
@@ -52,13 +56,42 @@ async def values_and_a_second_query(request):
         trips = trips.filter(destination__slug=slug)
     place = F("destination__name")
     rows = [row async for row in trips.order_by("price").values("id", "title", "price", place=place)]
-    if not rows:
+    if slug and not rows and not await Destination.objects.filter(slug=slug).aexists():
         return JsonResponse({"error": "no such destination"}, status=404)
     pairs = [pair async for pair in trips.order_by("themes__name").values_list("pk", "themes__name")]
     for row in rows:
         row["destination"] = row.pop("place")
         row["themes"] = [theme for pk, theme in pairs if pk == row["id"]]
     return JsonResponse({"trips": rows})
+
+
+@known_answer("trip_list")
+async def from_the_destination(request):
+    trips = Trip.objects.all()
+    if slug := request.GET.get("destination"):
+        trips = (await aget_object_or_404(Destination, slug=slug)).trips.all()
+    trips = trips.filter(active=True).select_related("destination").prefetch_related("themes")
+    rows = [as_row(trip) async for trip in trips]
+    return JsonResponse({"trips": sorted(rows, key=lambda row: row["price"])})
+
+
+@known_answer("trip_list", breaks="lists_what_is_on_sale", says="got 56 trips")
+async def cheapest_by_its_digits(request):
+    trips = Trip.objects.filter(active=True).select_related("destination").prefetch_related("themes")
+    rows = [as_row(trip) async for trip in trips]
+    return JsonResponse({"trips": sorted(rows, key=lambda row: str(row["price"]))})
+
+
+@known_answer("trip_list", breaks="lists_what_is_on_sale", says="got 56 trips")
+async def read_once_for_all(request):
+    if not kept:
+        trips = Trip.objects.filter(active=True).order_by("price")
+        trips = trips.select_related("destination").prefetch_related("themes")
+        kept.extend([as_row(trip) async for trip in trips])
+    return JsonResponse({"trips": kept})
+
+
+kept = []
 
 
 @known_answer("trip_list", breaks="lists_what_is_on_sale", says="used directly in the event loop")
@@ -108,7 +141,7 @@ async def key_for_name(request):
     return JsonResponse({"trips": rows})
 
 
-@known_answer("trip_list", breaks="keeps_one_destination", says="56 trips")
+@known_answer("trip_list", breaks="keeps_one_destination", says=" trips, ")
 async def every_destination_always(request):
     trips = Trip.objects.filter(active=True).select_related("destination").prefetch_related("themes")
     return JsonResponse({"trips": [as_row(trip) async for trip in trips.order_by("price")]})

@@ -7,33 +7,62 @@ from django.db import IntegrityError
 from django.db.backends.signals import connection_created
 from django.db.models import F
 
-from tutorial_project.checks import Task, Trial
+from tutorial_project.checks import Reply, Task, Trial
 from tutorial_project.trips.models import Booking, Trip
 
-from ..shared import expect_404
+from ..shared import FREE, expect_404, made_up_traveller, made_up_trip
 
 book = Task(
     "book",
-    beside="refuses_a_sold_out_trip",
     routes=["trips/<int:pk>/book/"],
     hints=(
-        "Which one call finds a row, or makes it, and tells you which of the two happened?",
-        "`aget_or_create` gives back two things. Take a seat only if the booking is new, and let the database do "
-        "the arithmetic.",
-        "`booking, created = await Booking.objects.aget_or_create(trip=…, traveller=…)`, and for a new one "
-        '`await Trip.objects.filter(pk=pk).aupdate(seats_left=F("seats_left") - 1)`, then `arefresh_from_db`',
+        "Who decides that there is a seat left: you, who looked a moment ago, or the database, while it takes the seat?",
+        "`aget_or_create` finds the booking or makes it, and tells you which. Only for a new one take a seat, in one "
+        "`aupdate` that finds no row when none is left. It answers how many rows it changed; when that is 0, undo "
+        "the booking.",
+        "`booking, created = await Booking.objects.aget_or_create(trip=…, traveller=…)`; for a new one "
+        '`taken = await Trip.objects.filter(pk=pk, seats_left__gt=0).aupdate(seats_left=F("seats_left") - 1)`; '
+        "`if not taken:` `await booking.adelete()` and 409; at last read the trip anew",
     ),
-    praise="Right: the unique constraint decides who was first, and the database takes the seat. A sync function "
-    "with `transaction.atomic()` behind `sync_to_async` would do too; lesson 09 is about the very last seat.",
+    praise="Right: the unique constraint decides who was first, and the database takes the seat while it looks whether "
+    "there is one. A sync function with `transaction.atomic()` behind `sync_to_async` is better still: nobody ever "
+    "sees a booking that is about to be undone. Lesson 09 writes it.",
 )
 
+BELOW_ZERO = {
+    "because": "`seats_left` would go below 0, and the database refuses that",
+    "next": "`filter(pk=pk, seats_left__gt=0).aupdate(…)` takes a seat only where there is one, and answers 0 otherwise",
+}
 
-async def seats_left(pk: int) -> int:
-    return (await Trip.objects.aget(pk=pk)).seats_left
+
+async def seats_left(trip: Trip) -> int:
+    return (await Trip.objects.aget(pk=trip.pk)).seats_left
 
 
-async def bookings(pk: int, username: str) -> list[Booking]:
-    return [row async for row in Booking.objects.filter(trip_id=pk, traveller__username=username)]
+async def bookings(trip: Trip, traveller: User) -> list[Booking]:
+    return [row async for row in Booking.objects.filter(trip=trip, traveller=traveller)]
+
+
+async def click(trial: Trial, trip: Trip, traveller: User) -> Reply:
+    return await trial.post(f"/trips/{trip.pk}/book/", json={"traveller": traveller.username})
+
+
+async def expect_seats(reply: Reply, trip: Trip, expected: int, **words: str | None) -> None:
+    """Refuse unless so many seats are left in the database."""
+    left = await seats_left(trip)
+    got = f"{left} seats left in the database"
+    reply.expect_that(left == expected, f"{expected} seats left in the database", got=got, **words)
+
+
+async def expect_not_booked(reply: Reply, trip: Trip, traveller: User, **words: str | None) -> None:
+    made = await bookings(trip, traveller)
+    expected = f"no booking for {traveller.username} in the database"
+    reply.expect_that(not made, expected, got=f"{made} in the database", **words)
+
+
+def refused_by(reply: Reply, constraint: str) -> bool:
+    """Whether the database refused, and the answer did not catch that."""
+    return isinstance(reply.error, IntegrityError) and constraint in str(reply.error)
 
 
 @contextmanager
@@ -69,63 +98,66 @@ def meanwhile(
 
 
 @book.requirement(
-    'books one seat of trip 8 for `POST /trips/8/book/` with `{"traveller": "ada"}`, and answers 201 '
-    '`{"booking": <the id>, "seats_left": 13}`, the seats that are left now'
+    'books one seat for `POST /trips/8/book/` with `{"traveller": "ada"}`, and answers 201 '
+    '`{"booking": <the id>, "seats_left": 13}`, the seats that are left now; so for every trip and traveller'
 )
 async def books_a_seat(trial: Trial) -> None:
-    before = await seats_left(8)
-    reply = await trial.post("/trips/8/book/", json={"traveller": "ada"})
+    trip, traveller = await made_up_trip(), await made_up_traveller()
+    reply = await click(trial, trip, traveller)
     reply.expect(201)
-    made = await bookings(8, "ada")
+    made = await bookings(trip, traveller)
     reply.expect_that(
-        [b.seats for b in made] == [1], "one booking of one seat for ada", got=f"{made} in the database"
+        [b.seats for b in made] == [1],
+        f"one booking of one seat for {traveller.username}",
+        got=f"{made} in the database",
     )
-    left = await seats_left(8)
-    reply.expect_that(
-        left == before - 1,
-        f"{before - 1} seats left in the database",
-        got=f"{left} seats left in the database",
-    )
-    reply.expect(201, json={"booking": made[0].pk, "seats_left": before - 1})
+    await expect_seats(reply, trip, trip.seats_left - 1)
+    reply.expect(201, json={"booking": made[0].pk, "seats_left": trip.seats_left - 1})
 
 
 @book.requirement(
-    "answers 200 with the same booking when the traveller has booked the trip already, and takes no second seat"
+    "answers 200 with the same booking when the traveller has booked the trip already, sold out by now or not, "
+    "and takes no second seat"
 )
 async def books_once(trial: Trial) -> None:
-    before = await seats_left(8)
-    first = await trial.post("/trips/8/book/", json={"traveller": "ada"})
-    first.expect(201)
-    reply = await trial.post("/trips/8/book/", json={"traveller": "ada"})
-    twice = isinstance(reply.error, IntegrityError) and "trip_id" in str(reply.error)
-    reply.expect(
-        200,
-        json={"booking": first.json["booking"], "seats_left": before - 1},
-        because="a traveller has one booking of a trip: the database refuses a second row" if twice else None,
-        next="look for the booking before making one: `aget_or_create`" if twice else None,
-    )
-    left = await seats_left(8)
-    reply.expect_that(
-        left == before - 1,
-        f"{before - 1} seats left",
-        got=f"{left} seats left",
-        because="a seat is taken for a booking that was there",
-    )
+    for trip in (await made_up_trip(), await made_up_trip(seats_left=1)):
+        traveller, left = await made_up_traveller(), trip.seats_left - 1
+        first = await click(trial, trip, traveller)
+        first.expect(201)
+        booking = first.json["booking"]
+        reply = await click(trial, trip, traveller)
+        expected = {"booking": booking, "seats_left": left}
+        reply.expect(200, json=expected, **words_about_the_second(reply, left))
+        await expect_seats(reply, trip, left, because="a seat is taken for a booking that was there")
+
+
+def words_about_the_second(reply: Reply, left: int) -> dict[str, str]:
+    if refused_by(reply, "trip_id"):
+        return {
+            "because": "a traveller has one booking of a trip: the database refuses a second row",
+            "next": "look for the booking before making one: `aget_or_create`",
+        }
+    if reply.status == 409 and not left:
+        return {
+            "because": "the trip is sold out, but this traveller has a seat of it",
+            "next": "look for the traveller's booking before you say that nothing is left",
+        }
+    return {}
 
 
 @book.requirement(
     "answers a double click with 200 and the one booking: the other click books between your first look and your insert"
 )
 async def survives_a_double_click(trial: Trial) -> None:
-    ada, before = await User.objects.aget(username="ada"), await seats_left(8)
+    trip, traveller = await made_up_trip(), await made_up_traveller()
 
     def other_click() -> None:
-        if Booking.objects.get_or_create(trip_id=8, traveller=ada)[1]:
-            Trip.objects.filter(pk=8).update(seats_left=F("seats_left") - 1)
+        if Booking.objects.get_or_create(trip=trip, traveller=traveller)[1]:
+            Trip.objects.filter(pk=trip.pk).update(seats_left=F("seats_left") - 1)
 
     with meanwhile("SELECT", "trips_booking", other_click, after=True) as happened:
-        reply = await trial.post("/trips/8/book/", json={"traveller": "ada"})
-    twice = isinstance(reply.error, IntegrityError) and "trip_id" in str(reply.error)
+        reply = await click(trial, trip, traveller)
+    twice = refused_by(reply, "trip_id")
     reply.expect(
         200 if happened else 201,
         because="the booking was not there when you looked, and was there when you made it"
@@ -133,26 +165,28 @@ async def survives_a_double_click(trial: Trial) -> None:
         else None,
         next="`aget_or_create` looks again when the database refuses" if twice else None,
     )
-    left, made = await seats_left(8), await bookings(8, "ada")
+    expected, left, made = trip.seats_left - 1, await seats_left(trip), await bookings(trip, traveller)
     reply.expect_that(
-        (left, len(made)) == (before - 1, 1),
-        f"1 booking, {before - 1} seats left",
-        got=f"{len(made)} bookings, {left} seats left",
+        (left, len(made)) == (expected, 1),
+        f"bookings: 1, seats left: {expected}",
+        got=f"bookings: {len(made)}, seats left: {left}",
     )
 
 
-@book.requirement("loses nobody's seat: what another request sells just before your update stays sold")
+@book.requirement(
+    "loses nobody's seat: what another request sells just before your update stays sold, and you tell of it"
+)
 async def loses_nobodys_seat(trial: Trial) -> None:
-    before = await seats_left(8)
+    trip, traveller = await made_up_trip(), await made_up_traveller()
 
     def sell_another() -> None:
-        Trip.objects.filter(pk=8).update(seats_left=F("seats_left") - 1)
+        Trip.objects.filter(pk=trip.pk).update(seats_left=F("seats_left") - 1)
 
     with meanwhile("UPDATE", "trips_trip", sell_another) as happened:
-        reply = await trial.post("/trips/8/book/", json={"traveller": "ada"})
+        reply = await click(trial, trip, traveller)
     reply.expect(201)
-    expected, left = before - 1 - len(happened), await seats_left(8)
-    overwritten = left == before - 1 and len(happened) == 1
+    expected, left = trip.seats_left - 1 - len(happened), await seats_left(trip)
+    overwritten = left == trip.seats_left - 1 and len(happened) == 1
     reply.expect_that(
         left == expected,
         f"{expected} seats left after two were sold",
@@ -162,26 +196,63 @@ async def loses_nobodys_seat(trial: Trial) -> None:
         else None,
         next='`aupdate(seats_left=F("seats_left") - 1)`: the database subtracts' if overwritten else None,
     )
+    told = reply.json.get("seats_left") if isinstance(reply.json, dict) else None
+    reply.expect_that(
+        told == expected,
+        f'201 with "seats_left": {expected}, after two were sold',
+        because="the number was worked out from what was read before the update"
+        if told == expected + len(happened)
+        else None,
+    )
 
 
 @book.requirement('answers 409 `{"error": "sold out"}` for a trip without a seat left, and books nothing')
 async def refuses_a_sold_out_trip(trial: Trial) -> None:
-    reply = await trial.post("/trips/4/book/", json={"traveller": "ada"})
-    below = isinstance(reply.error, IntegrityError) and "seats_left" in str(reply.error)
-    reply.expect(
-        409,
-        json={"error": "sold out"},
-        because="`seats_left` would go below 0, and the database refuses that" if below else None,
-    )
-    made = await bookings(4, "ada")
-    reply.expect_that(
-        not made,
-        "no booking for ada in the database",
-        got=f"{made} in the database",
-        because="the booking was made before the seats were looked at" if made else None,
-    )
+    trip, traveller = await made_up_trip(seats_left=0), await made_up_traveller()
+    reply = await click(trial, trip, traveller)
+    words = BELOW_ZERO if refused_by(reply, "seats_left") else {}
+    reply.expect(409, json={"error": "sold out"}, **words)
+    await expect_not_booked(reply, trip, traveller, because="the booking was made, and is still there")
+    await expect_seats(reply, trip, 0)
+
+
+@book.requirement(
+    "sells the last seat once: when another request takes it just before your update, answers 409 and books nothing"
+)
+async def sells_the_last_seat_once(trial: Trial) -> None:
+    trip, traveller = await made_up_trip(seats_left=1), await made_up_traveller()
+
+    def sell_the_last() -> None:
+        Trip.objects.filter(pk=trip.pk).update(seats_left=0)
+
+    with meanwhile("UPDATE", "trips_trip", sell_the_last) as happened:
+        reply = await click(trial, trip, traveller)
+    reply.expect(409 if happened else 201, **BELOW_ZERO if refused_by(reply, "seats_left") else {})
+    if happened:
+        await expect_not_booked(reply, trip, traveller, because="the booking was made, and is still there")
+    await expect_seats(reply, trip, 0)
 
 
 @book.requirement("answers 404 for a trip that does not exist, as in `POST /trips/7000/book/`")
 async def knows_no_trip_7000(trial: Trial) -> None:
     expect_404(await trial.post("/trips/7000/book/", json={"traveller": "ada"}))
+
+
+@book.requirement("answers 405 to `GET`, whatever its body, and books nothing: who only looks must not write")
+async def writes_nothing_on_get(trial: Trial) -> None:
+    trip, traveller = await made_up_trip(), await made_up_traveller()
+    reply = await trial.get(f"/trips/{trip.pk}/book/", json={"traveller": traveller.username})
+    written = reply.status in (200, 201) and await bookings(trip, traveller)
+    reply.expect(
+        405,
+        because="a browser or a search engine that follows a link would book" if written else None,
+        next="`@require_POST`, or look at `request.method` first" if written else None,
+    )
+    await expect_not_booked(reply, trip, traveller)
+
+
+@book.requirement(FREE)
+async def leaves_the_loop_free(trial: Trial) -> None:
+    trip, traveller = await made_up_trip(), await made_up_traveller()
+    body = {"traveller": traveller.username}
+    await trial.never_holds_the_loop(f"/trips/{trip.pk}/book/", method="POST", json=body)

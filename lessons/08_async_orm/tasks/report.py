@@ -6,10 +6,20 @@ from tutorial_project.checks import Reply, Task, Trial
 from tutorial_project.classroom import queries
 from tutorial_project.trips.models import Booking, Destination, Trip
 
-from ..shared import as_json, expect_few_queries, expect_rows, listed
+from ..shared import (
+    FREE,
+    as_json,
+    expect_few_queries,
+    expect_rows,
+    listed,
+    made_up_destination,
+    made_up_traveller,
+    made_up_trip,
+)
 
 report = Task(
     "report",
+    beside="has_the_numbers_of_each",
     routes=["report/"],
     hints=(
         "How many queries does it take if you ask for each destination's numbers in the loop?",
@@ -28,7 +38,14 @@ report = Task(
     'says under `"on_sale"` how many trips are `active`, and under `"seats_left"` how many seats these have left'
 )
 async def has_the_totals(trial: Trial) -> None:
-    reply = await trial.get("/report/")
+    await expect_totals(await trial.get("/report/"))
+    place = await made_up_destination()
+    await made_up_trip(place)
+    await made_up_trip(place, active=False)
+    await expect_totals(await trial.get("/report/"))
+
+
+async def expect_totals(reply: Reply) -> None:
     listed(reply, "destinations")
     on_sale = Trip.objects.filter(active=True)
     expected = {"on_sale": await on_sale.acount(), **await on_sale.aaggregate(seats_left=Sum("seats_left"))}
@@ -83,6 +100,12 @@ async def has_the_numbers_of_each(trial: Trial) -> None:
 
 @report.requirement("says 0 and 0 for a destination that has no trip on sale")
 async def counts_nothing_as_zero(trial: Trial) -> None:
+    place = await made_up_destination()
+    for _ in range(2):
+        trip = await made_up_trip(place)
+        for _ in range(2):
+            await Booking.objects.acreate(trip=trip, traveller=await made_up_traveller(), seats=2)
+    await made_up_trip(place, active=False)
     await Destination.objects.acreate(name="Atlantis", slug="atlantis", country="Under the sea")
     await Trip.objects.filter(destination__slug="athens").aupdate(active=False)
     expect_numbers(await trial.get("/report/"), await numbers())
@@ -94,6 +117,9 @@ async def counts_nothing_as_zero(trial: Trial) -> None:
 async def names_the_travellers(trial: Trial) -> None:
     await Booking.objects.filter(trip__destination__slug="kyoto", traveller__username="ada").adelete()
     await Trip.objects.filter(destination__slug="athens").aupdate(active=False)
+    trip, late, early = await made_up_trip(), await made_up_traveller(), await made_up_traveller()
+    for traveller in sorted((late, early), key=lambda user: user.username, reverse=True):
+        await Booking.objects.acreate(trip=trip, traveller=traveller)
     reply = await trial.get("/report/")
     rows = listed(reply, "destinations")
     booked = Booking.objects.values_list("trip__destination__name", "traveller__username")
@@ -119,3 +145,8 @@ async def sends_four_queries(trial: Trial) -> None:
         rows,
         "annotate the numbers, prefetch the bookings, and select the traveller of each with it",
     )
+
+
+@report.requirement(FREE)
+async def leaves_the_loop_free(trial: Trial) -> None:
+    await trial.never_holds_the_loop("/report/")

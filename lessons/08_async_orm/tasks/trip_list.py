@@ -1,11 +1,24 @@
-from tutorial_project.checks import Task, Trial
-from tutorial_project.classroom import queries
-from tutorial_project.trips.models import Trip
+import random
+from decimal import Decimal
 
-from ..shared import expect_404, expect_few_queries, expect_rows, listed
+from tutorial_project.checks import Reply, Task, Trial
+from tutorial_project.classroom import queries
+from tutorial_project.trips.models import Destination, Theme, Trip
+
+from ..shared import (
+    FREE,
+    expect_404,
+    expect_few_queries,
+    expect_rows,
+    listed,
+    made_up,
+    made_up_destination,
+    made_up_trip,
+)
 
 trip_list = Task(
     "trip_list",
+    beside="keeps_one_destination",
     routes=["trips/"],
     hints=(
         "Which of your calls only prepare the question, and where is it sent?",
@@ -24,7 +37,20 @@ trip_list = Task(
     '`{"trips": [{"id": 4, "title": "Fado, sardines and custard tarts", "price": "455.00", …}, …]}`'
 )
 async def lists_what_is_on_sale(trial: Trial) -> None:
-    reply = await trial.get("/trips/")
+    await expect_what_is_on_sale(await trial.get("/trips/"))
+    await three_trips_on_sale(await made_up_destination())
+    await expect_what_is_on_sale(await trial.get("/trips/"))
+
+
+async def three_trips_on_sale(place: Destination) -> None:
+    """Trips whose prices have different numbers of digits, in any order, and a cheaper one that is off sale."""
+    whole = random.sample([random.randint(20, 99), random.randint(200, 900), random.randint(2000, 9000)], 3)
+    for euros in whole:
+        await made_up_trip(place, price=Decimal(f"{euros}.{random.randint(11, 99)}"))
+    await made_up_trip(place, price=Decimal("19.50"), active=False)
+
+
+async def expect_what_is_on_sale(reply: Reply) -> None:
     rows = listed(reply, "trips")
     ids = [row.get("id") for row in rows]
     expected = [trip async for trip in Trip.objects.filter(active=True).order_by("price")]
@@ -36,19 +62,31 @@ async def lists_what_is_on_sale(trial: Trial) -> None:
         got=f"trip {strangers[0]} among them" if strangers else None,
         because="it is not `active`",
     )
-    reply.expect_that(
-        ids == [trip.pk for trip in expected],
-        f"{len(expected)} trips, with these ids: {', '.join(str(trip.pk) for trip in expected[:6])}, …",
-        got=f"{len(ids)} trips: {', '.join(map(str, ids[:6]))}, …",
-    )
+    expect_ids(reply, ids, [trip.pk for trip in expected])
     shown = [{"id": trip.pk, "title": trip.title, "price": str(trip.price)} for trip in expected]
     expect_rows(reply, rows, shown)
+
+
+def expect_ids(reply: Reply, ids: list[int], expected: list[int]) -> None:
+    """Refuse at the first id that is not in its place."""
+    places = (n for n, (told, wanted) in enumerate(zip(ids, expected, strict=False)) if told != wanted)
+    first = max(next(places, min(len(ids), len(expected))) - 2, 0)
+    shown, wanted = (", ".join(map(str, each[first : first + 6])) for each in (ids, expected))
+    start = f"from the {first + 1}th on" if first else "with these ids"
+    reply.expect_that(
+        ids == expected,
+        f"{len(expected)} trips, {start}: {wanted}, …",
+        got=f"{len(ids)} trips, {start}: {shown}, …",
+    )
 
 
 @trip_list.requirement(
     'says of each trip its `"destination"` (the name) and its `"themes"` (the names, in alphabetical order)'
 )
 async def names_destination_and_themes(trial: Trial) -> None:
+    trip = await made_up_trip()
+    for name in (made_up("zoo"), made_up("beach"), made_up("museum")):
+        await trip.themes.aadd(await Theme.objects.acreate(name=name))
     reply = await trial.get("/trips/")
     rows = listed(reply, "trips")
     trips = Trip.objects.filter(active=True).order_by("price")
@@ -65,18 +103,34 @@ async def names_destination_and_themes(trial: Trial) -> None:
 
 @trip_list.requirement("keeps the trips to one destination, by its slug, for `GET /trips/?destination=kyoto`")
 async def keeps_one_destination(trial: Trial) -> None:
-    reply = await trial.get("/trips/?destination=kyoto")
-    ids = [row.get("id") for row in listed(reply, "trips")]
-    to_kyoto = Trip.objects.filter(active=True, destination__slug="kyoto").order_by("price")
-    expected = [pk async for pk in to_kyoto.values_list("pk", flat=True)]
-    reply.expect_that(
-        ids == expected, f"the trips {expected}", got=f"{len(ids)} trips: {', '.join(map(str, ids[:6]))}"
-    )
+    place = await made_up_destination()
+    await three_trips_on_sale(place)
+    for slug in ("kyoto", place.slug):
+        reply = await trial.get(f"/trips/?destination={slug}")
+        ids = [row.get("id") for row in listed(reply, "trips")]
+        there = Trip.objects.filter(active=True, destination__slug=slug).order_by("price")
+        expect_ids(reply, ids, [pk async for pk in there.values_list("pk", flat=True)])
+
+
+@trip_list.requirement(
+    'answers 200 `{"trips": []}` for a destination that has nothing on sale, as in `GET /trips/?destination=hanoi`'
+)
+async def lists_nothing_where_nothing_is_on_sale(trial: Trial) -> None:
+    for slug in ("hanoi", (await made_up_destination()).slug):
+        reply = await trial.get(f"/trips/?destination={slug}")
+        missed = reply.status == 404
+        reply.expect(
+            200,
+            json={"trips": []},
+            because="there is such a destination, and no trip to it is on sale" if missed else None,
+            next="ask for the destination, not for its trips, to tell whether it exists" if missed else None,
+        )
 
 
 @trip_list.requirement("answers 404 for `GET /trips/?destination=atlantis`, a slug that no destination has")
 async def knows_no_atlantis(trial: Trial) -> None:
-    expect_404(await trial.get("/trips/?destination=atlantis"))
+    for slug in ("atlantis", made_up("atlantis")):
+        expect_404(await trial.get(f"/trips/?destination={slug}"))
 
 
 @trip_list.requirement("sends two queries at most for the whole list, and three at most with `?destination=`")
@@ -88,3 +142,8 @@ async def sends_two_queries(trial: Trial) -> None:
         expect_few_queries(
             reply, sent, most, rows, "select_related for the destination, prefetch_related for themes"
         )
+
+
+@trip_list.requirement(FREE)
+async def leaves_the_loop_free(trial: Trial) -> None:
+    await trial.never_holds_the_loop("/trips/")
