@@ -1,8 +1,33 @@
 import traceback
+from datetime import date
+from random import randint
+from typing import Any
+from uuid import uuid4
 
+from django.contrib.auth.models import User
 from django.core.exceptions import SynchronousOnlyOperation
 
 from tutorial_project.checks import Refusal, Reply
+from tutorial_project.trips.models import Destination, Trip
+
+
+def made_up(kind: str) -> str:
+    """A name that nobody had before this moment."""
+    return f"{kind}-{uuid4().hex[:8]}"
+
+
+async def made_up_trip(**fields: Any) -> Trip:
+    """A trip on sale, to a destination of its own, with some seats left."""
+    name = made_up("island")
+    place = await Destination.objects.acreate(name=name.title(), slug=name, country="Maldives")
+    known = {"destination": place, "title": made_up("trip").title(), "departs": date(2027, 5, 1)}
+    known |= {"nights": 2, "price": 300, "seats": 20, "seats_left": randint(3, 9)}
+    return await Trip.objects.acreate(**known | fields)
+
+
+async def made_up_traveller() -> User:
+    """A user whom nobody knows yet."""
+    return await User.objects.acreate(username=made_up("traveller"))
 
 
 async def expect_405(reply: Reply, allowed: set[str]) -> None:
@@ -18,7 +43,11 @@ async def expect_405(reply: Reply, allowed: set[str]) -> None:
 def explain_the_guard(reply: Reply, expected: str) -> None:
     """Refuse the errors of a guard that is sync, with their cause; pass over everything else."""
     because = step = None
-    if isinstance(reply.error, TypeError) and "Response" in str(reply.error) and ends_in_django(reply.error):
+    if (
+        isinstance(reply.error, TypeError)
+        and "Response" in str(reply.error)
+        and awaited_by_django(reply.error)
+    ):
         because = (
             "the handlers are async, so Django awaits what comes back; something sync around them, such as "
             "`dispatch`, answered with a response"
@@ -46,11 +75,11 @@ def lost_on_the_way(reply: Reply) -> bool:
     return isinstance(reply.error, TypeError) and "argument" in str(reply.error)
 
 
-def explain_the_relation(reply: Reply, expected: str, name: str) -> None:
+def explain_the_relation(reply: Reply, expected: str, name: str, step: str | None) -> None:
     """Refuse an error that comes from reading a relation which was not fetched; pass over everything else."""
     lazy = isinstance(reply.error, SynchronousOnlyOperation) and passes_through(reply, "related_descriptors")
-    because = f"the {name} was not fetched with its row: reading it asks the database, in the event loop"
-    refuse_because(reply, expected, because if lazy else None, f'`select_related("{name}")`')
+    because = f"the {name} was not fetched: reading it asks the database, in the event loop"
+    refuse_because(reply, expected, because if lazy else None, step)
 
 
 def refuse_because(reply: Reply, expected: str, because: str | None, step: str | None) -> None:
@@ -65,9 +94,13 @@ def files_of(error: BaseException) -> list[str]:
     return [frame.filename.replace("\\", "/") for frame in traceback.extract_tb(error.__traceback__)]
 
 
-def ends_in_django(error: BaseException) -> bool:
-    """Whether Django's handler itself raised, and no `await` of the answer."""
-    return files_of(error)[-1].endswith("django/core/handlers/base.py")
+AWAIT_THE_VIEW = ("django/core/handlers/base.py", "tutorial_project/checks/beside.py")
+"""Django's handler, and the check in its place."""
+
+
+def awaited_by_django(error: BaseException) -> bool:
+    """Whether the `await` that failed is the one of the whole view, and none of the answer's own."""
+    return files_of(error)[-1].endswith(AWAIT_THE_VIEW)
 
 
 def passes_through(reply: Reply, part: str) -> bool:

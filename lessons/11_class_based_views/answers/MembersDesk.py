@@ -59,6 +59,60 @@ class DjangosMixin(LoginRequiredMixin, Desk):
     pass
 
 
+class Guard:
+    async def dispatch(self, request, *args, **kwargs):
+        if not (await request.auser()).is_authenticated:
+            return redirect_to_login(request.get_full_path())
+        return await super().dispatch(request, *args, **kwargs)
+
+
+@known_answer("MembersDesk")
+class GuardToTheLeft(Guard, Desk):
+    pass
+
+
+@known_answer(
+    "MembersDesk", breaks="sends_visitors_to_the_login", says="name `Guard` first among the parents"
+)
+class GuardToTheRight(Desk, Guard):
+    pass
+
+
+@known_answer("MembersDesk", breaks="sends_visitors_to_the_login", says="the visitor reached the handler")
+class ACookieIsALogin(Desk):
+    async def dispatch(self, request, *args, **kwargs):
+        if "sessionid" not in request.COOKIES:
+            return redirect_to_login(request.get_full_path())
+        return await super().dispatch(request, *args, **kwargs)
+
+
+@known_answer("MembersDesk", breaks="sends_visitors_to_the_login", says="the visitor reached the handler")
+class AnySessionIsALogin(Desk):
+    async def dispatch(self, request, *args, **kwargs):
+        if not await request.session.akeys():
+            return redirect_to_login(request.get_full_path())
+        return await super().dispatch(request, *args, **kwargs)
+
+
+@known_answer(
+    "MembersDesk", breaks="protects_every_handler", says="the handler ran, and the visitor was sent"
+)
+class HandlesAndThenAsks(Desk):
+    async def dispatch(self, request, *args, **kwargs):
+        response = await super().dispatch(request, *args, **kwargs)
+        if not (await request.auser()).is_authenticated:
+            return redirect_to_login(request.get_full_path())
+        return response
+
+
+@known_answer("MembersDesk", breaks="sends_visitors_to_the_login", says="`await` stands before a response")
+class AwaitsTheRedirect(Desk):
+    async def dispatch(self, request, *args, **kwargs):
+        if not (await request.auser()).is_authenticated:
+            return await redirect_to_login(request.get_full_path())
+        return await super().dispatch(request, *args, **kwargs)
+
+
 @known_answer("MembersDesk", breaks="sends_visitors_to_the_login", says="took `self` for the request")
 class DecoratedAsAFunction(Desk):
     @login_required
@@ -66,7 +120,7 @@ class DecoratedAsAFunction(Desk):
         return await super().dispatch(request, *args, **kwargs)
 
 
-@known_answer("MembersDesk", breaks="sends_visitors_to_the_login", says="`is_authenticated` says whether")
+@known_answer("MembersDesk", breaks="sends_visitors_to_the_login", says="the visitor reached the handler")
 class AsksWhetherThereIsAUser(Desk):
     async def dispatch(self, request, *args, **kwargs):
         if not await request.auser():
@@ -74,7 +128,7 @@ class AsksWhetherThereIsAUser(Desk):
         return await super().dispatch(request, *args, **kwargs)
 
 
-@known_answer("MembersDesk", breaks="sends_visitors_to_the_login", says="has to be returned")
+@known_answer("MembersDesk", breaks="sends_visitors_to_the_login", says="the visitor reached the handler")
 class RedirectNotReturned(Desk):
     async def dispatch(self, request, *args, **kwargs):
         if not (await request.auser()).is_authenticated:
@@ -90,7 +144,7 @@ class Answers401(Desk):
         return await super().dispatch(request, *args, **kwargs)
 
 
-@known_answer("MembersDesk", breaks="lets_ada_through", says="`request.user` asks the database")
+@known_answer("MembersDesk", breaks="sends_visitors_to_the_login", says="`request.user` asks the database")
 class ReadsRequestUser(Desk):
     async def dispatch(self, request, *args, **kwargs):
         if not request.user.is_authenticated:

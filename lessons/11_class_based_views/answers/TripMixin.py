@@ -1,3 +1,5 @@
+import time
+
 from asgiref.sync import sync_to_async
 from django.http import Http404, JsonResponse
 from django.shortcuts import aget_object_or_404, get_object_or_404
@@ -144,3 +146,18 @@ class CallsViewDirectly:
     async def dispatch(self, request, *args, **kwargs):
         self.trip = await aget_object_or_404(ON_SALE, pk=kwargs["pk"])
         return await View.dispatch(self, request, *args, **kwargs)
+
+
+@known_answer("TripMixin", breaks="keeps_visitors_apart", says="it is the other visitor's trip")
+class KeptOnTheClass:
+    async def dispatch(self, request, *args, **kwargs):
+        type(self).trip = await aget_object_or_404(ON_SALE, pk=kwargs["pk"])
+        return await super().dispatch(request, *args, **kwargs)
+
+
+@known_answer("TripMixin", breaks="leaves_the_loop_free", says="`time.sleep` holds the event loop")
+class RestsBeforeTheHandler:
+    async def dispatch(self, request, *args, **kwargs):
+        self.trip = await aget_object_or_404(ON_SALE, pk=kwargs["pk"])
+        time.sleep(0.01)
+        return await super().dispatch(request, *args, **kwargs)

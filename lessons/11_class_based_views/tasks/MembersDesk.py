@@ -1,10 +1,16 @@
+from typing import Any
+
+from django.contrib.sessions.backends.db import SessionStore
+from django.views import View
+
 from tutorial_project.checks import Reply, Task, Trial
 from tutorial_project.trips.models import Trip
 
-from ..shared import expect_405, explain_the_guard
+from ..shared import expect_405, explain_the_guard, made_up, made_up_traveller, made_up_trip
 
 MembersDesk = Task(
     "MembersDesk",
+    beside="lets_ada_through",
     routes=["desk/<int:pk>/"],
     hints=(
         "Which method of the class runs before every handler, and what has to be true of it before it can await?",
@@ -17,66 +23,107 @@ MembersDesk = Task(
 )
 
 
-TO_THE_LOGIN = "302  Location: /accounts/login/?next=/desk/8/"
+async def seats_left(trip: Trip) -> int:
+    return (await Trip.objects.aget(pk=trip.pk)).seats_left
 
 
-async def seats_left() -> int:
-    return (await Trip.objects.aget(pk=8)).seats_left
+async def expect_seats(reply: Reply, trip: Trip, expected: int, because: str | None = None) -> None:
+    """Refuse unless so many seats are left in the database."""
+    left = await seats_left(trip)
+    got = f"{left} seats left in the database"
+    reply.expect_that(left == expected, f"{expected} seats left in the database", got=got, because=because)
 
 
-def expect_the_login(reply: Reply, **words: str) -> None:
+async def visitors(trial: Trial) -> list[Trial]:
+    """Three who are not logged in: without a cookie, with an old one, and with a session that the site began."""
+    session = SessionStore()
+    await session.aset("seen", True)
+    await session.asave()
+    new, old, known = (Trial(trial.answer, trial.task) for _ in range(3))
+    old.set_cookie("sessionid", made_up("old"))
+    known.set_cookie("sessionid", session.session_key)
+    return [new, old, known]
+
+
+def expect_the_login(reply: Reply, path: str, because: dict[str, Any]) -> None:
     """Refuse unless the visitor is sent to the login page, and from there back."""
-    explain_the_guard(reply, TO_THE_LOGIN)
-    reply.expect_that(reply.status == 302, TO_THE_LOGIN, **words)
+    to_the_login = f"302  Location: /accounts/login/?next={path}"
+    explain_the_guard(reply, to_the_login)
+    reply.expect_that(reply.status == 302, to_the_login, **because)
     location = reply.response.headers["Location"]
-    wanted = location in ("/accounts/login/?next=/desk/8/", "/accounts/login/?next=%2Fdesk%2F8%2F")
-    reply.expect_that(wanted, TO_THE_LOGIN, got=f"302  Location: {location}")
+    wanted = location.replace("%2F", "/") == f"/accounts/login/?next={path}"
+    reply.expect_that(wanted, to_the_login, got=f"302  Location: {location}")
+
+
+def never_reached(answer: Any) -> dict[str, str]:
+    """The cause and the next step, when a `dispatch` stands where no call ever gets to."""
+    order = getattr(answer, "__mro__", ())
+    behind = (
+        [c.__name__ for c in order[order.index(View) + 1 :] if "dispatch" in vars(c)] if View in order else []
+    )
+    if not behind:
+        return {}
+    return {
+        "because": f"`{behind[0]}` stands to the right of the view: its `dispatch` is never reached",
+        "next": f"name `{behind[0]}` first among the parents of the class",
+    }
 
 
 @MembersDesk.requirement(
-    "answers `GET /desk/8/` of somebody who is not logged in with 302 to `/accounts/login/?next=/desk/8/`"
+    "answers `GET /desk/8/` of somebody who is not logged in, with a session or without, with 302 to "
+    "`/accounts/login/?next=/desk/8/`"
 )
 async def sends_visitors_to_the_login(trial: Trial) -> None:
-    reply, words = await trial.get("/desk/8/"), {}
-    if reply.status == 200:
-        words = {
-            "because": "the visitor reached the handler",
-            "next": "`auser()` gives a user in any case; `is_authenticated` says whether somebody is logged in, and "
-            "the redirect has to be returned",
-        }
-    expect_the_login(reply, **words)
+    trip = await made_up_trip()
+    path = f"/desk/{trip.pk}/"
+    for visitor in await visitors(trial):
+        reply, words = await visitor.get(path), {}
+        if reply.status == 200:
+            words = {"because": "the visitor reached the handler", **never_reached(trial.answer)}
+        expect_the_login(reply, path, words)
 
 
 @MembersDesk.requirement(
-    "lets ada through, who is logged in: `GET` tells her the seats that are left, `POST` takes one and answers 201"
+    "lets ada through, who is logged in: `GET` tells her the seats that are left, `POST` takes one and answers 201; "
+    "so for every traveller"
 )
 async def lets_ada_through(trial: Trial) -> None:
-    await trial.log_in("ada")
-    left = await seats_left()
-    reply = await trial.get("/desk/8/")
-    explain_the_guard(reply, f'200 {{"seats_left": {left}}}')
-    reply.expect(200, json={"seats_left": left})
-    reply = await trial.post("/desk/8/")
-    explain_the_guard(reply, "201")
-    reply.expect(201)
-    reply.expect_that(await seats_left() == left - 1, f"{left - 1} seats left in the database")
+    for username in ("ada", (await made_up_traveller()).username):
+        traveller, trip = Trial(trial.answer, trial.task), await made_up_trip()
+        await traveller.log_in(username)
+        for left in (trip.seats_left, trip.seats_left - 1):
+            reply = await traveller.get(f"/desk/{trip.pk}/")
+            explain_the_guard(reply, f'200 {{"seats_left": {left}}}')
+            reply.expect(200, json={"seats_left": left})
+            reply = await traveller.post(f"/desk/{trip.pk}/")
+            explain_the_guard(reply, "201")
+            reply.expect(201)
+            await expect_seats(reply, trip, left - 1)
 
 
 @MembersDesk.requirement("answers `POST` of somebody who is not logged in the same way, and takes no seat")
 async def protects_every_handler(trial: Trial) -> None:
-    left = await seats_left()
-    reply = await trial.post("/desk/8/")
-    words = {}
-    if reply.status == 201:
-        words = {
-            "because": "the visitor reached the handler of `POST`",
-            "next": "protect `dispatch`, which runs before every handler, or each handler",
-        }
-    expect_the_login(reply, **words)
-    reply.expect_that(await seats_left() == left, f"{left} seats left in the database")
+    trip = await made_up_trip()
+    path = f"/desk/{trip.pk}/"
+    for visitor in await visitors(trial):
+        reply, words = await visitor.post(path), {}
+        if reply.status == 201:
+            words = {
+                "because": "the visitor reached the handler of `POST`",
+                "next": "protect `dispatch`, which runs before every handler, or each handler",
+            }
+        expect_the_login(reply, path, words)
+        ran = "the handler ran, and the visitor was sent to the login page all the same"
+        await expect_seats(reply, trip, trip.seats_left, because=ran)
 
 
 @MembersDesk.requirement("answers 405 to a `DELETE` of ada, with `GET` and `POST` in `Allow`")
 async def still_refuses_other_methods(trial: Trial) -> None:
     await trial.log_in("ada")
     await expect_405(await trial.request("DELETE", "/desk/8/"), {"GET", "POST"})
+
+
+@MembersDesk.requirement("leaves the event loop free for others while it works")
+async def leaves_the_loop_free(trial: Trial) -> None:
+    await trial.log_in("ada")
+    await trial.never_holds_the_loop("/desk/8/")

@@ -1,4 +1,7 @@
+import asyncio
 import inspect
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
@@ -9,9 +12,8 @@ from django.views import View
 from tutorial_project.checks import Task, Trial
 from tutorial_project.checks.trial import TrialHandler
 from tutorial_project.classroom import queries
-from tutorial_project.trips.models import Trip
 
-from ..shared import NOT_HANDED_ON, expect_405, explain_the_relation, lost_on_the_way
+from ..shared import NOT_HANDED_ON, expect_405, explain_the_relation, lost_on_the_way, made_up, made_up_trip
 
 
 class Stamped:
@@ -23,8 +25,25 @@ class Stamped:
         return response
 
 
+PATIENCE = 2.0
+"""Seconds that a handler waits for the other visitor."""
+
+
+def meeting() -> Callable[[], Awaitable[None]]:
+    """What two handlers await to be inside at the same moment; one that stays alone goes on after a while."""
+    both = asyncio.Barrier(2)
+
+    async def meet() -> None:
+        with suppress(TimeoutError, asyncio.BrokenBarrierError):
+            async with asyncio.timeout(PATIENCE):
+                await both.wait()
+
+    return meet
+
+
 def pages(mixin: Any) -> TrialHandler:
-    """The pages that use the mixin: one with its destination, one with more in its URL, one with a second mixin."""
+    """The pages that use the mixin: with its destination, more in the URL, a second mixin, a wait for another visitor."""
+    meet = meeting()
 
     class TripPage(mixin, View):
         async def get(self, request: Any, pk: int) -> JsonResponse:
@@ -42,8 +61,14 @@ def pages(mixin: Any) -> TrialHandler:
         async def get(self, request: Any, pk: int) -> JsonResponse:
             return JsonResponse({"id": self.trip.pk})
 
+    class MeetingPage(mixin, View):
+        async def get(self, request: Any, pk: int) -> JsonResponse:
+            await meet()
+            return JsonResponse({"id": self.trip.pk})
+
     return TrialHandler(
         [
+            path("trips/<int:pk>/meeting/", MeetingPage.as_view()),
             path("trips/<int:pk>/", TripPage.as_view()),
             path("trips/<int:pk>/place/", PlacePage.as_view()),
             path("trips/<int:pk>/days/<int:day>/", DayPage.as_view()),
@@ -69,8 +94,10 @@ TripMixin = Task(
 
 @TripMixin.requirement("gives every handler the trip that `pk` names in the URL, as `self.trip`")
 async def loads_the_trip(trial: Trial) -> None:
-    for pk in (7, 8):
-        trip = await Trip.objects.aget(pk=pk)
+    trip = await made_up_trip()
+    for title in (trip.title, made_up("renamed")):
+        pk, trip.title = trip.pk, title
+        await trip.asave(update_fields=["title"])
         reply = await trial.get(f"/trips/{pk}/")
         expected = f'200 {{"id": {pk}, "title": "{trip.title}"}}'
         words = {}
@@ -94,9 +121,11 @@ async def loads_the_trip(trial: Trial) -> None:
     "has fetched the trip's destination too, so that a handler can read `self.trip.destination.name`"
 )
 async def fetches_the_destination(trial: Trial) -> None:
-    reply = await trial.get("/trips/7/place/")
-    explain_the_relation(reply, '200 {"to": "Kyoto"}', "destination")
-    reply.expect(200, json={"to": "Kyoto"})
+    trip = await made_up_trip()
+    to = trip.destination.name
+    reply = await trial.get(f"/trips/{trip.pk}/place/")
+    explain_the_relation(reply, f'200 {{"to": "{to}"}}', "destination", '`select_related("destination")`')
+    reply.expect(200, json={"to": to})
 
 
 @TripMixin.requirement("sends one query for both")
@@ -114,7 +143,7 @@ async def sends_one_query(trial: Trial) -> None:
 
 @TripMixin.requirement("answers 404 when there is no such trip or it is not `active`, such as 7000 and 12")
 async def answers_404(trial: Trial) -> None:
-    for pk in (7000, 12):
+    for pk in (7000, 12, (await made_up_trip(active=False)).pk):
         reply = await trial.get(f"/trips/{pk}/")
         missed = isinstance(reply.error, ObjectDoesNotExist)
         reply.expect(
@@ -151,3 +180,24 @@ async def works_with_others(trial: Trial) -> None:
         because="`Stamped.dispatch` was never called",
         next="`return await super().dispatch(request, *args, **kwargs)`",
     )
+
+
+@TripMixin.requirement("gives each of two visitors who are inside at the same moment a trip of their own")
+async def keeps_visitors_apart(trial: Trial) -> None:
+    pks = [(await made_up_trip()).pk, (await made_up_trip()).pk]
+    replies = await asyncio.gather(*(trial.get(f"/trips/{pk}/meeting/") for pk in pks))
+    for reply, pk, other in zip(replies, pks, pks[::-1], strict=True):
+        mixed_up = reply.status == 200 and reply.json == {"id": other}
+        reply.expect(
+            200,
+            json={"id": pk},
+            because="it is the other visitor's trip: both share what should belong to one request"
+            if mixed_up
+            else None,
+            next="`self.trip = …`: Django makes an instance for each request" if mixed_up else None,
+        )
+
+
+@TripMixin.requirement("leaves the event loop free for others while it works")
+async def leaves_the_loop_free(trial: Trial) -> None:
+    await trial.leaves_the_loop_free("/trips/7/")

@@ -1,12 +1,13 @@
+from random import choice, randint
 from typing import Any
 
 from django.db import IntegrityError
 from django.utils.datastructures import MultiValueDictKeyError
 
 from tutorial_project.checks import Task, Trial
-from tutorial_project.trips.models import Review
+from tutorial_project.trips.models import Review, Trip
 
-from ..shared import expect_405, explain_the_relation
+from ..shared import expect_405, explain_the_relation, made_up, made_up_traveller, made_up_trip
 
 TripReviews = Task(
     "TripReviews",
@@ -16,8 +17,8 @@ TripReviews = Task(
         "`select_related` fetches the author with each review, `acreate` makes a review; `View` refuses the other "
         "methods by itself.",
         '`reviews = Review.objects.filter(trip_id=pk).select_related("author")`, then '
-        "`[as_row(review) async for review in reviews]`; in `post`, `sent = json.loads(request.body)` and "
-        "`await Review.objects.acreate(trip_id=pk, author=…, rating=…, text=…)`",
+        "`[as_row(review) async for review in reviews]`; in `post`, `sent = fields_of(request, author=str, rating=int, "
+        "text=str)` and `await Review.objects.acreate(trip_id=pk, author=…, rating=…, text=…)`",
     ),
     praise="Right: two async handlers, and `View` does the rest. A sync method that writes, behind "
     "`await sync_to_async(self.save)(…)` in an `async def post`, would do too.",
@@ -27,12 +28,12 @@ TripReviews = Task(
 TRIP_8 = "/trips/8/reviews/"
 
 
-async def rows_of(pk: int) -> list[dict[str, Any]]:
-    """The reviews of a trip, as the answer lists them."""
-    reviews = Review.objects.filter(trip_id=pk).values("author__username", "rating", "text")
+async def rows_of(pk: int | None = None) -> list[dict[str, Any]]:
+    """The reviews of a trip, or all of them, as the answer lists them."""
+    reviews = Review.objects.all() if pk is None else Review.objects.filter(trip_id=pk)
     return [
         {"author": row["author__username"], "rating": row["rating"], "text": row["text"]}
-        async for row in reviews.order_by("pk")
+        async for row in reviews.values("author__username", "rating", "text").order_by("pk")
     ]
 
 
@@ -41,20 +42,31 @@ async def rows_of(pk: int) -> list[dict[str, Any]]:
     '[{"author": "linus", "rating": 3, "text": "A nice place, …"}, …]}`'
 )
 async def lists_the_reviews(trial: Trial) -> None:
-    for pk in (8, 3):
-        reply, rows = await trial.get(f"/trips/{pk}/reviews/"), await rows_of(pk)
-        explain_the_relation(reply, f"200 with the {len(rows)} reviews of trip {pk}", "author")
-        reply.expect(200)
-        told = reply.json.get("reviews") if isinstance(reply.json, dict) else None
-        more = isinstance(told, list) and len(told) > len(rows)
-        reply.expect_that(
-            not more,
-            f"the {len(rows)} reviews of trip {pk}",
-            got=f"{len(told)} reviews" if more else None,
-            because="reviews of other trips are among them",
-            next="`Review.objects.filter(trip_id=pk)`",
-        )
-        reply.expect(200, json={"reviews": rows})
+    trip = await made_up_trip()
+    await expect_the_reviews(trial, 8)
+    await expect_the_reviews(trial, trip.pk)
+    for _ in range(2):
+        author = await made_up_traveller()
+        await Review.objects.acreate(trip=trip, author=author, rating=randint(1, 5), text=made_up("text"))
+    await expect_the_reviews(trial, trip.pk)
+
+
+async def expect_the_reviews(trial: Trial, pk: int) -> None:
+    reply, rows = await trial.get(f"/trips/{pk}/reviews/"), await rows_of(pk)
+    step = '`select_related("author")`'
+    explain_the_relation(reply, f"200 with the {len(rows)} reviews of trip {pk}", "author", step)
+    reply.expect(200)
+    told = reply.json.get("reviews") if isinstance(reply.json, dict) else None
+    others = [row for row in await rows_of() if row not in rows]
+    strangers = [row for row in told if row in others] if isinstance(told, list) else []
+    reply.expect_that(
+        not strangers,
+        f"the {len(rows)} reviews of trip {pk}",
+        got=f"among {len(told)} reviews {strangers[0]}" if strangers else None,
+        because="reviews of other trips are among them",
+        next="`Review.objects.filter(trip_id=pk)`",
+    )
+    reply.expect(200, json={"reviews": rows})
 
 
 @TripReviews.requirement(
@@ -62,15 +74,22 @@ async def lists_the_reviews(trial: Trial) -> None:
     "with its row, which is the same dictionary"
 )
 async def adds_a_review(trial: Trial) -> None:
-    before, new = await rows_of(8), {"author": "ada", "rating": 4, "text": "Bring a hat."}
-    reply, words = await trial.post(TRIP_8, json=new), {}
+    for rating in (choice([2, 3, 4]), 1, 5):
+        await expect_a_review(trial, await made_up_trip(), rating)
+
+
+async def expect_a_review(trial: Trial, trip: Trip, rating: int) -> None:
+    author = await made_up_traveller()
+    new = {"author": author.username, "rating": rating, "text": made_up("text")}
+    reply, words = await trial.post(f"/trips/{trip.pk}/reviews/", json=new), {}
+    explain_the_relation(reply, f"201 with {new}", "author", None)
     if isinstance(reply.error, MultiValueDictKeyError):
         words = {
             "because": "`request.POST` holds the fields of a form, and this body is JSON",
             "next": "`json.loads(request.body)`",
         }
     reply.expect(201, json=new, **words)
-    saved = (await rows_of(8))[len(before) :]
+    saved = await rows_of(trip.pk)
     reply.expect_that(
         saved == [new], f"{new} in the database", got=f"{saved or 'no review'} added in the database"
     )
@@ -78,9 +97,10 @@ async def adds_a_review(trial: Trial) -> None:
 
 @TripReviews.requirement("answers 400 to a rating of 0 or 6, and saves nothing")
 async def refuses_other_ratings(trial: Trial) -> None:
-    before = await rows_of(8)
+    trip, author = await made_up_trip(), await made_up_traveller()
     for rating in (0, 6):
-        reply = await trial.post(TRIP_8, json={"author": "ada", "rating": rating, "text": ""})
+        body = {"author": author.username, "rating": rating, "text": ""}
+        reply = await trial.post(f"/trips/{trip.pk}/reviews/", json=body)
         refused = isinstance(reply.error, IntegrityError)
         reply.expect(
             400,
@@ -89,20 +109,24 @@ async def refuses_other_ratings(trial: Trial) -> None:
             else None,
             next="look at the rating before you save it" if refused else None,
         )
-        added = len(await rows_of(8)) - len(before)
-        reply.expect_that(not added, "no review saved", got=f"{added} review saved with a rating of {rating}")
+        added = await rows_of(trip.pk)
+        reply.expect_that(not added, "no review saved", got=f"a review saved with a rating of {rating}")
 
 
 @TripReviews.requirement(
     "answers 405 to every other method, such as `DELETE`, with `GET` and `POST` in `Allow`"
 )
 async def refuses_other_methods(trial: Trial) -> None:
-    await expect_405(await trial.request("DELETE", TRIP_8), {"GET", "POST"})
+    for method in ("DELETE", choice(["PUT", "PATCH"])):
+        await expect_405(await trial.request(method, TRIP_8), {"GET", "POST"})
 
 
-@TripReviews.requirement("is async: Django awaits `GET` and `POST` on the event loop")
+@TripReviews.requirement(
+    "is async: Django awaits `GET` and `POST` on the event loop, and neither of them holds the loop"
+)
 async def is_async(trial: Trial) -> None:
     for method, request in (("GET", {}), ("POST", {"json": {"author": "ada", "rating": 4, "text": ""}})):
         await trial.runs_on_the_loop(
             TRIP_8, method=method, next="`async def` before every handler", **request
         )
+        await trial.never_holds_the_loop(TRIP_8, method=method, **request)
