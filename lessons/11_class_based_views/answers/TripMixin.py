@@ -1,4 +1,6 @@
+import asyncio
 import time
+from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
 from django.http import Http404, JsonResponse
@@ -153,6 +155,17 @@ class KeptOnTheClass:
     async def dispatch(self, request, *args, **kwargs):
         type(self).trip = await aget_object_or_404(ON_SALE, pk=kwargs["pk"])
         return await super().dispatch(request, *args, **kwargs)
+
+
+locks = WeakKeyDictionary()
+
+
+@known_answer("TripMixin", breaks="keeps_visitors_apart", says="got one that was still alone")
+class OneVisitorAtATime:
+    async def dispatch(self, request, *args, **kwargs):
+        async with locks.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+            self.trip = await aget_object_or_404(ON_SALE, pk=kwargs["pk"])
+            return await super().dispatch(request, *args, **kwargs)
 
 
 @known_answer("TripMixin", breaks="leaves_the_loop_free", says="`time.sleep` holds the event loop")

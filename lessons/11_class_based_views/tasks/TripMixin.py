@@ -1,7 +1,6 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
@@ -29,14 +28,18 @@ PATIENCE = 2.0
 """Seconds that a handler waits for the other visitor."""
 
 
-def meeting() -> Callable[[], Awaitable[None]]:
-    """What two handlers await to be inside at the same moment; one that stays alone goes on after a while."""
+def meeting() -> Callable[[], Awaitable[bool]]:
+    """What two handlers await to be inside at the same moment; gives whether they were."""
     both = asyncio.Barrier(2)
 
-    async def meet() -> None:
-        with suppress(TimeoutError, asyncio.BrokenBarrierError):
+    async def meet() -> bool:
+        try:
             async with asyncio.timeout(PATIENCE):
                 await both.wait()
+        except (TimeoutError, asyncio.BrokenBarrierError):
+            await both.abort()  # whoever comes later need not wait
+            return False
+        return True
 
     return meet
 
@@ -63,8 +66,8 @@ def pages(mixin: Any) -> TrialHandler:
 
     class MeetingPage(mixin, View):
         async def get(self, request: Any, pk: int) -> JsonResponse:
-            await meet()
-            return JsonResponse({"id": self.trip.pk})
+            met = await meet()
+            return JsonResponse({"id": self.trip.pk} if met else {"alone": True})
 
     return TrialHandler(
         [
@@ -187,6 +190,12 @@ async def keeps_visitors_apart(trial: Trial) -> None:
     pks = [(await made_up_trip()).pk, (await made_up_trip()).pk]
     replies = await asyncio.gather(*(trial.get(f"/trips/{pk}/meeting/") for pk in pks))
     for reply, pk, other in zip(replies, pks, pks[::-1], strict=True):
+        alone = reply.status == 200 and reply.json == {"alone": True}
+        reply.expect_that(
+            not alone,
+            "both handlers at work at the same moment",
+            got=f"one that was still alone after {PATIENCE:g} seconds" if alone else None,
+        )
         mixed_up = reply.status == 200 and reply.json == {"id": other}
         reply.expect(
             200,
