@@ -17,16 +17,16 @@ book = Task(
     routes=["trips/<int:pk>/book/"],
     hints=(
         "Who decides that there is a seat left: you, who looked a moment ago, or the database, while it takes the seat?",
-        "`aget_or_create` finds the booking or makes it, and tells you which. Only for a new one take a seat, in one "
-        "`aupdate` that finds no row when none is left. It answers how many rows it changed; when that is 0, undo "
-        "the booking.",
-        "`booking, created = await Booking.objects.aget_or_create(trip=…, traveller=…)`; for a new one "
-        '`taken = await Trip.objects.filter(pk=pk, seats_left__gt=0).aupdate(seats_left=F("seats_left") - 1)`; '
-        "`if not taken:` `await booking.adelete()` and 409; at last read the trip anew",
+        "Look for the traveller's booking. When there is none, take the seat first, in one `aupdate` that finds no row "
+        "when none is left; it answers how many rows it changed. Then `aget_or_create` tells whether another click was "
+        "faster: give the seat back.",
+        "`booking = await trip.bookings.filter(traveller=…).afirst()`; without one "
+        '`await Trip.objects.filter(pk=pk, seats_left__gt=0).aupdate(seats_left=F("seats_left") - 1)`, 409 when that '
+        "is 0; `booking, created = await trip.bookings.aget_or_create(traveller=…)`; at last read the trip anew",
     ),
     praise="Right: the unique constraint decides who was first, and the database takes the seat while it looks whether "
     "there is one. A sync function with `transaction.atomic()` behind `sync_to_async` is better still: nobody ever "
-    "sees a booking that is about to be undone. Lesson 09 writes it.",
+    "sees a step that is about to be undone. Lesson 09 writes it.",
 )
 
 BELOW_ZERO = {
