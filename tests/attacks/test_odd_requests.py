@@ -21,7 +21,6 @@ from .site import Site, everything_stored
 EXAMPLES = int(os.environ.get("ODD_REQUESTS", 40))
 """Requests for each solution. More of them:  ODD_REQUESTS=5000 make test ARGS="tests/attacks"."""
 OPEN = {
-    ("14_the_rest_of_django", "forecast"),
 }
 """Solutions that still answer 500 to some odd request, or write on GET; a line goes with its repair."""
 
