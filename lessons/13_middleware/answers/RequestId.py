@@ -1,4 +1,6 @@
 import asyncio
+import re
+import string
 import threading
 from uuid import uuid4
 
@@ -8,6 +10,18 @@ from django.utils.deprecation import MiddlewareMixin
 
 from tutorial_project.checks import known_answer
 from tutorial_project.trips.request_log import current_id
+
+WELL_FORMED = re.compile("[A-Za-z0-9_-]{1,64}")
+CHARACTERS = set(string.ascii_letters + string.digits + "-_")
+
+
+def well_formed(text):
+    return 0 < len(text) <= 64 and set(text) <= CHARACTERS
+
+
+def id_from(request):
+    brought = request.headers.get("X-Request-ID", "")
+    return brought if WELL_FORMED.fullmatch(brought) else uuid4().hex
 
 
 class Named:
@@ -21,7 +35,7 @@ class Named:
         markcoroutinefunction(self)
 
     def id_of(self, request):
-        return request.headers.get("X-Request-ID") or uuid4().hex
+        return id_from(request)
 
     async def answered(self, request, request_id):
         response = await self.get_response(request)
@@ -33,7 +47,9 @@ class Named:
 @async_only_middleware
 def as_a_function(get_response):
     async def middleware(request):
-        request_id = request.META.get("HTTP_X_REQUEST_ID", str(uuid4()))
+        request_id = request.META.get("HTTP_X_REQUEST_ID", "")
+        if not well_formed(request_id):
+            request_id = str(uuid4())
         current_id.set(request_id)
         response = await get_response(request)
         response.headers["X-Request-ID"] = request_id
@@ -64,7 +80,7 @@ class WrapsTheStream(Named):
 @known_answer("RequestId")
 class InTheHooksOfTheMixin(MiddlewareMixin):
     def process_request(self, request):
-        current_id.set(request.headers.get("X-Request-ID") or uuid4().hex)
+        current_id.set(id_from(request))
 
     def process_response(self, request, response):
         response["X-Request-ID"] = current_id.get()
@@ -74,7 +90,8 @@ class InTheHooksOfTheMixin(MiddlewareMixin):
 @known_answer("RequestId")
 class MakesAUUIDObject(Named):
     def id_of(self, request):
-        return request.headers.get("X-Request-ID") or uuid4()
+        brought = request.headers.get("X-Request-ID", "")
+        return brought if WELL_FORMED.fullmatch(brought) else uuid4()
 
     async def __call__(self, request):
         current_id.set(self.id_of(request))
@@ -104,7 +121,7 @@ class SetsNoHeader(Named):
         return await self.get_response(request)
 
 
-@known_answer("RequestId", breaks="gives_the_id_back", says="expected X-Request-ID: ada-1")
+@known_answer("RequestId", breaks="gives_the_id_back", says="expected X-Request-ID: ")
 class AlwaysMakesOne(Named):
     async def __call__(self, request):
         current_id.set(uuid4().hex)
@@ -135,7 +152,8 @@ class MakesOneAtTheStart(Named):
         self.new_id = uuid4().hex
 
     async def __call__(self, request):
-        current_id.set(request.headers.get("X-Request-ID", self.new_id))
+        brought = request.headers.get("X-Request-ID", "")
+        current_id.set(brought if WELL_FORMED.fullmatch(brought) else self.new_id)
         return await self.answered(request, current_id.get())
 
 
@@ -211,3 +229,55 @@ class PutsItBack(Named):
             return await self.answered(request, request_id)
         finally:
             current_id.reset(token)
+
+
+@known_answer("RequestId", breaks="takes_no_odd_id", says="as it was sent")
+class TrustsTheHeader(Named):
+    def id_of(self, request):
+        return request.headers.get("X-Request-ID") or uuid4().hex
+
+    async def __call__(self, request):
+        current_id.set(self.id_of(request))
+        return await self.answered(request, current_id.get())
+
+
+@known_answer("RequestId", breaks="takes_no_odd_id", says="as it was sent")
+class LooksAtTheBeginningOnly(TrustsTheHeader):
+    def id_of(self, request):
+        brought = request.headers.get("X-Request-ID", "")
+        return brought if WELL_FORMED.match(brought) else uuid4().hex
+
+
+@known_answer("RequestId", breaks="gives_the_id_back", says="expected X-Request-ID: ")
+class TakesLessThanTheLimit(TrustsTheHeader):
+    def id_of(self, request):
+        brought = request.headers.get("X-Request-ID", "")
+        return brought if len(brought) < 64 and well_formed(brought) else uuid4().hex
+
+
+@known_answer("RequestId", breaks="names_log_lines", says="one id and the answer's header another")
+class MakesTwoIds(Named):
+    async def __call__(self, request):
+        current_id.set(self.id_of(request))
+        return await self.answered(request, self.id_of(request))
+
+
+@known_answer("RequestId", breaks="gives_the_id_back", says="awaits none: they are plain functions")
+class AsyncHooks(MiddlewareMixin):
+    async def process_request(self, request):
+        current_id.set(id_from(request))
+
+    async def process_response(self, request, response):
+        response["X-Request-ID"] = current_id.get()
+        return response
+
+
+one_by_one = asyncio.Lock()
+
+
+@known_answer("RequestId", breaks="keeps_requests_apart", says="waited for each other outside of it")
+class LetsInOneAtATime(Named):
+    async def __call__(self, request):
+        async with one_by_one:
+            current_id.set(self.id_of(request))
+            return await self.answered(request, current_id.get())

@@ -1,3 +1,5 @@
+import asyncio
+
 from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
 from django.http import JsonResponse
 from django.utils.decorators import sync_and_async_middleware
@@ -17,12 +19,17 @@ def stamped(response, trip):
     return response
 
 
+def number(request):
+    text = request.GET.get("trip", "")
+    return int(text) if text.isdecimal() else None
+
+
 def asked(request):
-    return Trip.objects.filter(pk=request.GET.get("trip")).first()
+    return Trip.objects.filter(pk=number(request)).first()
 
 
 async def aasked(request):
-    return await Trip.objects.filter(pk=request.GET.get("trip")).afirst()
+    return await Trip.objects.filter(pk=number(request)).afirst()
 
 
 @known_answer("SeatsLeft")
@@ -112,7 +119,7 @@ class CallsTheViewFirst(InBothWorlds):
         return sold_out() if trip and trip.seats_left == 0 else stamped(response, trip)
 
 
-@known_answer("SeatsLeft", breaks="refuses_sold_out_trips", says="got 200 the trip")
+@known_answer("SeatsLeft", breaks="refuses_sold_out_trips", says="expected 409")
 class InheritsTheAsyncForm(InBothWorlds):
     pass
 
@@ -138,7 +145,7 @@ class ForgetsTheHeader(InBothWorlds):
 @known_answer("SeatsLeft", breaks="leaves_others_alone", says="raise when there is no such row")
 class GetsTheTrip(InBothWorlds):
     async def __acall__(self, request):
-        trip = await Trip.objects.aget(pk=request.GET.get("trip"))
+        trip = await Trip.objects.aget(pk=number(request))
         if trip.seats_left == 0:
             return sold_out()
         return stamped(await self.get_response(request), trip)
@@ -177,3 +184,50 @@ class AllOfItInAThread(InBothWorlds):
         if trip and trip.seats_left == 0:
             return sold_out()
         return stamped(async_to_sync(self.get_response)(request), trip)
+
+
+@known_answer("SeatsLeft", breaks="leaves_others_alone", says="need not be a number")
+class TrustsTheNumber(MiddlewareMixin):
+    def process_request(self, request):
+        request.trip = Trip.objects.filter(pk=request.GET.get("trip")).first()
+        if request.trip and not request.trip.seats_left:
+            return sold_out()
+
+    def process_response(self, request, response):
+        return response if response.status_code == 409 else stamped(response, request.trip)
+
+
+@known_answer("SeatsLeft", breaks="keeps_requests_apart", says="never on `self`")
+class KeepsTheTripOnItself(MiddlewareMixin):
+    def process_request(self, request):
+        self.trip = asked(request)
+        if self.trip and not self.trip.seats_left:
+            return sold_out()
+
+    def process_response(self, request, response):
+        return response if response.status_code == 409 else stamped(response, self.trip)
+
+
+@known_answer("SeatsLeft", breaks="keeps_requests_apart", says="waited for each other outside of it")
+class LetsInOneAtATime(InBothWorlds):
+    async def __acall__(self, request):
+        trip = await aasked(request)
+        if trip and trip.seats_left == 0:
+            return sold_out()
+        async with self.one_by_one:
+            return stamped(await self.get_response(request), trip)
+
+    def __init__(self, get_response):
+        super().__init__(get_response)
+        self.one_by_one = asyncio.Lock()
+
+
+@known_answer("SeatsLeft", breaks="refuses_sold_out_trips", says="awaits none: they are plain functions")
+class AsyncHooks(MiddlewareMixin):
+    async def process_request(self, request):
+        request.trip = await aasked(request)
+        if request.trip and not request.trip.seats_left:
+            return sold_out()
+
+    async def process_response(self, request, response):
+        return response if response.status_code == 409 else stamped(response, request.trip)

@@ -1,7 +1,7 @@
 import asyncio
 from time import perf_counter
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import async_to_sync, iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.utils.decorators import async_only_middleware, sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
 
@@ -174,3 +174,77 @@ def awaits_in_both_worlds(get_response):
     if iscoroutinefunction(get_response):
         return middleware
     return lambda request: asyncio.run(middleware(request))
+
+
+class OnTheInstance:
+    """The clock's start where all requests write it."""
+
+    sync_capable = async_capable = True
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request):
+        if iscoroutinefunction(self):
+            return self.__acall__(request)
+        started = perf_counter()
+        return timed(self.get_response(request), started)
+
+
+@known_answer("request_timing", breaks="starts_anew", says="has moved the start of the first")
+class KeepsTheStartOnItself(OnTheInstance):
+    async def __acall__(self, request):
+        self.started = perf_counter()
+        return timed(await self.get_response(request), self.started)
+
+
+@known_answer("request_timing", breaks="starts_anew", says="got none until then")
+class LetsInOneAtATime(OnTheInstance):
+    def __init__(self, get_response):
+        super().__init__(get_response)
+        self.one_by_one = asyncio.Lock()
+
+    async def __acall__(self, request):
+        async with self.one_by_one:
+            started = perf_counter()
+            return timed(await self.get_response(request), started)
+
+
+@known_answer("request_timing", breaks="stays_on_the_loop", says="the bridge is its own")
+@sync_and_async_middleware
+def bridges_by_itself(get_response):
+    if not iscoroutinefunction(get_response):
+        return in_a_thread(get_response)
+    middleware = sync_to_async(in_a_thread(async_to_sync(get_response)))
+
+    async def bridged(request):
+        return await middleware(request)
+
+    return bridged
+
+
+def in_a_thread(get_response):
+    def middleware(request):
+        started = perf_counter()
+        return timed(get_response(request), started)
+
+    return middleware
+
+
+@known_answer("request_timing", breaks="times_an_async_view", says="awaits none: they are plain functions")
+class AsyncHooks(MiddlewareMixin):
+    async def process_request(self, request):
+        request.started = perf_counter()
+
+    async def process_response(self, request, response):
+        return timed(response, request.started)
+
+
+@known_answer("request_timing", breaks="times_an_async_view", says="X-Time-Ms: 60000")
+@in_both_worlds
+async def makes_it_up(get_response, request):
+    response = await get_response(request)
+    response["X-Time-Ms"] = "60000"
+    return response

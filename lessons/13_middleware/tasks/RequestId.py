@@ -1,7 +1,9 @@
 import asyncio
 import logging
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import uuid4
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
@@ -10,10 +12,12 @@ from tutorial_project.checks import Outcome, Reply, Task, Trial
 from tutorial_project.checks.kinds.middleware import asgi_site, expect_a_response
 from tutorial_project.trips.request_log import RequestIdFilter
 
+from ..shared import Meeting, together, told, watched_get
+
 log = logging.getLogger("agency.on_trial")
 
 
-meeting: list[asyncio.Barrier] = []
+meeting = Meeting()
 
 
 async def look_up(service: str) -> None:
@@ -25,13 +29,13 @@ async def look_up(service: str) -> None:
 async def offers(request: HttpRequest) -> HttpResponse:
     log.info("looks for offers")
     await asyncio.gather(look_up("weather"), look_up("flights"))
-    return HttpResponse("offers")
+    return HttpResponse(request.GET.get("text", "offers"))
 
 
 async def meets(request: HttpRequest) -> HttpResponse:
-    await meeting[0].wait()
-    log.info(request.headers["X-Request-ID"])
-    return HttpResponse("met")
+    await meeting.wait()
+    log.info(request.GET["name"])
+    return HttpResponse(request.GET["name"])
 
 
 async def departures(request: HttpRequest) -> StreamingHttpResponse:
@@ -55,8 +59,9 @@ RequestId = Task(
         "Which of your lines has to come before `get_response` is called, so that view and stream find the id?",
         'The id is `request.headers.get("X-Request-ID")`, or a new one; `current_id.set(…)` comes before the `await`, '
         "the header of the answer after it.",
-        '`current_id.set(request.headers.get("X-Request-ID") or uuid4().hex)`, `response = await '
-        'self.get_response(request)`, `response.headers["X-Request-ID"] = current_id.get()`',
+        '`brought = request.headers.get("X-Request-ID", "")`, `request_id = brought if WELL_FORMED.fullmatch(brought) else '
+        "uuid4().hex`, `current_id.set(request_id)`, `response = await self.get_response(request)`, "
+        '`response.headers["X-Request-ID"] = request_id`',
     ),
     praise="Right: the id is set before the view starts, so every task of the request copies it, and it stays for the "
     "stream. Putting it back at the end would be fine too, if the stream is wrapped so that it sets it again.",
@@ -67,9 +72,10 @@ RequestId = Task(
     "gives the id that comes in the header `X-Request-ID` back in the answer's header of that name"
 )
 async def gives_the_id_back(trial: Trial) -> None:
-    for name in ("ada-1", "grace-2"):
-        reply = await named(trial, "/offers/", name)
-        reply.expect(200, text="offers")
+    for name in (made_up_id(), made_up_id(), "Z", longest_id()):
+        text = uuid4().hex
+        reply = await named(trial, f"/offers/?text={text}", name)
+        reply.expect(200, text=text)
         expect_the_id(reply, name)
 
 
@@ -77,17 +83,13 @@ async def gives_the_id_back(trial: Trial) -> None:
 async def makes_new_ids(trial: Trial) -> None:
     ids = []
     for _ in range(2):
-        reply = await trial.get("/offers/")
+        reply = told(await trial.get("/offers/"))
         words = {}
         if isinstance(reply.error, KeyError):
             step = '`request.headers.get("X-Request-ID")`'
             words = {"because": "`request.headers[…]` raises when there is no such header", "next": step}
         reply.expect_that(reply.error is None, "200 with a header X-Request-ID", **words)
-        made = reply.response.headers.get("X-Request-ID")
-        reply.expect_that(
-            made not in (None, "", "-", "None"), "a new X-Request-ID", got=f"X-Request-ID: {made}"
-        )
-        ids.append(made)
+        ids.append(new_id(reply))
     Outcome("GET /offers/, twice").expect_that(
         ids[0] != ids[1],
         "two different ids",
@@ -97,31 +99,46 @@ async def makes_new_ids(trial: Trial) -> None:
     )
 
 
+@RequestId.requirement(
+    "makes a new one, too, for a request whose id is empty, longer than 64 characters, or has other characters than "
+    "letters, digits, `-` and `_`"
+)
+async def takes_no_odd_id(trial: Trial) -> None:
+    name = made_up_id()
+    for odd in ("", f"{longest_id()}a", f"{name} 1", f"{name};", f"<{name}", f"{name}\t{name}"):
+        reply = await named(trial, "/offers/", odd)
+        reply.expect_that(reply.status == 200, "200 with a header X-Request-ID")
+        made = new_id(reply)
+        reply.expect_that(made != odd, "a new X-Request-ID", got=f"X-Request-ID: {made}, as it was sent")
+
+
 @RequestId.requirement("has the id on every log line of the view, also on those of calls that it gathers")
 async def names_log_lines(trial: Trial) -> None:
+    name = made_up_id()
     with logged() as records:
-        reply = await named(trial, "/offers/", "ada-1")
-    expect_ids(reply, records, ["ada-1"] * 5, **NOT_SET)
+        reply = await named(trial, "/offers/", name)
+    expect_ids(reply, records, [name] * 5)
     with logged() as records:
-        reply = await trial.get("/offers/")
-    expect_ids(reply, records, [reply.response.headers["X-Request-ID"]] * 5, **NOT_SET)
+        reply = told(await watched_get(trial, "/offers/"))
+    expect_ids(reply, records, [reply.response.headers["X-Request-ID"]] * 5)
 
 
-NOT_SET = {
-    "because": "`current_id` was not set in the task that handles the request, before the view started",
-    "next": "`current_id.set(…)` in `__call__`, before `await self.get_response(request)`",
-}
-
-
-@RequestId.requirement("keeps requests apart that are under way at the same time")
+@RequestId.requirement(
+    "keeps requests apart that are under way at the same time, and lets none wait for another"
+)
 async def keeps_requests_apart(trial: Trial) -> None:
-    meeting[:] = [asyncio.Barrier(2)]
-    names = ("ada-1", "grace-2")
+    names = [made_up_id() for _ in range(3)]
+    random.shuffle(names)
     with logged() as records:
-        replies = await asyncio.gather(*(named(trial, "/meets/", name) for name in names))
+        replies = await together(
+            trial,
+            meeting,
+            [f"/meets/?name={name}" for name in names],
+            [{"X-Request-ID": name} for name in names],
+        )
     for reply, name in zip(replies, names, strict=True):
         own = [record for record in records if record.getMessage() == name]
-        reply.expect(200, text="met")
+        reply.expect(200, text=name)
         expect_ids(reply, own, [name])
         expect_the_id(
             reply,
@@ -131,20 +148,42 @@ async def keeps_requests_apart(trial: Trial) -> None:
         )
 
 
+NOT_SET = {
+    "because": "`current_id` was not set in the task that handles the request, before the view started",
+    "next": "`current_id.set(…)` in `__call__`, before `await self.get_response(request)`",
+}
+
+
 @RequestId.requirement(
     "has it on the log lines of a stream as well, which is made when the middleware has returned"
 )
 async def names_streams(trial: Trial) -> None:
+    name = made_up_id()
     with logged() as records:
-        reply = await named(trial, "/departures/", "ada-1")
+        reply = await named(trial, "/departures/", name)
     reply.expect(200, text="A1B2")
     expect_ids(
         reply,
         records,
-        ["ada-1"] * 2,
+        [name] * 2,
         because="the id was put back when the middleware returned, and the stream is made after that",
         next="leave the id set: it ends with the task of the request",
     )
+
+
+def made_up_id() -> str:
+    return random.choice(["ada-{}", "Grace_{}", "{}"]).format(uuid4().hex[:10])
+
+
+def longest_id() -> str:
+    return (uuid4().hex * 2)[:64]
+
+
+def new_id(reply: Reply) -> str:
+    """The id of an answer to a request that brought none that may be taken; refuses when there is none."""
+    made = reply.response.headers.get("X-Request-ID")
+    reply.expect_that(made not in (None, "", "-", "None"), "a new X-Request-ID", got=f"X-Request-ID: {made}")
+    return str(made)
 
 
 def expect_the_id(reply: Reply, name: str, **words: str) -> None:
@@ -155,7 +194,7 @@ def expect_the_id(reply: Reply, name: str, **words: str) -> None:
 
 
 async def named(trial: Trial, url: str, name: str) -> Reply:
-    return expect_a_response(await trial.get(url, headers={"X-Request-ID": name}))
+    return expect_a_response(told(await trial.get(url, headers={"X-Request-ID": name})))
 
 
 @contextmanager
@@ -181,11 +220,23 @@ def logged() -> Iterator[list[logging.LogRecord]]:
 def expect_ids(reply: Reply, records: list[logging.LogRecord], ids: list[str], **words: str) -> None:
     """Refuse unless the records carry these ids."""
     found = [str(record.request_id) for record in records]  # a UUID is a fine id, too
-    if not words and "-" in found:
-        words = NOT_SET
+    if not words:
+        words = words_about(found, ids[0])
     reply.expect_that(
         found == ids,
         f"{len(ids)} log lines with the id {ids[0]}",
         got=f"log lines with the ids {', '.join(found)}" if found else "no log line",
         **words,
     )
+
+
+def words_about(found: list[str], expected: str) -> dict[str, str]:
+    """What is certain about log lines with these ids."""
+    if "-" in found:
+        return NOT_SET
+    if found and set(found) != {expected} and len(set(found)) == 1:
+        return {
+            "because": "the log lines carry one id and the answer's header another",
+            "next": "make the id once, and keep it in a variable of `__call__`",
+        }
+    return {}

@@ -1,4 +1,6 @@
 import asyncio
+import random
+from uuid import uuid4
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
@@ -8,18 +10,28 @@ from tutorial_project.checks.kinds.middleware import asgi_site, expect_a_respons
 from tutorial_project.classroom.watching.crossings import crossings
 from tutorial_project.trips.models import Trip
 
+from ..shared import Meeting, together, told, watched_get
+
 visited: list[str] = []
 
 
+meeting = Meeting()
+
+
 async def trip_page(request: HttpRequest) -> HttpResponse:
-    visited.append("view")
+    visited.append(text := uuid4().hex)
     await asyncio.sleep(0)
-    return HttpResponse("the trip", headers={"X-View": "async"})
+    await meeting.wait()
+    return HttpResponse(text, status=random.choice([200, 404]), headers={"X-View": "async"})
 
 
 def sync_trip_page(request: HttpRequest) -> HttpResponse:
-    visited.append("view")
-    return HttpResponse("the trip", headers={"X-View": "sync"})
+    visited.append(text := uuid4().hex)
+    return HttpResponse(text, headers={"X-View": "sync"})
+
+
+ODD = ("abc", "", "²", "%00", "-1", "1" * 40, "7;8", "7.0")
+"""What may stand behind `?trip=` that names no trip."""
 
 
 TRIP_PAGES = [path("page/", trip_page)]
@@ -50,40 +62,72 @@ SeatsLeft = Task(
     "the view"
 )
 async def refuses_sold_out_trips(trial: Trial) -> None:
-    await sell_out(8)
-    visited.clear()
-    expect_refused(expect_a_response(await trial.get("/page/?trip=8")))
+    for pk in (8, await some_trip()):
+        await leave(pk, 0)
+        visited.clear()
+        expect_refused(expect_a_response(told(await watched_get(trial, f"/page/?trip={pk}"))))
 
 
 @SeatsLeft.requirement(
     "passes every other request on, and adds the trip's seats as `X-Seats-Left` to the view's answer"
 )
 async def adds_the_seats(trial: Trial) -> None:
-    for pk, left in ((7, 3), (9, 11)):
-        await Trip.objects.filter(pk=pk).aupdate(seats_left=left)
-        expect_passed(await trial.get(f"/page/?trip={pk}"), "async", str(left))
+    pk = await some_trip()
+    for one, left in ((pk, 1), (pk, random.randint(2, 9)), (await some_trip(), random.randint(10, 99))):
+        await leave(one, left)
+        visited.clear()
+        expect_passed(await watched_get(trial, f"/page/?trip={one}"), "async", str(left))
 
 
-@SeatsLeft.requirement("adds nothing where no trip is named, or one that does not exist")
+@SeatsLeft.requirement(
+    "gives each of several requests the seats of its own trip, and lets none wait for another"
+)
+async def keeps_requests_apart(trial: Trial) -> None:
+    trips = random.sample([trip.pk async for trip in Trip.objects.all()], 3)
+    for left, pk in enumerate(trips, start=random.randint(1, 50)):
+        await leave(pk, left)
+    seats = {trip.pk: trip.seats_left async for trip in Trip.objects.filter(pk__in=trips)}
+    visited.clear()
+    replies = await together(trial, meeting, [f"/page/?trip={pk}" for pk in trips], [{}] * 3)
+    for reply, pk in zip(replies, trips, strict=True):
+        expect_passed(
+            reply,
+            "async",
+            str(seats[pk]),
+            because="the trip of one request was kept where all requests share it"
+            if others(reply, seats, pk)
+            else None,
+            next="keep it in a variable, or on `request`; never on `self`"
+            if others(reply, seats, pk)
+            else None,
+        )
+
+
+@SeatsLeft.requirement(
+    "adds nothing where no trip is named, or one that does not exist, or `?trip=` is no number"
+)
 async def leaves_others_alone(trial: Trial) -> None:
-    for query in ("", "?trip=7000"):
-        expect_passed(await trial.get(f"/page/{query}"), "async", None)
+    for query in ("", "?trip=7000", *(f"?trip={odd}" for odd in ODD)):
+        visited.clear()
+        expect_passed(await watched_get(trial, f"/page/{query}"), "async", None)
 
 
 @SeatsLeft.requirement("does all this under WSGI too, around a sync view")
 async def serves_wsgi_too(trial: Trial) -> None:
-    await sell_out(8)
-    await Trip.objects.filter(pk=7).aupdate(seats_left=3)
+    pk, left = await some_trip(), random.randint(1, 50)
+    await leave(8, 0)
+    await leave(pk, left)
     visited.clear()
     expect_refused(await wsgi_request(trial, SYNC_TRIP_PAGES, "/page/?trip=8"))
-    expect_passed(await wsgi_request(trial, SYNC_TRIP_PAGES, "/page/?trip=7"), "sync", "3")
-    expect_passed(await wsgi_request(trial, SYNC_TRIP_PAGES, "/page/"), "sync", None)
+    for query, seats in ((f"?trip={pk}", str(left)), ("", None), ("?trip=abc", None), ("?trip=7000", None)):
+        visited.clear()
+        expect_passed(await wsgi_request(trial, SYNC_TRIP_PAGES, f"/page/{query}"), "sync", seats)
 
 
 @SeatsLeft.requirement("keeps its promise: under ASGI it blocks no thread while an async view runs")
 async def blocks_no_thread(trial: Trial) -> None:
     with crossings() as seen:
-        reply = await trial.get("/page/?trip=7")
+        reply = told(await trial.get("/page/?trip=7"))
     back = len(seen.onto_the_loop)
     words = {
         "because": "the middleware is sync only, so Django runs it in a thread from its start to its end",
@@ -102,8 +146,19 @@ async def blocks_no_thread(trial: Trial) -> None:
     )
 
 
-async def sell_out(pk: int) -> None:
-    await Trip.objects.filter(pk=pk).aupdate(seats_left=0)
+async def some_trip() -> int:
+    """The id of a trip that nobody can know."""
+    return random.choice([trip.pk async for trip in Trip.objects.exclude(pk=8)])
+
+
+async def leave(pk: int, seats: int) -> None:
+    await Trip.objects.filter(pk=pk).aupdate(seats=100, seats_left=seats)
+
+
+def others(reply: Reply, seats: dict[int, int], pk: int) -> bool:
+    """Whether the reply names the seats of another trip of these."""
+    found = reply.value.headers.get("X-Seats-Left") if reply.value is not None else None
+    return found in {str(left) for other, left in seats.items() if other != pk}
 
 
 def expect_refused(reply: Reply) -> None:
@@ -112,13 +167,17 @@ def expect_refused(reply: Reply) -> None:
     reply.expect_that(not visited, "the view not called", got="the view was called before the refusal")
 
 
-def expect_passed(reply: Reply, kind: str, seats: str | None) -> None:
+def expect_passed(reply: Reply, kind: str, seats: str | None, **words: str | None) -> None:
     """Refuse unless the view answered, with this header or without it."""
-    words = about(reply)
-    reply.expect(200, text="the trip", headers={"X-View": kind}, **words)
+    reply.expect_that(reply.error is None, "the view's answer", **about(reply))
+    own = reply.response.headers.get("X-View") == kind and reply.text in visited
+    reply.expect_that(
+        own, f"the view's own answer, with X-View: {kind}", got=f"{reply.status} {reply.text[:80]}"
+    )
     found = reply.response.headers.get("X-Seats-Left")
     expected = "no header X-Seats-Left" if seats is None else f"X-Seats-Left: {seats}"
-    reply.expect_that(found == seats, expected, got=f"X-Seats-Left: {found}" if found else "no such header")
+    got = f"X-Seats-Left: {found}" if found else "no such header"
+    reply.expect_that(found == seats, expected, got=got, **words)
 
 
 def about(reply: Reply) -> dict[str, str]:
@@ -134,5 +193,10 @@ def about(reply: Reply) -> dict[str, str]:
         return {
             "because": "`first` and `afirst` give `None` when no trip is named, or none is there",
             "next": "`if trip:` before you read from it, in both places",
+        }
+    if isinstance(reply.error, ValueError) and "expected a number but got" in str(reply.error):
+        return {
+            "because": "what a visitor writes behind `?trip=` need not be a number",
+            "next": "`int(…)` in a `try`, and no trip for a `ValueError`",
         }
     return {}
