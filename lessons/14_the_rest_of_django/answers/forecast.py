@@ -1,4 +1,6 @@
 import asyncio
+from collections import Counter
+from urllib.parse import quote
 from weakref import WeakValueDictionary
 
 from django.core.cache import cache
@@ -13,22 +15,42 @@ def no_forecast():
     return JsonResponse({"error": "no forecast"}, status=502)
 
 
+def no_such_city():
+    return JsonResponse({"error": "no such city"}, status=404)
+
+
+def key_of(city):
+    return f"forecast:{quote(city, safe='')}"
+
+
 async def asked_and_kept(city):
-    found = await ask(f"weather/{city}")
-    await cache.aset(f"forecast:{city}", found, timeout=60)
+    found = await ask(f"weather/{quote(city, safe='')}")
+    await cache.aset(key_of(city), found, timeout=60)
     return found
 
 
-queues = WeakValueDictionary()
+queues, failures = WeakValueDictionary(), Counter()
+
+
+def queue_for(city):
+    return queues.setdefault((asyncio.get_running_loop(), city), asyncio.Lock())
 
 
 @known_answer("forecast")
-async def queue_before_the_first_look(request, city):
-    async with queues.setdefault(city, asyncio.Lock()):
-        try:
-            found = await cache.aget(f"forecast:{city}") or await asked_and_kept(city)
-        except ServiceError:
-            return no_forecast()
+async def queue_that_tells_of_a_failure(request, city):
+    if len(key_of(city)) > 250:
+        return no_such_city()
+    failed = failures[city]
+    async with queue_for(city):
+        found = await cache.aget(key_of(city))
+        if found is None:
+            if failures[city] != failed:
+                return no_forecast()
+            try:
+                found = await asked_and_kept(city)
+            except ServiceError:
+                failures[city] += 1
+                return no_forecast()
     return JsonResponse(found)
 
 
@@ -37,7 +59,9 @@ questions = {}
 
 @known_answer("forecast")
 async def one_task_that_all_await(request, city):
-    found = await cache.aget(f"forecast:{city}")
+    if len(key_of(city)) > 250:
+        return no_such_city()
+    found = await cache.aget(key_of(city))
     if found is None:
         if city not in questions:
             questions[city] = asyncio.ensure_future(asked_and_kept(city))
@@ -51,18 +75,127 @@ async def one_task_that_all_await(request, city):
 
 @known_answer("forecast")
 async def the_cache_itself_decides(request, city):
-    key = f"forecast:{city}"
+    key = key_of(city)
+    if len(key) > 200:
+        return no_such_city()
+    came, failed = asyncio.get_running_loop().time(), f"{key}:failed"
     while (found := await cache.aget(key)) is None:
+        if await cache.aget(failed, came) > came:
+            return no_forecast()
         if await cache.aadd(f"{key}:busy", True, timeout=10):
             try:
                 found = await cache.aget(key) or await asked_and_kept(city)
                 break
             except ServiceError:
+                await cache.aset(failed, asyncio.get_running_loop().time(), timeout=10)
                 return no_forecast()
             finally:
                 await cache.adelete(f"{key}:busy")
         await asyncio.sleep(0.01)
     return JsonResponse(found)
+
+
+unshielded = {}
+
+
+@known_answer("forecast", breaks="survives_a_leaver", says="has left")
+async def one_task_that_ends_with_its_first_visitor(request, city):
+    if len(key_of(city)) > 250:
+        return no_such_city()
+    found = await cache.aget(key_of(city))
+    if found is None:
+        if city not in unshielded:
+            unshielded[city] = asyncio.ensure_future(asked_and_kept(city))
+            unshielded[city].add_done_callback(lambda _: unshielded.pop(city))
+        try:
+            found = await unshielded[city]
+        except ServiceError:
+            return no_forecast()
+    return JsonResponse(found)
+
+
+@known_answer("forecast", breaks="shares_a_silence", says="after one limit and a half")
+async def queue_before_the_first_look(request, city):
+    if len(key_of(city)) > 250:
+        return no_such_city()
+    async with queue_for(city):
+        try:
+            found = await cache.aget(key_of(city)) or await asked_and_kept(city)
+        except ServiceError:
+            return no_forecast()
+    return JsonResponse(found)
+
+
+def kept_for(timeout):
+    async def answer(request, city):
+        async with queue_for(city):
+            if (found := await cache.aget(key_of(city))) is None:
+                try:
+                    found = await ask(f"weather/{quote(city, safe='')}")
+                except ServiceError:
+                    return no_forecast()
+                await cache.aset(key_of(city), found, timeout=timeout)
+        return JsonResponse(found)
+
+    return answer
+
+
+@known_answer("forecast", breaks="keeps_it_for_a_minute", says="got the old answer")
+async def kept_for_ever(request, city):
+    return await kept_for(None)(request, city)
+
+
+@known_answer("forecast", breaks="keeps_it_for_a_minute", says="got a new question")
+async def kept_for_half_a_minute(request, city):
+    return await kept_for(30)(request, city)
+
+
+@known_answer("forecast", breaks="keeps_it_for_a_minute", says="got the old answer")
+async def kept_for_djangos_five_minutes(request, city):
+    return await kept_for(300)(request, city)
+
+
+@known_answer("forecast", breaks="takes_odd_cities", says="quote(city")
+async def asks_as_it_was_written(request, city):
+    async with queue_for(city):
+        if (found := await cache.aget(key_of(city))) is None:
+            try:
+                found = await ask(f"weather/{city}")
+            except ServiceError:
+                return no_forecast()
+            await cache.aset(key_of(city), found, timeout=60)
+    return JsonResponse(found)
+
+
+@known_answer("forecast", breaks="takes_odd_cities", says="in the key as well")
+async def spaces_in_the_key(request, city):
+    async with queue_for(city):
+        if (found := await cache.aget(f"forecast:{city}")) is None:
+            try:
+                found = await ask(f"weather/{quote(city, safe='')}")
+            except ServiceError:
+                return no_forecast()
+            await cache.aset(f"forecast:{city}", found, timeout=60)
+    return JsonResponse(found)
+
+
+@known_answer("forecast", breaks="survives_a_failing_service", says="expected 200")
+async def busy_for_ever_after_a_failure(request, city):
+    key = key_of(city)
+    if len(key) > 200:
+        return no_such_city()
+    for _ in range(40):
+        if found := await cache.aget(key):
+            return JsonResponse(found)
+        if await cache.aadd(f"{key}:busy", True, timeout=60):
+            try:
+                found = await asked_and_kept(city)
+            except ServiceError:
+                return no_forecast()
+            await cache.adelete(f"{key}:busy")
+            return JsonResponse(found)
+        await asyncio.sleep(0.01)
+    return no_forecast()
 
 
 @known_answer("forecast", breaks="tells_the_weather", says="holds the event loop")
@@ -137,7 +270,7 @@ async def cached_by_a_decorator(request, city):
 
 @known_answer("forecast", breaks="keeps_it_in_the_cache", says="a key for each city")
 async def one_key_for_all_cities(request, city):
-    async with queues.setdefault(city, asyncio.Lock()):
+    async with queue_for(city):
         found = await cache.aget("forecast:Lisbon")
         if found is None:
             try:
@@ -150,7 +283,7 @@ async def one_key_for_all_cities(request, city):
 
 @known_answer("forecast", breaks="awaits_the_cache", says="`await cache.aget(…)`")
 async def reads_the_cache_in_the_event_loop(request, city):
-    async with queues.setdefault(city, asyncio.Lock()):
+    async with queue_for(city):
         found = cache.get(f"forecast:{city}")
         try:
             return JsonResponse(found or await asked_and_kept(city))
@@ -167,7 +300,7 @@ async def everybody_asks(request, city):
 async def no_second_look(request, city):
     if found := await cache.aget(f"forecast:{city}"):
         return JsonResponse(found)
-    async with queues.setdefault(city, asyncio.Lock()):
+    async with queue_for(city):
         try:
             return JsonResponse(await asked_and_kept(city))
         except ServiceError:
@@ -180,15 +313,15 @@ async def a_lock_for_each_visitor(request, city):
         return await asks_well(city)
 
 
-@known_answer("forecast", breaks="two_cities_at_once", says="a lock for each key")
+@known_answer("forecast", breaks="two_cities_at_once", says="waits for the other's")
 async def one_lock_for_all_cities(request, city):
-    async with queues.setdefault("all cities", asyncio.Lock()):
+    async with queue_for("all cities"):
         return await asks_well(city)
 
 
 @known_answer("forecast", breaks="survives_a_failing_service", says="`except ServiceError:`")
 async def lets_the_error_out(request, city):
-    async with queues.setdefault(city, asyncio.Lock()):
+    async with queue_for(city):
         found = await cache.aget(f"forecast:{city}") or await asked_and_kept(city)
     return JsonResponse(found)
 
@@ -196,7 +329,7 @@ async def lets_the_error_out(request, city):
 @known_answer("forecast", breaks="survives_a_failing_service", says="the failure was kept")
 async def keeps_the_failure(request, city):
     key = f"forecast:{city}"
-    async with queues.setdefault(city, asyncio.Lock()):
+    async with queue_for(city):
         found = await cache.aget(key)
         if found is None:
             try:

@@ -1,13 +1,15 @@
+import random
 import re
 from datetime import date
 from html import unescape
 from typing import Any
+from uuid import uuid4
 
 from django.core.exceptions import ObjectDoesNotExist
 
 from tutorial_project.checks import Reply, Task, Trial
 from tutorial_project.classroom import queries
-from tutorial_project.trips.models import Destination, Trip
+from tutorial_project.trips.models import Destination, Theme, Trip
 
 from ..shared import expect
 
@@ -45,44 +47,80 @@ def titles(reply: Reply) -> list[str]:
 
 @destination_page.requirement(
     "answers `GET /destinations/kyoto/` with the page of Kyoto: its trips that are `active` and no others, the "
-    "cheapest first, each with its themes"
+    "cheapest first, each with its themes; and each other destination in the same way"
 )
 async def shows_the_trips(trial: Trial) -> None:
     await Trip.objects.filter(pk=7).aupdate(active=False)  # one of those to Kyoto
-    reply = await trial.get("/destinations/kyoto/")
+    await expect_the_page(trial, await Destination.objects.aget(slug="kyoto"))
+    place = await made_up_destination()
+    await expect_the_page(trial, place)
+    cheapest = await place.trips.filter(active=True).order_by("price").afirst()
+    await Trip.objects.filter(pk=cheapest.pk).aupdate(active=False)
+    await place.trips.filter(pk=(await place.trips.filter(active=True).alast()).pk).aupdate(price=1)
+    await expect_the_page(trial, place)
+
+
+async def expect_the_page(trial: Trial, place: Destination) -> None:
+    """Refuse unless the page shows the destination's trips on sale as the database knows them now."""
+    reply = await trial.get(f"/destinations/{place.slug}/")
     shown = titles(reply)
-    reply.expect_that("<h1>Kyoto, Japan</h1>" in reply.text, "a page with the headline Kyoto, Japan")
-    kyoto = Trip.objects.filter(destination__slug="kyoto")
-    off_sale = [trip.title async for trip in kyoto.filter(active=False) if trip.title in shown]
+    headline = f"{place.name}, {place.country}"
+    reply.expect_that(f"<h1>{headline}</h1>" in reply.text, f"a page with the headline {headline}")
+    off_sale = [trip.title async for trip in place.trips.filter(active=False) if trip.title in shown]
     reply.expect_that(
         not off_sale,
         "no trip that is off sale",
         got=f"{off_sale[0]!r} among them" if off_sale else None,
         because="it is not `active`",
     )
-    expected = [trip.title async for trip in kyoto.filter(active=True).order_by("price")]
+    rows = [
+        trip async for trip in place.trips.filter(active=True).order_by("price").prefetch_related("themes")
+    ]
+    expected = [trip.title for trip in rows]
     reply.expect_that(shown == expected, f"the trips {expected}", got=f"the trips {shown}")
     found = [unescape(themes) for themes in re.findall(r'<p class="quiet">(.*?)</p>', reply.text)]
-    rows = {
-        trip.title: ", ".join(theme.name for theme in trip.themes.all())
-        async for trip in Trip.objects.filter(destination__slug="kyoto").prefetch_related("themes")
-    }
-    expected = [rows.get(title, "") for title in shown]
+    expected = [", ".join(theme.name for theme in trip.themes.all()) for trip in rows]
     reply.expect_that(found == expected, f"the themes {expected}", got=f"the themes {found}")
 
 
-@destination_page.requirement("greets Ada by her name when she is logged in")
+async def made_up_destination() -> Destination:
+    """A destination that nobody can know, with trips whose prices have two to four digits."""
+    name = uuid4().hex[:8]
+    place = await Destination.objects.acreate(name=name.title(), slug=name, country="Nowhere")
+    themes = [theme async for theme in Theme.objects.all()]
+    prices = random.sample([*range(20, 99), *range(1000, 1100)], 8)
+    for day, price in enumerate(prices, start=1):
+        trip = await Trip.objects.acreate(
+            destination=place,
+            title=f"Trip {uuid4().hex[:8]}",
+            departs=date(2027, 5, day),
+            nights=2,
+            price=price,
+            seats=4,
+            seats_left=4,
+            active=day != 4,
+        )
+        await trip.themes.aset(random.sample(themes, random.randint(0, 2)))
+    return place
+
+
+@destination_page.requirement("greets each user who is logged in by the own name, and nobody else")
 async def greets_ada(trial: Trial) -> None:
-    await trial.log_in("ada")
+    for name in ("ada", random.choice(["grace", "frances"])):
+        await trial.log_in(name)
+        reply = await trial.get("/destinations/kyoto/")
+        expect(reply)
+        reply.expect_that(
+            f"<span>{name}</span>" in reply.text,
+            f"a page with the name {name}",
+            got="a page without that name",
+            because="the template's `user` comes from the request",
+            next="`TemplateResponse(request, …)`, or `await request.auser()` in the context",
+        )
+    trial.cookies.clear()
     reply = await trial.get("/destinations/kyoto/")
     expect(reply)
-    reply.expect_that(
-        "<span>ada</span>" in reply.text,
-        "a page with the name ada",
-        got="a page without a user",
-        because="the template's `user` comes from the request",
-        next="`TemplateResponse(request, …)`, or `await request.auser()` in the context",
-    )
+    reply.expect_that("<span>" not in reply.text, "a page without a name for a visitor who is not logged in")
 
 
 @destination_page.requirement("answers 404 for `GET /destinations/atlantis/`, a slug that no destination has")
@@ -115,3 +153,8 @@ async def sends_three_queries(trial: Trial) -> None:
         because=f"a query is sent for each of the {rows} trips" if len(sent) > rows else None,
         next="`prefetch_related` for the themes" if len(sent) > rows else None,
     )
+
+
+@destination_page.requirement("leaves the event loop free")
+async def holds_nobody_up(trial: Trial) -> None:
+    expect(await trial.never_holds_the_loop("/destinations/kyoto/"))

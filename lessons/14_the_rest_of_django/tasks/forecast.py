@@ -1,15 +1,21 @@
 import asyncio
+import random
 import threading
+import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import unquote
+from uuid import uuid4
 
-from django.core.cache import cache
+from django.core.cache import CacheKeyWarning, cache
 from django.core.cache.backends.locmem import LocMemCache
 
-import tutorial_project.services.client
-from tutorial_project.checks import Task, Trial
+from tutorial_project.checks import Outcome, Reply, Task, Trial
+from tutorial_project.checks.proofs.clock import held_clock
+from tutorial_project.services.client import TIMEOUT
 from tutorial_project.services.start import start_services
 
 from ..shared import expect, sent
@@ -21,14 +27,21 @@ forecast = Task(
     },
     routes=["forecast/<str:city>/"],
     hints=(
-        "Ten visitors look into the empty cache. What do the other nine do while the first one asks?",
-        "They wait for a lock, one for each city. When it is their turn, the answer may be there: they look again.",
-        "`async with locks.setdefault(key, asyncio.Lock()):`, and in it `found = await cache.aget(key)` once more, "
-        "and only then `ask` and `aset`",
+        "Ten visitors look into the empty cache. What do the other nine do while the first one asks, and what when it fails?",
+        "They wait for the same question. So keep it where all find it, by its city: a task that asks and keeps the answer. "
+        "Who leaves must not end it: `asyncio.shield`.",
+        "`questions[name] = asyncio.create_task(asked_and_kept(name))` where there is none yet, "
+        "`questions[name].add_done_callback(lambda _: questions.pop(name))`, and everybody: "
+        "`found = await asyncio.shield(questions[name])`. In `asked_and_kept`: `aget` once more, and only then `ask` and `aset`",
     ),
-    praise="Right: one asks, nine wait and look again, and a failure is nobody's answer but theirs who met it. "
-    "A task for each city that all of them await would do too.",
+    praise="Right: one asks, and all who came meanwhile have its answer, or its failure. A lock for each city would do too, if "
+    "those who waited behind a failure do not ask again. Between processes, `cache.aadd` decides who asks.",
 )
+
+
+def made_up_weather(city: str) -> dict[str, Any]:
+    """Weather that nobody can know."""
+    return {"city": city, "celsius": random.randint(-400, 400) / 10, "sky": uuid4().hex[:6]}
 
 
 def on_the_loop() -> bool:
@@ -75,18 +88,20 @@ async def empty_cache() -> Any:
     "answers `GET /forecast/Lisbon/` with what the weather service says, and leaves the event loop free"
 )
 async def tells_the_weather(trial: Trial) -> None:
-    await empty_cache()
-    reply = await trial.leaves_the_loop_free("/forecast/Lisbon/")
-    expected = await tutorial_project.services.client.ask("weather/Lisbon", wait=0)
-    expect(reply, json=expected)
+    for city in ("Lisbon", "Kyoto", "Lisbon"):
+        services, report = await empty_cache(), made_up_weather(city)
+        with services.saying(f"/weather/{city}", report):
+            reply = await trial.leaves_the_loop_free(f"/forecast/{city}/")
+        expect(reply, json=report)
 
 
 @forecast.requirement("asks the service once for two visitors of one city, one after another")
 async def asks_once_for_two(trial: Trial) -> None:
-    services = await empty_cache()
-    for _ in range(2):
-        reply, words = await sent(trial, "/forecast/Lisbon/")
-        expect(reply, **words)
+    services, report = await empty_cache(), made_up_weather("Lisbon")
+    with services.saying("/weather/Lisbon", report):
+        for _ in range(2):
+            reply, words = await sent(trial, "/forecast/Lisbon/")
+            expect(reply, json=report, **words)
     asked = len(services.requests)
     reply.expect_that(asked == 1, "1 question to the service", got=f"{asked} questions", **words)
 
@@ -117,8 +132,33 @@ async def keeps_it_in_the_cache(trial: Trial) -> None:
         other.json.get("city") == "Kyoto",
         "the weather in Kyoto",
         because="what is kept for Lisbon is given to every city" if one_for_all else None,
-        next='a key for each city: `f"forecast:{city}"`' if one_for_all else None,
+        next='a key for each city: `f"forecast:{…}"`' if one_for_all else None,
     )
+
+
+@forecast.requirement("keeps it for a minute, and asks again when that is over")
+async def keeps_it_for_a_minute(trial: Trial) -> None:
+    services = await empty_cache()
+    expect(await trial.get("/forecast/Lisbon/"))
+    for seconds, expected in ((57, 1), (63, 2)):
+        with later(seconds):
+            expect(reply := await trial.get("/forecast/Lisbon/"))
+        asked = len(services.requests)
+        reply.sent += f"  {seconds} seconds later"
+        reply.expect_that(
+            asked == expected,
+            "the answer of the cache" if expected == 1 else "a new question to the service",
+            got="a new question to the service" if asked > expected else "the old answer",
+            next="`cache.aset(…, timeout=60)`",
+        )
+
+
+@contextmanager
+def later(seconds: float) -> Iterator[None]:
+    """Let the clock by which the cache forgets show a later time."""
+    real = time.time
+    with patch("time.time", lambda: real() + seconds):
+        yield
 
 
 @forecast.requirement("awaits the cache, and never calls it on the event loop")
@@ -141,9 +181,9 @@ async def awaits_the_cache(trial: Trial) -> None:
     "asks the service once for ten visitors of one city who come together, and answers all ten"
 )
 async def survives_a_stampede(trial: Trial) -> None:
-    services = await empty_cache()
+    services, report = await empty_cache(), made_up_weather("Lisbon")
     may_store = threading.Event()
-    with watched_cache(may_store) as seen:
+    with services.saying("/weather/Lisbon", report), watched_cache(may_store) as seen:
         pending = asyncio.ensure_future(trial.together(*["/forecast/Lisbon/"] * 10))
         try:
             with suppress(TimeoutError):
@@ -153,12 +193,12 @@ async def survives_a_stampede(trial: Trial) -> None:
             may_store.set()
         together = await pending
     for reply in together.replies:
-        expect(reply, json=together.replies[0].json if together.replies[0].error is None else {})
+        expect(reply, json=report)
     asked = len(services.requests)
     because = step = None
     if asked > 1:
         because = "visitors looked while the first answer was on its way, found nothing, and asked as well"
-        step = "a lock for each key, and a second look behind it"
+        step = "one task for each city, for which all of them wait; or a lock, and a second look behind it"
     together.replies[0].expect_that(
         asked == 1, "1 question to the service", got=f"{asked} questions", because=because, next=step
     )
@@ -179,8 +219,8 @@ async def two_cities_at_once(trial: Trial) -> None:
         together = await trial.together("/forecast/Lisbon/", "/forecast/Kyoto/")
     reply = together.replies[1]
     words = {
-        "because": "one lock for all cities lets them ask one after another",
-        "next": "a lock for each key: `locks.setdefault(key, asyncio.Lock())`",
+        "because": "one city's question waits for the other's",
+        "next": "a task, or a lock, for each city",
     }
     reply.expect_that(
         barrier.met,
@@ -198,8 +238,10 @@ async def two_cities_at_once(trial: Trial) -> None:
     "again for the next visitor"
 )
 async def survives_a_failing_service(trial: Trial) -> None:
-    services = await empty_cache()
-    with services.replaced("/weather", by="/failing?status=503"):
+    services, report = await empty_cache(), made_up_weather("Lisbon")
+    with services.replaced(
+        "/weather", by=random.choice(["/failing?status=503", "/broken-json", "/failing?status=418"])
+    ):
         together = await trial.together(*["/forecast/Lisbon/"] * 3)
     for reply in together.replies:
         uncaught = type(reply.error).__name__ == "ServiceError"
@@ -210,10 +252,104 @@ async def survives_a_failing_service(trial: Trial) -> None:
             because="nobody caught the service's error" if uncaught else None,
             next="`except ServiceError:`" if uncaught else None,
         )
-    after = await trial.get("/forecast/Lisbon/")
-    kept = after.status == 502
+    kept = await cache.aget("forecast:Lisbon")
+    services.forget()
+    with services.saying("/weather/Lisbon", report):
+        after = await trial.get("/forecast/Lisbon/")
+    after.sent += "  when the service is back"
     expect(
         after,
-        because="the service is back, and the failure was kept" if kept else None,
-        next="`aset` only what the service said" if kept else None,
+        json=report,
+        because="the failure was kept in the cache" if kept is not None else None,
+        next="`aset` only what the service said" if kept is not None else None,
     )
+
+
+@forecast.requirement(
+    "takes a city of any characters: quotes it in the service's URL, and in the key of the cache as well, which has no "
+    "spaces then; and a name of 300 characters is no 500"
+)
+async def takes_odd_cities(trial: Trial) -> None:
+    for name in (
+        "Porto%3Fwait=0",
+        f"S%C3%A3o%20Tom%C3%A9%20{random.randint(2, 99)}",
+        "%00",
+        "a%23b",
+    ):
+        services = await empty_cache()
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always", CacheKeyWarning)
+            reply = await trial.get(f"/forecast/{name}/")
+        expect(
+            reply, next='`quote(city, safe="")`' if reply.error is not None or reply.status != 200 else None
+        )
+        asked = [unquote(request.path) + str(request.query or "") for request in services.requests]
+        reply.expect_that(
+            asked == [f"/weather/{unquote(name)}"],
+            f"the service asked for {unquote(name)!r}",
+            got=f"it was asked for {', '.join(asked) or 'nothing'}",
+            next='`ask(f"weather/{quote(city, safe="")}")`',
+        )
+        odd_keys = [str(warning.message) for warning in heard if warning.category is CacheKeyWarning]
+        reply.expect_that(
+            not odd_keys,
+            "a key that every cache takes",
+            got=odd_keys[0] if odd_keys else None,
+            next='`quote(city, safe="")` in the key as well',
+        )
+    for name in ("x" * 300, "%F0%9F%98%80" * 300):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", CacheKeyWarning)
+            reply = await trial.get(f"/forecast/{name}/")
+        reply.sent = "GET /forecast/…/  with a name of 300 characters"
+        reply.expect_that(reply.status != 500, "an answer that is no 500")
+
+
+@forecast.requirement(
+    "when the service is silent, answers ten visitors who came together after one limit of `ask`, five seconds, and not "
+    "one after another"
+)
+async def shares_a_silence(trial: Trial) -> None:
+    services = await empty_cache()
+    with services.held("/weather/Lisbon"):
+        pending = [asyncio.ensure_future(trial.get("/forecast/Lisbon/")) for _ in range(10)]
+        try:
+            with suppress(TimeoutError):
+                await services.arrived(1, timeout=1)
+            with held_clock() as clock:
+                for _ in range(30):
+                    if all(visit.done() for visit in pending):
+                        break
+                    await clock.advance(TIMEOUT / 20)
+                    await clock.pause(0.005)
+            replies = [visit.result() for visit in pending if visit.done()]
+        finally:
+            for visit in pending:
+                visit.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+    Outcome("ten times  GET /forecast/Lisbon/  while the service is silent").expect_that(
+        len(replies) == 10,
+        "ten answers after one limit of five seconds",
+        got=f"{len(replies)} after one limit and a half",
+    )
+    for reply in replies:
+        expect(reply, 502, json={"error": "no forecast"})
+
+
+@forecast.requirement("answers the others when the visitor who came first leaves while the service is asked")
+async def survives_a_leaver(trial: Trial) -> None:
+    services, report = await empty_cache(), made_up_weather("Lisbon")
+    with services.saying("/weather/Lisbon", report), services.held("/weather/Lisbon") as hold:
+        leaver = asyncio.ensure_future(Trial(trial.answer, trial.task).get("/forecast/Lisbon/"))
+        with suppress(TimeoutError):
+            await services.arrived(1, timeout=1)
+        pending = [asyncio.ensure_future(trial.get("/forecast/Lisbon/")) for _ in range(2)]
+        for _ in range(20):
+            await asyncio.sleep(0.002)  # the two look into the cache
+        leaver.cancel()
+        await asyncio.wait([leaver])
+        hold.release()
+        replies: list[Reply] = await asyncio.gather(*pending)
+    for reply in replies:
+        reply.sent += "  when the one who came first has left"
+        expect(reply, json=report)

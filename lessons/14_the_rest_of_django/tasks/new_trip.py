@@ -1,7 +1,9 @@
+import random
 import re
 from html import unescape
 from json import JSONDecodeError
 from typing import Any
+from uuid import uuid4
 
 from django.db import IntegrityError
 
@@ -27,18 +29,27 @@ new_trip = Task(
 
 
 async def valid_data() -> dict[str, Any]:
-    """What a browser sends for a trip to Kyoto with two themes."""
-    kyoto = await Destination.objects.aget(slug="kyoto")
-    data = {"title": "Moss gardens", "departs": "2027-04-01", "nights": 5, "price": "890.00", "seats": 12}
-    themes = [theme.pk async for theme in Theme.objects.filter(name__in=["city", "hiking"])]
-    return {**data, "destination": kyoto.pk, "themes": themes}
+    """What a browser sends for a trip that nobody can know, with two themes."""
+    return {
+        "title": f"Trip {uuid4().hex[:8]}",
+        "departs": f"2027-04-{random.randint(10, 28)}",
+        "nights": random.randint(2, 20),
+        "price": f"{random.randint(100, 2000)}.50",
+        "seats": random.randint(5, 50),
+        "destination": random.choice([place.pk async for place in Destination.objects.all()]),
+        "themes": random.sample([theme.pk async for theme in Theme.objects.all()], 2),
+    }
+
+
+FIELDS = ("departs", "nights", "price", "seats", "destination_id")
 
 
 @new_trip.requirement(
     'makes a trip of a valid `POST /trips/new/`, with as many `seats_left` as `seats`, and answers 201 `{"trip": <its id>}`'
 )
 async def makes_a_trip(trial: Trial) -> None:
-    reply = await trial.post("/trips/new/", data=await valid_data())
+    data = await valid_data()
+    reply = await trial.post("/trips/new/", data=data)
     empty = isinstance(reply.error, IntegrityError) and "seats_left" in str(reply.error)
     words = {}
     if empty:
@@ -57,7 +68,7 @@ async def makes_a_trip(trial: Trial) -> None:
             "next": "`TripForm(request.POST)`",
         }
     expect(reply, 201, **words)
-    made = await Trip.objects.filter(title="Moss gardens").afirst()
+    made = await Trip.objects.filter(title=data["title"]).afirst()
     reply.expect_that(
         made is not None,
         "the trip in the database",
@@ -65,18 +76,24 @@ async def makes_a_trip(trial: Trial) -> None:
         because="`form.save(commit=False)` writes nothing",
         next="`await trip.asave()`",
     )
-    reply.expect_that(made.seats_left == 12, "12 seats left", got=f"{made.seats_left} seats left")
+    seats = data["seats"]
+    reply.expect_that(made.seats_left == seats, f"{seats} seats left", got=f"{made.seats_left} seats left")
+    found = {name: str(getattr(made, name)) for name in FIELDS}
+    sent = {name: str(data[name.removesuffix("_id")]) for name in FIELDS}
+    reply.expect_that(found == sent, f"a trip with {sent}", got=f"a trip with {found}")
     expect(reply, 201, json={"trip": made.pk})
 
 
 @new_trip.requirement("keeps the themes that were chosen")
 async def keeps_the_themes(trial: Trial) -> None:
-    reply = await trial.post("/trips/new/", data=await valid_data())
+    data = await valid_data()
+    reply = await trial.post("/trips/new/", data=data)
     expect(reply, 201)
-    names = [theme.name async for theme in Theme.objects.filter(trips__title="Moss gardens")]
+    names = [theme.name async for theme in Theme.objects.filter(trips__title=data["title"])]
+    chosen = [theme.name async for theme in Theme.objects.filter(pk__in=data["themes"])]
     reply.expect_that(
-        names == ["city", "hiking"],
-        "the themes ['city', 'hiking'] in the database",
+        names == chosen,
+        f"the themes {chosen} in the database",
         got=f"the themes {names} in the database",
         because="`commit=False` leaves the themes to `save_m2m`" if not names else None,
         next="`await sync_to_async(form.save_m2m)()`, after `asave`" if not names else None,
@@ -90,8 +107,10 @@ async def keeps_the_themes(trial: Trial) -> None:
 async def answers_with_the_errors(trial: Trial) -> None:
     taken = (await Trip.objects.aget(pk=7)).title
     for field, value in (("destination", 7000), ("title", taken), ("price", "")):
-        before = await Trip.objects.acount()
-        reply = await trial.post("/trips/new/", data={**await valid_data(), field: value})
+        data = {**await valid_data(), field: value}
+        same = Trip.objects.filter(title=data["title"])
+        before = await same.acount()
+        reply = await trial.post("/trips/new/", data=data)
         unchecked = isinstance(reply.error, ValueError | AttributeError)
         expect(
             reply,
@@ -104,7 +123,7 @@ async def answers_with_the_errors(trial: Trial) -> None:
             isinstance(errors, dict) and list(errors) == [field] and bool(errors[field]),
             f'400 {{"errors": {{"{field}": […]}}}}',
         )
-        after = await Trip.objects.acount()
+        after = await same.acount()
         reply.expect_that(after == before, "no trip made", got=f"{after - before} trip made")
 
 
@@ -112,6 +131,13 @@ async def answers_with_the_errors(trial: Trial) -> None:
     "answers `GET /trips/new/` with the HTML of the empty form, every destination in its select"
 )
 async def draws_the_form(trial: Trial) -> None:
+    for _ in range(2):
+        await Destination.objects.acreate(name=(name := uuid4().hex[:8]), slug=name, country="Nowhere")
+        await expect_the_empty_form(trial)
+
+
+async def expect_the_empty_form(trial: Trial) -> None:
+    """Refuse unless the page has a form to fill in, with every destination that there is now."""
     reply = await trial.get("/trips/new/")
     expect(reply)
     options = re.findall(r"<option[^>]*>(.*?)</option>", reply.text)
@@ -123,3 +149,9 @@ async def draws_the_form(trial: Trial) -> None:
         got=f"a page without {missing[0]}" if missing else None,
     )
     reply.expect_that("errorlist" not in reply.text, "an empty form", got="a form that shows errors")
+
+
+@new_trip.requirement("leaves the event loop free while it does so")
+async def holds_nobody_up(trial: Trial) -> None:
+    expect(await trial.never_holds_the_loop("/trips/new/"))
+    expect(await trial.never_holds_the_loop("/trips/new/", method="POST", data=await valid_data()), 201)
