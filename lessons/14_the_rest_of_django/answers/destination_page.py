@@ -80,3 +80,16 @@ async def asks_for_the_themes_of_each_trip(request, slug):
     destination = await aget_object_or_404(Destination, slug=slug)
     trips = destination.trips.filter(active=True).order_by("price")
     return TemplateResponse(request, PAGE, {"destination": destination, "trips": trips})
+
+
+@known_answer("destination_page", breaks="shows_the_trips", says="expected the trips")
+async def the_first_five_only(request, slug):
+    destination = await aget_object_or_404(Destination, slug=slug)
+    return TemplateResponse(request, PAGE, {"destination": destination, "trips": lazy_trips(destination)[:5]})
+
+
+@known_answer("destination_page", breaks="shows_the_trips", says="expected the trips")
+async def prices_sorted_as_text(request, slug):
+    destination = await aget_object_or_404(Destination, slug=slug)
+    trips = sorted([trip async for trip in lazy_trips(destination)], key=lambda trip: str(trip.price))
+    return TemplateResponse(request, PAGE, {"destination": destination, "trips": trips})
