@@ -10,7 +10,7 @@ from pathlib import Path
 import build as lessons
 from notebook_page import with_site_links
 
-from tutorial_project.desk.management.questions import questions_of
+from tutorial_project.questions.store import questions_of
 
 RUN_IT = """
 ## Run it
@@ -30,7 +30,7 @@ An error message brought you here? [Find it among the questions](questions.md).
 HOW_TO_USE = """# I see this error
 
 Find your message with your browser's search, or with the site's: each question links to the part of a lesson where it happens.
-In a terminal, `python manage.py explain "words of the message"` does the same.
+In a terminal, `python manage.py explain "the message"` does the same, and takes a whole traceback with `-`. "…" in a message stands for what differs, such as a name of yours.
 """
 SECTIONS = {
     "exercises": (
