@@ -19,6 +19,7 @@ from tutorial_project.desk.management.classroom_command import (
 )
 from tutorial_project.desk.management.headless import Findings, check_notebook
 from tutorial_project.desk.management.notebook_file import NotANotebook
+from tutorial_project.words import counted
 
 
 class Command(ClassroomCommand):
@@ -34,7 +35,7 @@ class Command(ClassroomCommand):
             raise CommandError(f"Say which exercise, or --all. There are: {', '.join(exercise_names())}")
         console = self.console()
         done = [state == "done" for name in names for state in self._check(name, console)]
-        console.print(f"\n{sum(done)} of {len(done)} tasks done.")
+        console.print(f"\n{sum(done)} of {counted(len(done), 'task')} done.")
         if not done or False in done:
             sys.exit(1)
 

@@ -11,6 +11,7 @@ from tutorial_project.checks.verdict import MARKS
 from tutorial_project.desk.learning_paths import EVERYTHING, chosen_path, lessons_on
 from tutorial_project.desk.management.classroom_command import ClassroomCommand, notebook_file, shown
 from tutorial_project.desk.progress import Progress
+from tutorial_project.words import counted
 
 
 class Command(ClassroomCommand):
@@ -41,7 +42,7 @@ def summary(records: dict[str, dict[str, dict[str, Any]]]) -> str:
     open_ones = [name for name, tasks in records.items() if any(r["state"] != "done" for r in tasks.values())]
     path = chosen_path()
     on_the_path = [name for name in open_ones if name in lessons_on(path)]
-    counts = f"{states.count('done')} of {len(states)} tasks done."
+    counts = f"{states.count('done')} of {counted(len(states), 'task')} done."
     if not on_the_path:
         return counts if not open_ones else f"{counts} Everything on the path {path!r} is done."
     where = "" if path == EVERYTHING else f" on the path {path!r}"
