@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 
-from tutorial_project.questions.pasted import occurrences
+from tutorial_project.questions.pasted import is_at
 from tutorial_project.questions.quote import Quote
 from tutorial_project.questions.store import proven_questions
 
@@ -32,5 +32,4 @@ def _is_this(quote: Quote, error: BaseException) -> bool:
     """Whether the quote is this error, and not only a part of what it says."""
     frames = "".join(traceback.format_tb(error.__traceback__))
     start = len(frames) + len(type(error).__name__) + 2
-    spans = occurrences(quote, f"{frames}{type(error).__name__}: {error}\n")
-    return any(begin == start or quote.message.startswith("…") for begin, _ in spans if begin >= start)
+    return is_at(quote, f"{frames}{type(error).__name__}: {error}\n", start)

@@ -73,6 +73,12 @@ def occurrences(quote: Quote, text: str) -> Iterator[tuple[int, int]]:
             yield match.span()
 
 
+def is_at(quote: Quote, text: str, start: int) -> bool:
+    """Whether the quoted error's message begins at one place of a plain text, or contains what the quote begins with."""
+    begins = quote.pattern.search if quote.message.startswith("…") else quote.pattern.match
+    return bool(begins(text, start)) and _is_of_kind(quote, text[:start]) and _came_by(quote, text[:start])
+
+
 def part(text: str) -> Quote | None:
     """A short plain text as the part of a message that it may be; None where it is too short or too long for one."""
     message = KIND.sub("", text.strip().rstrip(".…"))

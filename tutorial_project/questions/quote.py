@@ -11,7 +11,7 @@ ELLIPSIS = "…"
 FRAME = re.compile(r'^File "…/(?P<file>[\w/]+\.py)", line …, in (?P<function>\S+)$')
 KIND = re.compile(r"^(?P<kind>(?:[A-Za-z_]\w*\.)*[A-Z]\w+): ")
 QUOTES = "'\"‘’“”`"
-PIECE = re.compile(r"'…'|…|\s+|[`]|['\"‘’“”]|0x[0-9a-f]+|(?<!\w)\d+(?:\.\d+)?|.", re.DOTALL)
+PIECE = re.compile(r"'…'|'…(?=\w)|…|\s+|[`]|['\"‘’“”]|0x[0-9a-f]+|(?<!\w)\d+(?:\.\d+)?|.", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,8 @@ def quotes_of(block: str, is_about_sync_too: bool = False) -> Iterator[Quote]:
 def _piece(text: str) -> str:
     if text == "'…'":
         return f"[{QUOTES}][^{QUOTES}]{{1,200}}[{QUOTES}]"
+    if text == "'…":
+        return f"[{QUOTES}][^{QUOTES}]{{0,200}}?"
     if text == ELLIPSIS:
         return ".{0,400}?"
     if text.isspace():
