@@ -56,9 +56,10 @@ def made_up_weather(city: str) -> dict[str, Any]:
     }
 
 
-def odd_city() -> str:
-    """A name whose characters mean something in a URL, different each time."""
-    return random.choice(["Porto?seat={}", "São Tomé #{}", "100 %41 {}"]).format(random.randint(1, 9))
+def odd_cities() -> list[str]:
+    """Names whose characters mean something in a URL, different each time."""
+    names = ["Porto?seat={}", "São Tomé #{}", "100 %41 {}"]
+    return [name.format(random.randint(1, 9)) for name in random.sample(names, len(names))]
 
 
 class Kept:

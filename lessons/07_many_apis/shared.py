@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import quote
@@ -65,6 +65,15 @@ def failing(*suppliers: str) -> Iterator[str]:
                 running_services().replaced(f"/quotes/{supplier}/", by=random.choice(FAILING))
             )
         yield f"while {' and '.join(suppliers)} {'is' if len(suppliers) == 1 else 'are'} down"
+
+
+@contextmanager
+def slower_than(first: str, suppliers: Iterable[str]) -> Iterator[None]:
+    """Let all others answer after the first, so that its answer finds their questions under way."""
+    with ExitStack() as stack:
+        for supplier in set(suppliers) - {first}:
+            stack.enter_context(running_services().slowed(f"/quotes/{supplier}/", by=0.1))
+        yield
 
 
 def cheapest_first(offers: list[dict[str, Any]]) -> list[dict[str, Any]]:

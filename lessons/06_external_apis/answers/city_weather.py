@@ -146,7 +146,7 @@ async def pastes_it_for_aiohttp(request, city):
         return JsonResponse(await response.json())
 
 
-@known_answer("city_weather", breaks="asks_for_the_city", says="asked for /weather/S")
+@known_answer("city_weather", breaks="asks_for_the_city", says="asked for /weather/")
 async def quotes_it_as_in_a_query(request, city):
     async with httpx.AsyncClient() as client, asyncio.timeout(LIMIT):
         return JsonResponse((await client.get(pasted_url(quote_plus(city)))).json())

@@ -31,7 +31,7 @@ from ..shared import (
     expect_closed,
     keeping_every_client,
     made_up_weather,
-    odd_city,
+    odd_cities,
     unclosed_words,
     words_about_memory,
 )
@@ -69,7 +69,7 @@ async def is_made_at_import_and_asks_later(trial: Trial) -> None:
     for city in ("Lisbon", "Reykjavik", "Lisbon"):
         outcome = await _ask_for_news(weather, city, earlier)
         earlier = earlier or outcome.value
-    for city in ("Lisbon?wait=0", odd_city()):
+    for city in ("Lisbon?wait=0", *odd_cities()):
         counting_anew()
         outcome = await _ask(weather, city)
         expect_asked_for(outcome, "weather", city)

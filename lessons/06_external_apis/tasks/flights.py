@@ -22,7 +22,7 @@ from ..shared import (
     get,
     get_while,
     keeping_every_client,
-    odd_city,
+    odd_cities,
     words_about_broken,
     words_about_memory,
 )
@@ -71,7 +71,7 @@ async def lists_the_flights(trial: Trial) -> None:
         reply.expect(200, json=said, **words_about_memory(reply, earlier))
         earlier = earlier or said
     (await get(trial, "/flights/Queenstown/")).expect(200, json={"city": "Queenstown", "flights": []})
-    for city in ("Lisbon?wait=0", odd_city()):
+    for city in ("Lisbon?wait=0", *odd_cities()):
         counting_anew()
         reply = await get(trial, f"/flights/{quote(city, safe='')}/")
         expect_asked_for(reply, "flights", city)

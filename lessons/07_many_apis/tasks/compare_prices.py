@@ -13,6 +13,7 @@ from ..shared import (
     get,
     made_up_offers,
     named,
+    slower_than,
     waiting_together,
     words_about_failures,
     words_about_memory,
@@ -61,7 +62,7 @@ async def sorts_by_price(trial: Trial) -> None:
 async def leaves_out_who_fails(trial: Trial) -> None:
     three = SEVEN[:3]
     for down in random.sample(three, 2):
-        with failing(down) as state, made_up_offers(*three) as offers:
+        with failing(down) as state, made_up_offers(*three) as offers, slower_than(down, three):
             reply = await get(trial, named("compare-prices", *three), state)
         kept = [offer for offer in offers if offer["supplier"] != down]
         reply.expect(200, json={"offers": cheapest_first(kept)}, **words_about_failures(reply))

@@ -149,7 +149,7 @@ async def their_owners_are_locked_as_well(sender, receiver, amount):
 one_transfer = asyncio.Lock()
 
 
-@known_answer("transfer", breaks="holds_up_nobody", says="lets one of them in at a time")
+@known_answer("transfer", breaks="goes_both_ways", says="`async with one_transfer:`")
 async def one_transfer_at_a_time(sender, receiver, amount):
     async with one_transfer:
         return await one_statement_of_sql(sender, receiver, amount)
