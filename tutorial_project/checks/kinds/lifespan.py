@@ -16,7 +16,8 @@ from .messages import Message
 class Lifespan:
     """Plays the server that starts and stops: `async with Lifespan(application) as server`.
 
-    `state` is the dictionary of the connection; a server hands a copy of it to every request.
+    `state` is the dictionary of the connection; a server hands a copy of it to every request. `scope` is what
+    the application gets, and may change.
 
     Args:
         application: what a server would call.
@@ -28,9 +29,15 @@ class Lifespan:
     ) -> None:
         self.application, self.on_message = application, on_message
         self.state: dict[str, Any] = {}
+        self.scope = {
+            "type": "lifespan",
+            "asgi": {"version": "3.0", "spec_version": "2.0"},
+            "state": self.state,
+        }
         self.messages: list[Message] = []
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self._moved = asyncio.Event()
+        self._waits = False
 
     async def __aenter__(self) -> Lifespan:
         self._call = asyncio.ensure_future(self._run())
@@ -42,6 +49,12 @@ class Lifespan:
         with suppress(BaseException):
             await self._call
 
+    async def called(self) -> None:
+        """Wait until the application waits for the next message, or has ended."""
+        while not (self._waits or self._call.done()):
+            self._moved.clear()
+            await self._moved.wait()
+
     async def start(self) -> Outcome:
         """Say `lifespan.startup`; return the type of the answer."""
         return await self._tell("lifespan.startup")
@@ -51,13 +64,16 @@ class Lifespan:
         return await self._tell("lifespan.shutdown")
 
     async def _run(self) -> None:
-        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
-        await awaitable(self.application(scope, self._receive, self._send), "lifespan")
+        await awaitable(self.application(self.scope, self._receive, self._send), "lifespan")
 
     async def _receive(self) -> Message:
         if self._inbox.empty():
+            self._waits = True
             self._moved.set()
-        return await self._inbox.get()
+        try:
+            return await self._inbox.get()
+        finally:
+            self._waits = False
 
     async def _send(self, message: Message) -> None:
         self.messages.append(message)
