@@ -109,7 +109,7 @@ async def raises_the_404_of_django(scope, receive, send):
     await send({"type": "http.response.body", "body": DEPARTURES.encode()})
 
 
-@known_answer("departure_board", breaks="answers_404_elsewhere", says="GET /arrivals/")
+@known_answer("departure_board", breaks="answers_404_elsewhere", says="GET /departures ")
 async def every_path_but_one_is_the_board(scope, receive, send):
     known = scope["path"] != "/"
     await send({"type": "http.response.start", "status": 200 if known else 404, "headers": PLAIN})
@@ -139,3 +139,35 @@ async def another_error(scope, receive, send):
 @known_answer("departure_board", breaks="refuses_other_connections", says="http.response.start")
 async def a_page_for_everybody(scope, receive, send):
     await no_look_at_the_type({"path": "/", **scope}, receive, send)
+
+
+@known_answer("departure_board")
+async def looks_up_what_to_say(scope, receive, send):
+    pages = {"/departures/": (200, DEPARTURES)}
+    if (kind := scope.get("type")) != "http":
+        raise ValueError(f"{kind}?")
+    status, text = pages.get(scope["path"], (404, "no such page"))
+    headers = [
+        (b"Content-Type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % len(text.encode())),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": text.encode()})
+
+
+@known_answer("departure_board", breaks="answers_404_elsewhere", says="GET /departures ")
+async def forgives_a_slash(scope, receive, send):
+    await no_look_at_the_type(scope | {"path": scope["path"].rstrip("/") + "/"}, receive, send)
+
+
+@known_answer("departure_board", breaks="answers_404_elsewhere", says="GET /old/departures/")
+async def looks_at_the_end_of_the_path(scope, receive, send):
+    known = "departures/" if scope["path"].endswith("/departures/") else "other"
+    await no_look_at_the_type(scope | {"path": f"/{known}"}, receive, send)
+
+
+@known_answer("departure_board", breaks="refuses_other_connections", says='of the type "type-')
+async def knows_two_other_types(scope, receive, send):
+    if scope["type"] in ("websocket", "lifespan"):
+        raise ValueError(scope["type"])
+    await no_look_at_the_type(scope, receive, send)

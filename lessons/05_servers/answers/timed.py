@@ -1,3 +1,4 @@
+import functools
 import time
 
 from tutorial_project.checks import known_answer
@@ -62,7 +63,7 @@ def after_the_answer(application, clock=time.perf_counter):
     return layer
 
 
-@known_answer("timed", breaks="adds_the_header", says="x-milliseconds: 1250")
+@known_answer("timed", breaks="adds_the_header", says="this is the time to the end of the answer")
 def the_whole_answer_timed(application, clock=time.perf_counter):
     async def layer(scope, receive, send):
         start, messages = clock(), []
@@ -102,7 +103,7 @@ def its_own_clock(application, clock=time.perf_counter):
     return changes_the_message_in_place(application)
 
 
-@known_answer("timed", breaks="adds_the_header", says="x-milliseconds: 250.0")
+@known_answer("timed", breaks="adds_the_header", says="no whole milliseconds")
 def parts_of_milliseconds(application, clock=time.perf_counter):
     async def layer(scope, receive, send):
         start = clock()
@@ -197,7 +198,7 @@ def sent_when_all_is_there(application, clock=time.perf_counter):
     return layer
 
 
-@known_answer("timed", breaks="keeps_requests_apart", says="where both requests write it")
+@known_answer("timed", breaks="keeps_requests_apart", says="its start has replaced the first one's")
 def one_start_for_all(application, clock=time.perf_counter):
     start = 0.0
 
@@ -223,5 +224,99 @@ def http_or_nothing(application, clock=time.perf_counter):
     async def layer(scope, receive, send):
         if scope["type"] == "http":
             await inner(scope, receive, send)
+
+    return layer
+
+
+@known_answer("timed")
+def with_a_function_that_is_bound(application, clock=time.perf_counter):
+    async def layer(scope, receive, send):
+        await application(scope, receive, functools.partial(_stamped, send, clock, clock()))
+
+    return layer
+
+
+async def _stamped(send, clock, start, message):
+    if message["type"] != "http.response.start":
+        return await send(message)
+    took = (b"x-milliseconds", str(int((clock() - start) * 1000)).encode())
+    await send(message | {"headers": [*(message.get("headers") or []), took]})
+
+
+@known_answer("timed")
+def receives_through_a_function(application, clock=time.perf_counter):
+    inner = changes_the_message_in_place(application, clock)
+
+    async def layer(scope, receive, send):
+        async def next_message():
+            return await receive()
+
+        await inner(dict(scope), next_message, send)
+
+    return layer
+
+
+@known_answer("timed", breaks="adds_the_header", says="read when the layer was made")
+def a_clock_read_with_the_layer(application, clock=time.perf_counter):
+    start = clock()
+
+    async def layer(scope, receive, send):
+        async def stamp(message):
+            if message["type"] == "http.response.start":
+                took = str(round((clock() - start) * 1000)).encode()
+                message = message | {"headers": [*message["headers"], (b"x-milliseconds", took)]}
+            await send(message)
+
+        await application(scope, receive, stamp)
+
+    return layer
+
+
+@known_answer("timed", breaks="leaves_the_answer_as_it_is", says="`receive` gives each message once")
+def waits_for_the_request_first(application, clock=time.perf_counter):
+    inner = changes_the_message_in_place(application, clock)
+
+    async def layer(scope, receive, send):
+        if scope["type"] == "http":
+            await receive()
+        await inner(scope, receive, send)
+
+    return layer
+
+
+@known_answer("timed", breaks="leaves_the_answer_as_it_is", says="it reads b''")
+def an_empty_request_for_everybody(application, clock=time.perf_counter):
+    inner = changes_the_message_in_place(application, clock)
+
+    async def layer(scope, receive, send):
+        async def nothing():
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        await inner(scope, nothing if scope["type"] == "http" else receive, send)
+
+    return layer
+
+
+@known_answer("timed", breaks="keeps_requests_apart", says="its start has replaced the first one's")
+class KeptByTheLayer:
+    def __init__(self, application, clock=time.perf_counter):
+        self.application, self.clock = application, clock
+
+    async def __call__(self, scope, receive, send):
+        self.started, self.send = self.clock(), send
+
+        async def stamp(message):
+            if message["type"] == "http.response.start":
+                took = str(round((self.clock() - self.started) * 1000)).encode()
+                message = message | {"headers": [*message["headers"], (b"x-milliseconds", took)]}
+            await send(message)
+
+        await self.application(scope, receive, stamp)
+
+
+@known_answer("timed", breaks="adds_the_header", says="got 200 'stamped'")
+def passes_everything_on(application, clock=time.perf_counter):
+    async def layer(scope, receive, send):
+        await application(scope, receive, send)
 
     return layer

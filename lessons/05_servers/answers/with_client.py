@@ -40,7 +40,7 @@ class RememberedByTheLayer:
             if message["type"] == "lifespan.startup":
                 try:
                     self.client = self.open_client()
-                except OSError as error:
+                except Exception as error:
                     await send({"type": "lifespan.startup.failed", "message": f"{error}"})
                 else:
                     await send({"type": "lifespan.startup.complete"})
@@ -70,7 +70,6 @@ def opened_with_the_layer(application, open_client):
 @known_answer("with_client", breaks="opens_at_startup", says="Django knows no `lifespan`")
 def everything_goes_to_django(application, open_client):
     async def layer(scope, receive, send):
-        scope.setdefault("state", {})["client"] = open_client()
         await application(scope, receive, send)
 
     return layer
@@ -101,7 +100,7 @@ def awaits_the_opening(application, open_client):
     return layer
 
 
-@known_answer("with_client", breaks="hands_it_to_requests", says="the layer answers `lifespan` alone")
+@known_answer("with_client", breaks="hands_it_to_requests", says="does not pass `http` on")
 def leaves_the_requests_out(application, open_client):
     async def layer(scope, receive, send):
         if scope["type"] == "lifespan":
@@ -127,9 +126,7 @@ def closes_without_await(application, open_client):
     return layer
 
 
-@known_answer(
-    "with_client", breaks="says_that_the_start_failed", says="OSError('the rates office is closed')"
-)
+@known_answer("with_client", breaks="says_that_the_start_failed", says="OfficeClosed(")
 def sends_the_error_itself(application, open_client):
     async def layer(scope, receive, send):
         if scope["type"] != "lifespan":
@@ -137,7 +134,7 @@ def sends_the_error_itself(application, open_client):
         await receive()
         try:
             scope["state"]["client"] = client = open_client()
-        except OSError as error:
+        except Exception as error:
             return await send({"type": "lifespan.startup.failed", "message": error})
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -177,7 +174,7 @@ def kept_in_a_variable_only(application, open_client):
     return layer
 
 
-@known_answer("with_client", breaks="hands_it_to_requests", says="None")
+@known_answer("with_client", breaks="hands_it_to_requests", says="put another dictionary into its scope")
 def a_new_dictionary_for_the_state(application, open_client):
     async def layer(scope, receive, send):
         if scope["type"] != "lifespan":
@@ -219,7 +216,7 @@ def closed_after_the_last_word(application, open_client):
     return layer
 
 
-@known_answer("with_client", breaks="says_that_the_start_failed", says="OSError: the rates office is closed")
+@known_answer("with_client", breaks="says_that_the_start_failed", says="OfficeClosed: office")
 def a_failed_start_raises(application, open_client):
     async def layer(scope, receive, send):
         if scope["type"] != "lifespan":
@@ -242,12 +239,135 @@ def starts_without_a_client(application, open_client):
         await receive()
         try:
             scope["state"]["client"] = open_client()
-        except OSError:
+        except Exception:
             scope["state"]["client"] = None
         await send({"type": "lifespan.startup.complete"})
         await receive()
         if scope["state"]["client"]:
             await scope["state"]["client"].aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return layer
+
+
+@known_answer("with_client")
+def a_finally_around_the_wait(application, open_client):
+    async def lifespan(scope, receive, send):
+        await receive()
+        try:
+            client = scope["state"]["client"] = open_client()
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": f"{error}"})
+        else:
+            try:
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+            finally:
+                await client.aclose()
+            await send({"type": "lifespan.shutdown.complete"})
+
+    async def layer(scope, receive, send):
+        await (lifespan if scope["type"] == "lifespan" else application)(scope, receive, send)
+
+    return layer
+
+
+@known_answer("with_client", breaks="opens_at_startup", says="before `await receive()` had brought a message")
+def opened_before_the_message(application, open_client):
+    async def layer(scope, receive, send):
+        if scope["type"] != "lifespan":
+            return await application(scope, receive, send)
+        scope["state"]["client"] = client = open_client()
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await client.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return layer
+
+
+@known_answer(
+    "with_client", breaks="opens_at_startup", says="after the server had been told that all is ready"
+)
+def complete_before_it_is(application, open_client):
+    async def layer(scope, receive, send):
+        if scope["type"] != "lifespan":
+            return await application(scope, receive, send)
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        scope["state"]["client"] = client = open_client()
+        await receive()
+        await client.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return layer
+
+
+@known_answer("with_client", breaks="hands_it_to_requests", says="does not pass `websocket` on")
+def http_and_lifespan_only(application, open_client):
+    async def layer(scope, receive, send):
+        if scope["type"] == "http":
+            return await application(scope, receive, send)
+        await receive()
+        scope["state"]["client"] = client = open_client()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await client.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return layer
+
+
+@known_answer("with_client", breaks="hands_it_to_requests", says="4 clients opened")
+def one_more_for_each_connection(application, open_client):
+    async def layer(scope, receive, send):
+        if scope["type"] != "lifespan":
+            async with open_client() as client:
+                return await application(scope | {"state": {"client": client}}, receive, send)
+        await receive()
+        scope["state"]["client"] = client = open_client()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await client.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return layer
+
+
+@known_answer("with_client", breaks="says_that_the_start_failed", says="OfficeClosed: office")
+def catches_one_kind_of_error(application, open_client):
+    async def layer(scope, receive, send):
+        if scope["type"] != "lifespan":
+            return await application(scope, receive, send)
+        await receive()
+        try:
+            scope["state"]["client"] = client = open_client()
+        except OSError as error:
+            return await send({"type": "lifespan.startup.failed", "message": str(error)})
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await client.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return layer
+
+
+@known_answer("with_client", breaks="says_that_the_start_failed", says="lifespan.startup.complete")
+def goes_on_after_the_failure(application, open_client):
+    async def layer(scope, receive, send):
+        if scope["type"] != "lifespan":
+            return await application(scope, receive, send)
+        await receive()
+        client = None
+        try:
+            scope["state"]["client"] = client = open_client()
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        if client:
+            await client.aclose()
         await send({"type": "lifespan.shutdown.complete"})
 
     return layer

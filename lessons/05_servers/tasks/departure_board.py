@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from uuid import uuid4
+
 from django.http import Http404
 
 from tutorial_project.checks import NotStarted, Task, Trial
@@ -25,14 +27,17 @@ departure_board = Task(
     "answers `GET /departures/` with 200, `content-type: text/plain; charset=utf-8` and the text `DEPARTURES`"
 )
 async def answers_with_the_departures(trial: Trial) -> None:
-    found = await exchange(trial.answer, http_scope("/departures/"))
     content_type = ("content-type", "text/plain; charset=utf-8")
-    found.expect_answer(200, DEPARTURES.encode(), [content_type])
+    for query in (b"", b"day=today"):
+        found = await exchange(trial.answer, http_scope("/departures/", query_string=query))
+        found.sent += f"?{query.decode()}" if query else ""
+        found.expect_answer(200, DEPARTURES.encode(), [content_type])
 
 
 @departure_board.requirement("answers any other path with 404 and the text `no such page`")
 async def answers_404_elsewhere(trial: Trial) -> None:
-    for other in ("/", "/arrivals/", "/departures/today/"):
+    made_up = f"/{uuid4().hex[:6]}/"
+    for other in ("/", "/departures", "/departures/today/", "/old/departures/", "/Departures/", made_up):
         found = await exchange(trial.answer, http_scope(other))
         words = {}
         if isinstance(found.error, Http404):
@@ -46,7 +51,12 @@ async def answers_404_elsewhere(trial: Trial) -> None:
 )
 async def refuses_other_connections(trial: Trial) -> None:
     websocket = http_scope("/departures/", type="websocket")
-    for scope, kind in (({"type": "lifespan"}, "lifespan.startup"), (websocket, "websocket.connect")):
+    lifespan, made_up = {"type": "lifespan"}, http_scope("/departures/", type=f"type-{uuid4().hex[:6]}")
+    for scope, kind in (
+        (lifespan, "lifespan.startup"),
+        (websocket, "websocket.connect"),
+        (made_up, f"{made_up['type']}.begin"),
+    ):
         try:
             found = await exchange(trial.answer, scope, {"type": kind})
         except NotStarted as other_error:  # no stub: it has answered requests

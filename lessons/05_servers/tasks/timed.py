@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import random
 from copy import deepcopy
+from uuid import uuid4
 
 from django.http import HttpResponse
 from django.urls import path
@@ -40,10 +42,10 @@ timed = Task(
     "adds the header `x-milliseconds` to an answer: whole milliseconds of `clock()`, from the call to the start of the answer"
 )
 async def adds_the_header(trial: Trial) -> None:
-    clock = Clock()
+    clock, took, rest = Clock(), _eighths(1, 16), _eighths(1, 16)
 
-    async def takes_a_quarter_second(scope, receive, send):
-        clock.now += 0.25
+    async def takes_its_time(scope, receive, send):
+        clock.now += took
         started = send({"type": "http.response.start", "status": 200, "headers": []})
         if not inspect.isawaitable(started):
             raise Refusal(
@@ -54,17 +56,38 @@ async def adds_the_header(trial: Trial) -> None:
                 next="`async def`",
             )
         await started
-        clock.now += 1
+        clock.now += rest
         await send({"type": "http.response.body", "body": b"stamped"})
 
-    found = await exchange(application_from(trial, takes_a_quarter_second, clock), http_scope("/stamp/"))
+    layer = application_from(trial, takes_its_time, clock)
+    made = clock.now if clock.asked else None
+    clock.now += _eighths(17, 32)
+    called = clock.now
+    found = await exchange(layer, http_scope("/stamp/"))
     found.sent = (
-        "a request that takes 250 milliseconds to the start of its answer, and a second more to its end"
+        f"a request that takes {took * 1000:g} milliseconds to the start of its answer, "
+        f"and {rest * 1000:g} more to its end"
     )
     if found.error is None and not found.messages:
-        found.refuse(expected="an answer", got="nothing was sent", **_what_was_not_awaited(clock.now > 0))
-    words = {} if clock.asked else {"because": "the layer has not called `clock()`: another clock was read"}
-    found.expect_answer(200, b"stamped", [("x-milliseconds", "250")], **words)
+        found.refuse(
+            expected="an answer", got="nothing was sent", **_what_was_not_awaited(clock.now > called)
+        )
+    words: dict[str, str] = {}
+    said = dict(found.headers).get("x-milliseconds") if found.error is None else None
+    if said == f"{(took + rest) * 1000:g}":
+        words = {"because": "this is the time to the end of the answer, not to its start"}
+    if said and "." in said:
+        words = {"because": "these are no whole milliseconds"}
+    if said and not clock.asked:
+        words = {"because": "the layer has not called `clock()`: another clock was read"}
+    if made is not None and said == f"{(called + took - made) * 1000:g}":
+        words = {"because": "the clock was read when the layer was made, long before the request came"}
+    found.expect_answer(200, b"stamped", [("x-milliseconds", f"{took * 1000:g}")], **words)
+
+
+def _eighths(least: int, most: int) -> float:
+    """A number of seconds, an odd number of eighths: no clock and no unit has to round it."""
+    return random.randrange(least | 1, most, 2) / 8
 
 
 def _what_was_not_awaited(inner_ran: bool) -> dict[str, str]:
@@ -83,8 +106,11 @@ async def _booking(request):
     return response
 
 
-@timed.requirement("leaves the status, the other headers and the body of Django's answers as they are")
+@timed.requirement(
+    "leaves the body of a request, and the status, the other headers and the body of Django's answers as they are"
+)
 async def leaves_the_answer_as_it_is(trial: Trial) -> None:
+    await _expect_the_whole_request(trial)
     plain = await exchange(TrialHandler([path("booking/", _booking)]), http_scope("/booking/"))
 
     async def answers_as_django_did(scope, receive, send):
@@ -98,14 +124,49 @@ async def leaves_the_answer_as_it_is(trial: Trial) -> None:
     found.expect_answer(201, b"booked")
 
 
+async def _expect_the_whole_request(trial: Trial) -> None:
+    parts = [f"seat={uuid4().hex[:6]}&".encode(), f"trip={random.randrange(100, 1000)}".encode()]
+    heard: list[bytes] = []
+
+    async def booking_desk(scope, receive, send):
+        more = True
+        while more:
+            message = await receive()
+            more = message.get("more_body", False)
+            heard.append(message.get("body", b"the client has left"))
+        await send({"type": "http.response.start", "status": 201, "headers": []})
+        await send({"type": "http.response.body", "body": b"booked"})
+
+    layer = application_from(trial, booking_desk, Clock())
+    first, second = ({"type": "http.request", "body": part, "more_body": part is parts[0]} for part in parts)
+    # Trap: without a last message an application whose body was taken away would wait for ever.
+    gone = {"type": "http.disconnect"}
+    found = await exchange(layer, http_scope("/booking/", method="POST"), first, second, gone)
+    found.sent = "POST /booking/  with a body in two messages"
+    words = {}
+    if heard in (parts[1:], [b"the client has left"]):
+        words = {
+            "because": "the layer has taken what the client sent first: `receive` gives each message once",
+            "next": "hand `receive` on, and leave the messages to the application",
+        }
+    found.expect_that(
+        b"".join(heard) == b"".join(parts),
+        f"the application reads {b''.join(parts)!r}",
+        got=f"it reads {b''.join(heard)!r}",
+        **words,
+    )
+    found.expect_answer(201, b"booked")
+
+
 @timed.requirement("passes each piece of a stream on at once")
 async def passes_pieces_on_at_once(trial: Trial) -> None:
     arrived: list[bytes] = []
     seen_by_the_client: list[list[bytes]] = []
+    pieces = [f"{city} {uuid4().hex[:4]}".encode() for city in ("Lisbon", "Kyoto")]
 
     async def departures(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        for piece in (b"Lisbon", b"Kyoto"):
+        for piece in pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             seen_by_the_client.append(arrived.copy())
         await send({"type": "http.response.body", "body": b""})
@@ -117,23 +178,25 @@ async def passes_pieces_on_at_once(trial: Trial) -> None:
     found.expect_that(True, "an answer")
     found.sent = "a stream of two pieces"
     found.expect_that(
-        b"Lisbon" in seen_by_the_client[0],
+        pieces[0] in seen_by_the_client[0],
         "the first piece at the client before the second is made",
         got="the first piece kept back",
         because="the layer collects what it should pass on",
     )
-    found.expect_answer(200, b"LisbonKyoto")
+    found.expect_answer(200, b"".join(pieces))
 
 
 @timed.requirement("gives two requests that are under way together each its own time")
 async def keeps_requests_apart(trial: Trial) -> None:
     clock, entered, go_on = Clock(), asyncio.Event(), asyncio.Event()
+    before, quick_takes, slow_takes = _eighths(17, 32), _eighths(1, 8), _eighths(9, 16)
 
     async def ferry(scope, receive, send):
-        if scope["path"] == "/slow/":
+        slow = scope["path"] == "/slow/"
+        if slow:
             entered.set()
             await go_on.wait()
-        clock.now += 1
+        clock.now += slow_takes if slow else quick_takes
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
@@ -141,16 +204,29 @@ async def keeps_requests_apart(trial: Trial) -> None:
     slow = asyncio.ensure_future(exchange(layer, http_scope("/slow/")))
     done = asyncio.ensure_future(entered.wait())
     await asyncio.wait([slow, done], return_when=asyncio.FIRST_COMPLETED)
-    clock.now = 10
+    clock.now += before
     try:
         quick = await exchange(layer, http_scope("/quick/"))
     finally:
         go_on.set()
         done.cancel()
-    times = [dict(found.headers).get("x-milliseconds") for found in (await slow, quick)]
-    Outcome("a request of 12 seconds, and one of 1 second that starts 10 seconds later", times).expect(
-        ["12000", "1000"], because="the moment of the start is kept where both requests write it"
+    found = [dict(found.headers).get("x-milliseconds") for found in (await slow, quick)]
+    after_quick_came = quick_takes + slow_takes
+    shared = found == _milliseconds(after_quick_came, quick_takes)
+    all_in_all = before + after_quick_came
+    Outcome(
+        f"a request of {all_in_all * 1000:g} milliseconds, and one of {quick_takes * 1000:g} that starts meanwhile",
+        found,
+    ).expect(
+        _milliseconds(all_in_all, quick_takes),
+        because="both times begin when the second request came: its start has replaced the first one's"
+        if shared
+        else None,
     )
+
+
+def _milliseconds(*seconds: float) -> list[str]:
+    return [f"{each * 1000:g}" for each in seconds]
 
 
 @timed.requirement("passes `lifespan` and `websocket` connections on, with nothing added or left out")

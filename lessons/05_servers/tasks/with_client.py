@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import warnings
+from uuid import uuid4
 
 import httpx
 from django.http import HttpResponse
@@ -23,6 +24,14 @@ with_client = Task(
     praise="Right: the client lives exactly as long as the server, on the server's loop, and the server hands `state` to every request. "
     "`async with` around the wait for the shutdown would close it as well.",
 )
+
+
+TALK = ("connect", "disconnect")
+"""What a client of a WebSocket says that wants nothing."""
+
+
+class OfficeClosed(Exception):
+    """What a client may raise when it cannot be opened: of no type that an answer could name."""
 
 
 class Office:
@@ -59,6 +68,10 @@ async def opens_at_startup(trial: Trial) -> None:
         because="the client was opened when the layer was made: no loop runs then, and no server has started",
     )
     async with Lifespan(layer, on_message=lambda message: opened.append(len(office.clients))) as server:
+        await server.called()
+        Outcome("the `lifespan` call, before `lifespan.startup` was received", office.count()).expect(
+            "0 clients opened", because="the client was opened before `await receive()` had brought a message"
+        )
         answer = await server.start()
         refused = "not lifespan" in str(answer.error)
         if answer.value == "lifespan.startup.failed":
@@ -67,44 +80,76 @@ async def opens_at_startup(trial: Trial) -> None:
             "lifespan.startup.complete",
             because="Django knows no `lifespan`: the layer has to answer it" if refused else None,
         )
-    Outcome("lifespan.startup", _opened(opened[0])).expect("1 client opened")
+        await server.called()
+    later = office.clients and not opened[0]
+    Outcome("the moment of `lifespan.startup.complete`", _opened(opened[0])).expect(
+        "1 client opened",
+        because="it was opened after the server had been told that all is ready: requests come at once"
+        if later
+        else None,
+    )
 
 
 @with_client.requirement(
-    'lets every request reach `application`, which finds the open client at `scope["state"]["client"]`'
+    "lets every other connection, HTTP or WebSocket, reach `application`, which finds the open client at "
+    '`scope["state"]["client"]`'
 )
 async def hands_it_to_requests(trial: Trial) -> None:
     office = Office()
-    found: list[object] = []
+    found: list[str] = []
+    said = uuid4().hex[:8]
 
     async def rates(request):
-        client = request.scope.get("state", {}).get("client")
-        found.append("an open client" if client in office.clients and not client.is_closed else client)
-        return HttpResponse("rates")
+        return HttpResponse(said)
 
-    layer = application_from(trial, TrialHandler([path("rates/", rates)]), office.open_client)
+    site = TrialHandler([path("rates/", rates)])
+
+    async def application(scope, receive, send):
+        found.append(_described(scope.get("state", {}).get("client"), office))
+        if scope["type"] == "http":
+            await site(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "reason": said})
+
+    layer = application_from(trial, application, office.open_client)
     async with Lifespan(layer) as server:
         (await server.start()).expect("lifespan.startup.complete")
-        for _ in range(2):
-            scope = http_scope("/rates/", state=server.state.copy())
-            reply = await exchange(layer, scope)
+        for kind in ("http", "websocket", "http"):
+            before = len(found)
+            messages = [] if kind == "http" else [{"type": f"{kind}.{what}"} for what in TALK]
+            scope = http_scope("/rates/", type=kind, state=server.state.copy())
+            reply = await exchange(layer, scope, *messages)
+            reply.sent = f'a connection of the type "{kind}"'
             reply.expect_that(
-                bool(found),
-                "`application` called for the request",
+                len(found) > before,
+                "`application` called for it",
                 got="it was not called",
-                because="the layer answers `lifespan` alone",
-                next="`await application(scope, receive, send)` for every other connection",
+                because=f"the layer does not pass `{kind}` on",
+                next="`await application(scope, receive, send)` for every connection but `lifespan`",
             )
-            reply.expect_answer(200, b"rates")
-        shown = [client if isinstance(client, str) else _described(client) for client in found]
-        Outcome('two requests, each looking at scope["state"]["client"]', shown).expect(
-            ["an open client"] * 2
+            if kind == "http":
+                reply.expect_answer(200, said.encode())
+            else:
+                reply.expect_that(
+                    said in str(reply.messages), "its messages passed on", got=f"{reply.messages!r}"
+                )
+    because = None
+    if server.scope["state"] is not server.state:
+        because = (
+            "the layer put another dictionary into its scope: the server hands on what is in its own one"
         )
-        Outcome("two requests", office.count()).expect("1 client opened")
+    Outcome('three connections, each looking at scope["state"]["client"]', found).expect(
+        ["an open client"] * 3,
+        because=because,
+        next='`scope["state"]["client"] = client`' if because else None,
+    )
+    Outcome("three connections", office.count()).expect("1 client opened")
 
 
-def _described(client: object) -> str:
-    return "a closed client" if getattr(client, "is_closed", False) else f"{client!r}"
+def _described(client: object, office: Office) -> str:
+    if client not in office.clients:
+        return f"{client!r}"
+    return "a closed client" if getattr(client, "is_closed", False) else "an open client"
 
 
 @with_client.requirement(
@@ -113,7 +158,10 @@ def _described(client: object) -> str:
 async def closes_at_shutdown(trial: Trial) -> None:
     office = Office()
     closed: dict[str, bool] = {}
-    note = lambda message: closed.setdefault(message["type"], office.clients[0].is_closed)  # noqa: E731
+
+    def note(message: dict[str, object]) -> None:
+        closed[str(message["type"])] = bool(office.clients) and office.clients[0].is_closed
+
     async with Lifespan(application_from(trial, _no_page, office.open_client), on_message=note) as server:
         (await server.start()).expect("lifespan.startup.complete")
         with warnings.catch_warnings(record=True) as heard:
@@ -132,14 +180,18 @@ async def closes_at_shutdown(trial: Trial) -> None:
     "sends `lifespan.startup.failed` with the error's text as `message`, and no more, when `open_client()` raises"
 )
 async def says_that_the_start_failed(trial: Trial) -> None:
+    said = f"office {uuid4().hex[:6]} is closed"
+
     def closed_office() -> httpx.AsyncClient:
-        raise OSError("the rates office is closed")
+        raise OfficeClosed(said)
 
     async with Lifespan(application_from(trial, _no_page, closed_office)) as server:
         answer = await server.start()
-        answer.sent = "lifespan.startup, with an open_client() that raises OSError"
+        answer.sent = f"lifespan.startup, with an open_client() that raises {OfficeClosed(said)!r}"
         answer.expect("lifespan.startup.failed")
         await asyncio.sleep(0)
         sent = [dict(message) for message in server.messages]
-    right = {"type": "lifespan.startup.failed", "message": "the rates office is closed"}
-    Outcome("lifespan.startup, with an open_client() that raises OSError", sent).expect([right])
+    right = {"type": "lifespan.startup.failed", "message": said}
+    Outcome(f"lifespan.startup, with an open_client() that raises {OfficeClosed(said)!r}", sent).expect(
+        [right]
+    )
