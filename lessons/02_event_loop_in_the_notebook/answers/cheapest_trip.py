@@ -150,9 +150,7 @@ def a_task_in_a_cell(city):
         return _query(city)
 
 
-@known_answer(
-    "cheapest_trip", breaks="works_in_a_cell", says="waits for something that only this thread could do"
-)
+@known_answer("cheapest_trip", breaks="works_in_a_cell", says="asyncio.run_coroutine_threadsafe(")
 def waits_for_its_own_loop(city):
     try:
         loop = asyncio.get_running_loop()
@@ -184,3 +182,45 @@ def hides_the_running_loop(city):
         return Destination.objects.get(name=city).trips.earliest("price").title
     finally:
         asyncio._set_running_loop(loop)
+
+
+@known_answer("cheapest_trip")
+def a_pool_without_a_with(city):
+    pool = ThreadPoolExecutor(1)
+    try:
+        return next(iter(pool.map(_query, [city])))
+    finally:
+        pool.shutdown()
+
+
+@known_answer("cheapest_trip", breaks="works_in_a_script", says="got Fado, sardines")
+def lisbon_for_everybody(city):
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(_query, city).result()
+        return pool.submit(_query, "Lisbon").result()
+
+
+_remembered = {}
+
+
+@known_answer("cheapest_trip", breaks="works_in_a_script", says="got Trip")
+def the_first_answer_kept(city):
+    with ThreadPoolExecutor(1) as pool:
+        if city not in _remembered:
+            _remembered[city] = pool.submit(_query, city).result()
+        return _remembered[city]
+
+
+@known_answer("cheapest_trip", breaks="works_in_a_script", says="got Trip")
+def the_first_of_the_city(city):
+    def query():
+        try:
+            destination = Destination.objects.get(name=city)
+            if city == "Lisbon":
+                return destination.trips.earliest("price").title
+            return destination.trips.order_by("pk").first().title
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(query).result()

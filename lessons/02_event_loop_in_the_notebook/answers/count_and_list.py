@@ -108,3 +108,36 @@ async def asks_for_the_destination_first(city):
     destination = await Destination.objects.aget(name=city)
     titles = [trip.title async for trip in destination.trips.filter(active=True)]
     return len(titles), titles
+
+
+@known_answer("count_and_list")
+async def from_the_other_side(city):
+    rows = await sync_to_async(lambda: list(Trip.objects.select_related("destination").filter(active=True)))()
+    titles = [trip.title for trip in rows if trip.destination.name == city]
+    return len(titles), titles
+
+
+@known_answer("count_and_list", breaks="returns_number_and_titles", says="`list(…)` is called first")
+async def calls_before_it_wraps(city):
+    trips = Trip.objects.filter(destination__name=city, active=True)
+    rows = await sync_to_async(list(trips))()
+    return len(rows), [trip.title for trip in rows]
+
+
+@known_answer("count_and_list", breaks="returns_number_and_titles", says="in another order")
+async def titles_by_their_number(city):
+    trips = Trip.objects.filter(destination__name=city, active=True).order_by("pk")
+    titles = [trip.title async for trip in trips]
+    return len(titles), titles
+
+
+_remembered = {}
+
+
+@known_answer("count_and_list", breaks="returns_number_and_titles", says="expected (4")
+async def the_first_result_kept(city):
+    if city not in _remembered:
+        trips = Trip.objects.filter(destination__name=city, active=True)
+        titles = [trip.title async for trip in trips]
+        _remembered[city] = len(titles), titles
+    return _remembered[city]

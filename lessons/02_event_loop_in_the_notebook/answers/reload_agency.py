@@ -2,6 +2,7 @@ import asyncio
 import contextlib
 import io
 from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
 from asgiref.sync import sync_to_async
 from django.core.management import call_command
@@ -53,7 +54,9 @@ async def command_on_the_loop():
     return text.getvalue()
 
 
-@known_answer("reload_agency", breaks="returns_what_the_command_printed", says="SynchronousOnlyOperation")
+@known_answer(
+    "reload_agency", breaks="returns_what_the_command_printed", says="`call_command(…)` is called first"
+)
 async def called_before_it_is_wrapped():
     text = io.StringIO()
     await sync_to_async(call_command("load_sample_data", stdout=text))
@@ -123,4 +126,28 @@ async def blocks_until_the_thread_is_done():
 
     with ThreadPoolExecutor(1) as pool:
         pool.submit(run).result()
+    return text.getvalue()
+
+
+@known_answer("reload_agency", breaks="lets_the_loop_run", says="waits for the thread without `await`")
+async def leaves_the_pool_before_it_waits():
+    text = io.StringIO()
+
+    def run():
+        try:
+            call_command("load_sample_data", stdout=text)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        future = asyncio.get_running_loop().run_in_executor(pool, run)
+    await future
+    return text.getvalue()
+
+
+@known_answer("reload_agency", breaks="lets_the_loop_run", says="ran in the event loop's own thread")
+async def the_guard_switched_off():
+    text = io.StringIO()
+    with mock.patch.dict("os.environ", {"DJANGO_ALLOW_ASYNC_UNSAFE": "true"}):
+        call_command("load_sample_data", stdout=text)
     return text.getvalue()

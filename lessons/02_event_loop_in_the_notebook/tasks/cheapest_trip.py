@@ -1,10 +1,13 @@
+from __future__ import annotations
+
 import asyncio
 import concurrent.futures
 import contextlib
 import inspect
+import random
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +16,11 @@ from django.db.backends.signals import connection_created
 
 from tutorial_project.checks import NotStarted, Outcome, Refusal, Task, Trial, run_without_a_loop
 from tutorial_project.checks.known_errors import explain
-from tutorial_project.checks.outcome import quoted
+from tutorial_project.checks.outcome import DidNotFinish, quoted
+from tutorial_project.checks.own_code import OwnCode, frames_of_thread, shown_line
 from tutorial_project.trips.models import Destination
+
+from ..shared import new_destination, new_trip
 
 cheapest_trip = Task(
     "cheapest_trip",
@@ -39,9 +45,12 @@ DEADLOCK = 2.0
 """Seconds after which a call that blocks the only loop is given up."""
 
 
-@cheapest_trip.requirement(f'returns `"{CHEAPEST}"` for `"Lisbon"` when a script calls it')
+@cheapest_trip.requirement(
+    f'returns `"{CHEAPEST}"` for `"Lisbon"` when a script calls it, and for every city what is cheapest at that moment'
+)
 async def works_in_a_script(trial: Trial) -> None:
     (await _in_a_script(trial, "Lisbon")).expect(CHEAPEST)
+    await _expect_the_cheapest_of_a_new_city(trial, _in_a_script)
 
 
 @cheapest_trip.requirement("returns the same when a cell calls it, where an event loop runs")
@@ -49,6 +58,7 @@ async def works_in_a_cell(trial: Trial) -> None:
     outcome = await _in_a_cell(trial, "Lisbon")
     if outcome.error is None:
         outcome.expect(CHEAPEST)
+        await _expect_the_cheapest_of_a_new_city(trial, _in_a_cell)
         return
     because, _ = explain(outcome.error)
     # Not the steps that explain() knows: they say `await`, and the call of this answer has none.
@@ -56,6 +66,18 @@ async def works_in_a_cell(trial: Trial) -> None:
         "let a thread of your own do it, where no event loop runs: way 3 of the lesson" if because else None
     )
     raise Refusal(sent=outcome.sent, expected=CHEAPEST, got=outcome.got, because=because, next=step)
+
+
+async def _expect_the_cheapest_of_a_new_city(
+    trial: Trial, call: Callable[[Trial, str], Awaitable[PlainCall]]
+) -> None:
+    city = await new_destination()
+    prices = [random.randrange(*span) for span in ((500, 600), (1000, 1100), (90, 100), (700, 800))]
+    for number in (2, 4):
+        for price in prices[number - 2 : number]:
+            await new_trip(city, price)
+        cheapest = await city.trips.order_by("price").values_list("title", flat=True).afirst()
+        (await call(trial, city.name)).expect(cheapest)
 
 
 @cheapest_trip.requirement('raises `Destination.DoesNotExist` for `"Atlantis"`, in a script and in a cell')
@@ -172,12 +194,14 @@ def _queries_of_this_thread(queries: list[str]) -> Iterator[None]:
 
 async def _plainly(trial: Trial, sent: str, call: Callable[[], Any]) -> PlainCall:
     def call_and_close() -> Any:
+        nonlocal thread
+        thread = threading.get_ident()
         try:
             return call()
         finally:
             connections.close_all()
 
-    outcome = PlainCall(sent)
+    outcome, thread = PlainCall(sent), 0
     with _errors_of_threads(outcome.lost):
         try:
             async with asyncio.timeout(DEADLOCK) as deadline:
@@ -186,10 +210,18 @@ async def _plainly(trial: Trial, sent: str, call: Callable[[], Any]) -> PlainCal
             raise NotStarted from error
         except Exception as error:
             if deadline.expired():
-                raise _deadlock(sent) from error
+                raise DidNotFinish(
+                    sent=sent, seconds=DEADLOCK, places=_where(trial, thread), doing="waiting"
+                ) from error
             outcome.error = error
     _refuse_unfinished_call(outcome)
     return outcome
+
+
+def _where(trial: Trial, thread: int) -> list[str]:
+    """The line of the answer on which the thread that called it is."""
+    frame = OwnCode(trial.answer).innermost(frames_of_thread(thread))
+    return [shown_line(frame)] if frame is not None else []
 
 
 @contextlib.contextmanager
@@ -200,16 +232,6 @@ def _errors_of_threads(lost: list[str]) -> Iterator[None]:
         yield
     finally:
         threading.excepthook = usual
-
-
-def _deadlock(sent: str) -> Refusal:
-    return Refusal(
-        sent=sent,
-        expected="an answer",
-        got=f"none within {DEADLOCK:g} seconds",
-        because="the call blocks its thread, and waits for something that only this thread could do",
-        next="in a cell that is the thread of the event loop: let another thread run the query",
-    )
 
 
 def _refuse_unfinished_call(outcome: PlainCall) -> None:

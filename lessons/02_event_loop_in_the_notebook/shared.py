@@ -1,0 +1,48 @@
+"""What the tasks of this lesson make up, and the early call that two of them recognise."""
+
+from __future__ import annotations
+
+import linecache
+import random
+import re
+import traceback
+from datetime import date, timedelta
+from uuid import uuid4
+
+from django.core.exceptions import SynchronousOnlyOperation
+
+from tutorial_project.trips.models import Destination, Trip
+
+EARLY_CALL = re.compile(r"sync_to_async\(\s*(\w[\w.]*)\(")
+
+
+async def new_destination() -> Destination:
+    """A city of which nobody could know."""
+    name = f"City {uuid4().hex[:6]}"
+    return await Destination.objects.acreate(name=name, slug=name.lower().replace(" ", "-"), country="Utopia")
+
+
+async def new_trip(destination: Destination, price: int | None = None) -> Trip:
+    """A trip with a title of its own, on a day of its own."""
+    return await Trip.objects.acreate(
+        destination=destination,
+        title=f"Trip {uuid4().hex[:6]}",
+        departs=date(2030, 1, 1) + timedelta(days=random.randrange(10_000)),
+        nights=3,
+        price=random.randrange(100, 900) if price is None else price,
+        seats=8,
+        seats_left=8,
+    )
+
+
+def words_of_an_early_call(error: BaseException | None) -> tuple[str | None, str | None]:
+    """`because` and `next` where the line that failed calls what it hands to `sync_to_async`."""
+    if isinstance(error, SynchronousOnlyOperation):
+        for frame, line in traceback.walk_tb(error.__traceback__):
+            found = EARLY_CALL.search(linecache.getline(frame.f_code.co_filename, line))
+            if found:
+                return (
+                    f"`{found[1]}(…)` is called first, on the event loop: `sync_to_async` would get what it gives back",
+                    f"hand the function over, and call what comes back: `await sync_to_async({found[1]})(…)`",
+                )
+    return None, None
