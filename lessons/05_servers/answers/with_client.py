@@ -1,3 +1,4 @@
+import asyncio
 from contextlib import AsyncExitStack
 
 from tutorial_project.checks import known_answer
@@ -369,5 +370,18 @@ def goes_on_after_the_failure(application, open_client):
         if client:
             await client.aclose()
         await send({"type": "lifespan.shutdown.complete"})
+
+    return layer
+
+
+@known_answer("with_client", breaks="hands_it_to_requests", says="one inside, the other one outside")
+def one_request_at_a_time(application, open_client):
+    inner, lock = an_exit_stack(application, open_client), asyncio.Lock()
+
+    async def layer(scope, receive, send):
+        if scope["type"] == "lifespan":
+            return await inner(scope, receive, send)
+        async with lock:
+            await inner(scope, receive, send)
 
     return layer
