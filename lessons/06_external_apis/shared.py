@@ -21,6 +21,7 @@ from tutorial_project.checks import (
 )
 from tutorial_project.checks.kinds.visits import Visits, visits
 from tutorial_project.services import Services, running_services
+from tutorial_project.words import counted
 
 IN_TIME, TOO_LATE = 0.4, 0.6
 """Seconds after which a service answers: with a LIMIT of half a second, the first is taken and the second is not."""
@@ -374,7 +375,7 @@ async def expect_closed(services: Services, sent: str, words: dict[str, str]) ->
     with suppress(TimeoutError):
         await services.closed(opened, timeout=0.5)
     still_open = services.connections_open
-    Outcome(sent, f"{still_open} of {opened} connections still open").expect_that(
+    Outcome(sent, f"{still_open} of {counted(opened, 'connection')} still open").expect_that(
         still_open == 0, "no connection left open, as the service sees it", **words
     )
 

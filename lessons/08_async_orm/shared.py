@@ -9,6 +9,7 @@ from django.core.exceptions import ObjectDoesNotExist
 
 from tutorial_project.checks import Reply
 from tutorial_project.trips.models import Destination, Trip
+from tutorial_project.words import counted
 
 
 def made_up(kind: str) -> str:
@@ -46,7 +47,9 @@ def listed(reply: Reply, key: str) -> list[dict[str, Any]]:
 
 def expect_rows(reply: Reply, rows: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
     """Refuse when there are more or fewer rows, or at the first that differs in a key of the expected one."""
-    reply.expect_that(len(rows) == len(expected), f"{len(expected)} rows", got=f"{len(rows)} rows")
+    reply.expect_that(
+        len(rows) == len(expected), counted(len(expected), "row"), got=counted(len(rows), "row")
+    )
     for row, wanted in zip(rows, expected, strict=True):
         told = {key: row.get(key) for key in wanted}
         reply.expect_that(told == wanted, as_json(wanted), got=as_json(told))
@@ -62,8 +65,8 @@ def expect_few_queries(reply: Reply, sent: list[str], most: int, rows: int, next
     one_by_one = f"a query is sent for each of the {rows} rows" if len(sent) >= rows > most else None
     reply.expect_that(
         len(sent) <= most,
-        f"{most} queries at most",
-        got=f"{len(sent)} queries",
+        f"{counted(most, 'query', 'queries')} at most",
+        got=counted(len(sent), "query", "queries"),
         because=one_by_one,
         next=next,
     )

@@ -10,6 +10,7 @@ from unittest import mock
 from tutorial_project.checks import Outcome, Task, Trial
 from tutorial_project.trips.management.commands.load_sample_data import Command
 from tutorial_project.trips.models import Trip
+from tutorial_project.words import counted
 
 from ..shared import words_of_an_early_call
 
@@ -68,7 +69,7 @@ async def brings_back_what_was_deleted(trial: Trial) -> None:
         outcome.expect_that(
             number == 60,
             "60 trips in the database of this notebook afterwards",
-            got=f"{number} trips",
+            got=counted(number, "trip"),
             because="the text came back, but the command has not run on this database since the trips were deleted",
         )
 

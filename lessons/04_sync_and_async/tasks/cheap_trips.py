@@ -7,6 +7,7 @@ from asgiref.sync import sync_to_async
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
 from tutorial_project.trips.models import Trip
+from tutorial_project.words import counted
 
 from ..shared import expect_no_connection_left, get, refuse_a_query_on_the_loop
 
@@ -93,7 +94,8 @@ async def crosses_once(trial: Trial) -> None:
     more, trips = for_all - for_few, len(reply.json["trips"])
     for_each_trip = more >= trips - len(few.json["trips"])
     Outcome(
-        reply.sent, f"{more} crossings more for {trips} trips than for {len(few.json['trips'])}"
+        reply.sent,
+        f"{counted(more, 'crossing')} more for {counted(trips, 'trip')} than for {len(few.json['trips'])}",
     ).expect_that(
         more <= 0,
         "as many crossings for all trips as for a few",

@@ -16,6 +16,7 @@ from tutorial_project.checks import (
 from tutorial_project.checks.proofs.clock import held_clock
 from tutorial_project.services import running_services
 from tutorial_project.services.places import weather as weather_of
+from tutorial_project.words import counted
 
 from ..shared import (
     IN_TIME,
@@ -84,7 +85,7 @@ async def keeps_its_connection(trial: Trial) -> None:
     for city in ("Lisbon", "Reykjavik") * 3:
         await _ask_for_news(weather, city)
     number = services.connections_opened
-    Outcome("six times  await weather.ask(…)", f"{number} connections").expect_that(
+    Outcome("six times  await weather.ask(…)", counted(number, "connection")).expect_that(
         number == 1,
         "1 connection, counted at the service",
         because="a new client was made for each call, and a new client has no open connection",

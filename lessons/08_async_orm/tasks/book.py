@@ -9,6 +9,7 @@ from django.db.models import F
 
 from tutorial_project.checks import Reply, Task, Trial
 from tutorial_project.trips.models import Booking, Trip
+from tutorial_project.words import counted
 
 from ..shared import FREE, expect_404, made_up_traveller, made_up_trip
 
@@ -50,8 +51,8 @@ async def click(trial: Trial, trip: Trip, traveller: User) -> Reply:
 async def expect_seats(reply: Reply, trip: Trip, expected: int, **words: str | None) -> None:
     """Refuse unless so many seats are left in the database."""
     left = await seats_left(trip)
-    got = f"{left} seats left in the database"
-    reply.expect_that(left == expected, f"{expected} seats left in the database", got=got, **words)
+    got = f"{counted(left, 'seat')} left in the database"
+    reply.expect_that(left == expected, f"{counted(expected, 'seat')} left in the database", got=got, **words)
 
 
 async def expect_not_booked(reply: Reply, trip: Trip, traveller: User, **words: str | None) -> None:
@@ -189,8 +190,8 @@ async def loses_nobodys_seat(trial: Trial) -> None:
     overwritten = left == trip.seats_left - 1 and len(happened) == 1
     reply.expect_that(
         left == expected,
-        f"{expected} seats left after two were sold",
-        got=f"{left} seats left",
+        f"{counted(expected, 'seat')} left after two were sold",
+        got=f"{counted(left, 'seat')} left",
         because="a number that was read earlier was written back, over the other sale"
         if overwritten
         else None,

@@ -4,6 +4,7 @@ from decimal import Decimal
 from tutorial_project.checks import Reply, Task, Trial
 from tutorial_project.classroom import queries
 from tutorial_project.trips.models import Destination, Theme, Trip
+from tutorial_project.words import counted
 
 from ..shared import (
     FREE,
@@ -75,8 +76,8 @@ def expect_ids(reply: Reply, ids: list[int], expected: list[int]) -> None:
     start = f"from the {first + 1}th on" if first else "with these ids"
     reply.expect_that(
         ids == expected,
-        f"{len(expected)} trips, {start}: {wanted}, …",
-        got=f"{len(ids)} trips, {start}: {shown}, …",
+        f"{counted(len(expected), 'trip')}, {start}: {wanted}, …",
+        got=f"{counted(len(ids), 'trip')}, {start}: {shown}, …",
     )
 
 

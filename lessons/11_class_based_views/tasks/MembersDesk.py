@@ -5,6 +5,7 @@ from django.views import View
 
 from tutorial_project.checks import Reply, Task, Trial
 from tutorial_project.trips.models import Trip
+from tutorial_project.words import counted
 
 from ..shared import expect_405, explain_the_guard, made_up, made_up_traveller, made_up_trip
 
@@ -30,7 +31,7 @@ async def seats_left(trip: Trip) -> int:
 async def expect_seats(reply: Reply, trip: Trip, expected: int, because: str | None = None) -> None:
     """Refuse unless so many seats are left in the database."""
     left = await seats_left(trip)
-    got = f"{left} seats left in the database"
+    got = f"{counted(left, 'seat')} left in the database"
     reply.expect_that(left == expected, f"{expected} seats left in the database", got=got, because=because)
 
 

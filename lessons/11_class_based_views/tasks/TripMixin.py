@@ -11,6 +11,7 @@ from django.views import View
 from tutorial_project.checks import Task, Trial
 from tutorial_project.checks.trial import TrialHandler
 from tutorial_project.classroom import queries
+from tutorial_project.words import counted
 
 from ..shared import NOT_HANDED_ON, expect_405, explain_the_relation, lost_on_the_way, made_up, made_up_trip
 
@@ -139,7 +140,7 @@ async def sends_one_query(trial: Trial) -> None:
     reply.expect_that(
         len(sent) == 1,
         "one query",
-        got=f"{len(sent)} queries",
+        got=counted(len(sent), "query", "queries"),
         next='`select_related("destination")` brings both in one query',
     )
 

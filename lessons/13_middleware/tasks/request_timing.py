@@ -13,6 +13,7 @@ from tutorial_project.checks import Outcome, Reply, Task, Trial, blocking_calls_
 from tutorial_project.checks.kinds.middleware import asgi_site, wsgi_request
 from tutorial_project.checks.proofs.event_loop import first_moment
 from tutorial_project.classroom.watching.crossings import Crossings, crossings
+from tutorial_project.words import counted
 
 from ..shared import PATIENCE, told
 
@@ -226,7 +227,7 @@ def expect_no_crossing(trial: Trial, sent: str, seen: Crossings, usual: int) -> 
         }
     Outcome(sent).expect_that(
         not seen.onto_the_loop and len(seen.into_threads) <= usual,
-        f"{usual} crossings into a thread, as without the middleware, and none back to the event loop",
+        f"{counted(usual, 'crossing')} into a thread, as without the middleware, and none back to the event loop",
         got=f"{len(seen.into_threads)} into a thread, {len(seen.onto_the_loop)} back to the event loop",
         **words,
     )

@@ -10,6 +10,7 @@ from django.core.exceptions import ObjectDoesNotExist
 from tutorial_project.checks import Reply, Task, Trial
 from tutorial_project.classroom import queries
 from tutorial_project.trips.models import Destination, Theme, Trip
+from tutorial_project.words import counted
 
 from ..shared import expect
 
@@ -149,7 +150,7 @@ async def sends_three_queries(trial: Trial) -> None:
     reply.expect_that(
         len(sent) <= 3,
         "3 queries at most",
-        got=f"{len(sent)} queries",
+        got=counted(len(sent), "query", "queries"),
         because=f"a query is sent for each of the {rows} trips" if len(sent) > rows else None,
         next="`prefetch_related` for the themes" if len(sent) > rows else None,
     )

@@ -17,6 +17,7 @@ from tutorial_project.checks import Outcome, Reply, Task, Trial
 from tutorial_project.checks.proofs.clock import held_clock
 from tutorial_project.services.client import TIMEOUT
 from tutorial_project.services.start import start_services
+from tutorial_project.words import counted
 
 from ..shared import expect, sent
 
@@ -103,7 +104,7 @@ async def asks_once_for_two(trial: Trial) -> None:
             reply, words = await sent(trial, "/forecast/Lisbon/")
             expect(reply, json=report, **words)
     asked = len(services.requests)
-    reply.expect_that(asked == 1, "1 question to the service", got=f"{asked} questions", **words)
+    reply.expect_that(asked == 1, "1 question to the service", got=counted(asked, "question"), **words)
 
 
 @forecast.requirement(

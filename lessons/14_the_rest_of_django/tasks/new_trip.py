@@ -9,6 +9,7 @@ from django.db import IntegrityError
 
 from tutorial_project.checks import Task, Trial
 from tutorial_project.trips.models import Destination, Theme, Trip
+from tutorial_project.words import counted
 
 from ..shared import expect
 
@@ -77,7 +78,11 @@ async def makes_a_trip(trial: Trial) -> None:
         next="`await trip.asave()`",
     )
     seats = data["seats"]
-    reply.expect_that(made.seats_left == seats, f"{seats} seats left", got=f"{made.seats_left} seats left")
+    reply.expect_that(
+        made.seats_left == seats,
+        f"{counted(seats, 'seat')} left",
+        got=f"{counted(made.seats_left, 'seat')} left",
+    )
     found = {name: str(getattr(made, name)) for name in FIELDS}
     sent = {name: str(data[name.removesuffix("_id")]) for name in FIELDS}
     reply.expect_that(found == sent, f"a trip with {sent}", got=f"a trip with {found}")
