@@ -407,7 +407,7 @@ async def closes_when_all_went_well(request, city):
     return JsonResponse(report)
 
 
-@known_answer("city_weather", breaks="leaves_no_connection", says="1 of 1 connections still open")
+@known_answer("city_weather", breaks="leaves_no_connection", says="1 of 1 connection still open")
 async def forgets_to_await_the_end(request, city):
     client = httpx.AsyncClient()
     try:
