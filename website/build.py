@@ -24,8 +24,9 @@ ROOT = WEBSITE.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "lessons")]
 
 import build as lessons  # noqa: E402
-from notebook_page import NOTES, linked_modules, page  # noqa: E402
+from notebook_page import NOTES, linked_modules, page, with_site_links  # noqa: E402
 from pages import index, module_page, questions_page, section_index  # noqa: E402
+from sheet import sheet  # noqa: E402
 
 
 class SiteError(Exception):
@@ -40,7 +41,11 @@ def write_sources(folder: Path) -> None:
         (folder / kind).mkdir()
         for lesson in folders:
             modules |= _write_notebook(kind, lesson, folder)
-    texts = {Path("index.md"): index(folders), Path("questions.md"): questions_page(folders)}
+    texts = {
+        Path("index.md"): index(folders),
+        Path("questions.md"): questions_page(folders),
+        Path("sheet.md"): with_site_links(sheet(folders)),
+    }
     for kind in ("exercises", "solutions"):
         texts[Path(kind, "index.md")] = section_index(kind, folders)
     for module in modules:

@@ -25,7 +25,7 @@ You need Python 3.11 or newer, git and make, on Linux or macOS. In a clone of th
 ## Lessons
 
 Minutes are for reading and running a lesson; its exercise comes on top.
-An error message brought you here? [Find it among the questions](questions.md).
+An error message brought you here? [Find it among the questions](questions.md). What it all comes to is [on one sheet](sheet.md).
 """
 HOW_TO_USE = """# I see this error
 
@@ -46,7 +46,12 @@ def index(folders: Iterable[Path]) -> str:
     readme = (lessons.ROOT / "README.md").read_text(encoding="utf-8")
     opening = re.sub(r"^!\[.*\n", "", readme.partition("\n## ")[0], flags=re.MULTILINE)
     more = _toctree(
-        [("Questions", "questions"), ("Exercises", "exercises/index"), ("Solutions", "solutions/index")]
+        [
+            ("Questions", "questions"),
+            ("On one sheet", "sheet"),
+            ("Exercises", "exercises/index"),
+            ("Solutions", "solutions/index"),
+        ]
     )
     return "\n".join(
         [

@@ -15,6 +15,7 @@ sys.path.append(str(ROOT / "website"))
 
 from notebook_page import linked_modules, page, with_site_links
 from pages import index
+from sheet import sheet
 
 
 @pytest.mark.parametrize(
@@ -67,3 +68,17 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> Non
     with pytest.raises(website.SiteError, match="name a folder that is new or empty"):
         website.build_site(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_the_sheet_holds_the_snippet_and_the_traps_of_a_lesson_with_links_to_it(tmp_path: Path) -> None:
+    folder = tmp_path / "07_ask"
+    folder.mkdir()
+    (folder / "lesson.md").write_text(
+        "# Ask\n\n## In short\n\n```{code-cell} ipython3\n:tags: [a]\nawait ask()\n```\n\n[Why](#Ask-twice), after [06](06_x.ipynb).\n\n"
+        "**What you'll build.** A page.\n\n## Ask twice\n\nLong.\n\n## Traps\n\n| you see |\n|---|\n| it waits |\n\n## Exercise\n"
+    )
+    text = sheet([folder])
+    assert "## [07 · Ask](notebooks/07_ask.ipynb)\n\n```python\nawait ask()\n```" in text
+    assert "[Why](notebooks/07_ask.ipynb#Ask-twice), after [06](notebooks/06_x.ipynb)." in text
+    assert "| it waits |" in text
+    assert "Long." not in text
