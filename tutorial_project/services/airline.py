@@ -1,6 +1,6 @@
 """The airlines' fare finder, as its package ships it: sync only, as many packages are."""
 
-from .client import ask_blocking
+from .client import ServiceError, ask_blocking
 from .places import FLIGHTS, plain
 
 
@@ -19,8 +19,15 @@ def cheapest_fare(city: str) -> int:
 
     Raises:
         NotFlownTo: when no airline flies there.
-        ServiceError: when the airlines do not answer.
+        ServiceError: when the airlines do not answer, or with something that is no list of flights.
     """
     if not FLIGHTS.get(plain(city)):
         raise NotFlownTo(f"no airline flies to {city}")
-    return min(flight["price"] for flight in ask_blocking(f"flights/{city}")["flights"])
+    answer = ask_blocking(f"flights/{city}")
+    try:
+        prices = [flight["price"] for flight in answer["flights"]]
+    except (KeyError, TypeError) as error:
+        raise ServiceError("the airlines gave no list of flights") from error
+    if not prices:
+        raise NotFlownTo(f"no airline flies to {city} now")
+    return min(prices)

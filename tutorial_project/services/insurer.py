@@ -1,6 +1,6 @@
 """The insurer's own client, as their package ships it: sync only, as many packages are."""
 
-from .client import ask_blocking
+from .client import ServiceError, ask_blocking
 
 PER_NIGHT = 3.4
 """Pounds that one night of insurance costs."""
@@ -19,7 +19,10 @@ def premium(nights: int) -> float:
         The price in euros.
 
     Raises:
-        ServiceError: when the insurer does not answer.
+        ServiceError: when the insurer does not answer, or with something that is no rate.
     """
-    rate = ask_blocking("rates/GBP", wait=min(nights * SECONDS_PER_NIGHT, 2))["rate"]
-    return round(nights * PER_NIGHT / rate, 2)
+    answer = ask_blocking("rates/GBP", wait=min(nights * SECONDS_PER_NIGHT, 2))
+    try:
+        return round(nights * PER_NIGHT / answer["rate"], 2)
+    except (KeyError, TypeError, ZeroDivisionError) as error:
+        raise ServiceError("the insurer gave no rate") from error
