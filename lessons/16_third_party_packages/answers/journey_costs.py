@@ -6,6 +6,7 @@ from django.http import Http404, JsonResponse
 from django.shortcuts import aget_object_or_404
 
 from tutorial_project.checks import known_answer
+from tutorial_project.services import ServiceError
 from tutorial_project.services.airline import NotFlownTo, cheapest_fare
 from tutorial_project.services.insurer import premium
 from tutorial_project.trips.models import Trip
@@ -20,6 +21,10 @@ def costs(trip, flight, insurance):
     return JsonResponse({"trip": trip.title, "flight": flight, "insurance": insurance})
 
 
+def trouble():
+    return JsonResponse({"error": "the prices cannot be had now"}, status=502)
+
+
 def fare_or_none(city):
     try:
         return cheapest_fare(city)
@@ -32,10 +37,14 @@ async def in_a_task_group(request, pk):
     trip = await TRIPS.filter(pk=pk).afirst()
     if trip is None:
         raise Http404
-    async with asyncio.TaskGroup() as group:
-        fare = group.create_task(asyncio.to_thread(fare_or_none, trip.destination.name))
-        insurance = group.create_task(asyncio.to_thread(premium, trip.nights))
-    return costs(trip, fare.result(), insurance.result())
+    fare = insurance = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            fare = group.create_task(asyncio.to_thread(fare_or_none, trip.destination.name))
+            insurance = group.create_task(asyncio.to_thread(premium, trip.nights))
+    except* ServiceError:
+        insurance = None
+    return costs(trip, fare.result(), insurance.result()) if insurance else trouble()
 
 
 @known_answer("journey_costs")
@@ -49,8 +58,8 @@ async def errors_from_gather(request, pk):
     fare, insurance = await asyncio.gather(
         ask_fare(trip.destination.name), ask_premium(trip.nights), return_exceptions=True
     )
-    if isinstance(insurance, Exception):
-        raise insurance
+    if isinstance(fare, ServiceError) or isinstance(insurance, ServiceError):
+        return trouble()
     return costs(trip, None if isinstance(fare, NotFlownTo) else fare, insurance)
 
 
@@ -60,7 +69,10 @@ async def threads_of_its_own(request, pk):
     loop = asyncio.get_running_loop()
     fare = loop.run_in_executor(THREADS, fare_or_none, trip.destination.name)
     insurance = loop.run_in_executor(THREADS, premium, trip.nights)
-    return costs(trip, await fare, await insurance)
+    try:
+        return costs(trip, *await asyncio.gather(fare, insurance))
+    except ServiceError:
+        return trouble()
 
 
 @known_answer("journey_costs", breaks="tells_the_costs", says="used directly in the event loop")
@@ -94,7 +106,7 @@ async def error_in_the_place_of_the_fare(request, pk):
     return costs(trip, *await asyncio.gather(fare, insurance, return_exceptions=True))
 
 
-@known_answer("journey_costs", breaks="flies_nowhere", says="one `try` is around both")
+@known_answer("journey_costs", breaks="flies_nowhere", says="the insurer was ready to give it")
 async def one_try_around_both(request, pk):
     trip = await aget_object_or_404(TRIPS, pk=pk)
     fare = asyncio.to_thread(cheapest_fare, trip.destination.name)
@@ -116,7 +128,10 @@ async def missing_trip_not_caught(request, pk):
 @known_answer("journey_costs", breaks="leaves_the_loop_free", says="a blocking call holds the event loop")
 async def blocks_twice(request, pk):
     trip = await aget_object_or_404(TRIPS, pk=pk)
-    return costs(trip, fare_or_none(trip.destination.name), premium(trip.nights))
+    try:
+        return costs(trip, fare_or_none(trip.destination.name), premium(trip.nights))
+    except ServiceError:
+        return trouble()
 
 
 @known_answer("journey_costs", breaks="leaves_the_loop_free", says="a blocking call holds the event loop")
@@ -125,10 +140,11 @@ async def async_def_around_a_blocking_call(request, pk):
         return premium(nights)
 
     trip = await aget_object_or_404(TRIPS, pk=pk)
-    fare, insurance = await asyncio.gather(
-        asyncio.to_thread(fare_or_none, trip.destination.name), insure(trip.nights)
-    )
-    return costs(trip, fare, insurance)
+    fare = asyncio.to_thread(fare_or_none, trip.destination.name)
+    try:
+        return costs(trip, *await asyncio.gather(fare, insure(trip.nights)))
+    except ServiceError:
+        return trouble()
 
 
 @known_answer("journey_costs", breaks="leaves_the_loop_free", says="`async def`")
@@ -136,20 +152,83 @@ def plain_sync_view(request, pk):
     trip = TRIPS.filter(pk=pk).first()
     if trip is None:
         raise Http404
-    return costs(trip, fare_or_none(trip.destination.name), premium(trip.nights))
+    try:
+        return costs(trip, fare_or_none(trip.destination.name), premium(trip.nights))
+    except ServiceError:
+        return trouble()
 
 
-@known_answer("journey_costs", breaks="asks_both_at_once", says="sent when the first is answered")
+@known_answer("journey_costs", breaks="asks_both_at_once", says="not sent while the first one waited")
 async def one_after_the_other(request, pk):
     trip = await aget_object_or_404(TRIPS, pk=pk)
-    fare = await asyncio.to_thread(fare_or_none, trip.destination.name)
-    return costs(trip, fare, await asyncio.to_thread(premium, trip.nights))
+    try:
+        fare = await asyncio.to_thread(fare_or_none, trip.destination.name)
+        return costs(trip, fare, await asyncio.to_thread(premium, trip.nights))
+    except ServiceError:
+        return trouble()
 
 
 @known_answer("journey_costs", breaks="asks_both_at_once", says="one thread for the whole request")
 async def both_on_the_requests_thread(request, pk):
     trip = await aget_object_or_404(TRIPS, pk=pk)
-    fare, insurance = await asyncio.gather(
-        sync_to_async(fare_or_none)(trip.destination.name), sync_to_async(premium)(trip.nights)
-    )
-    return costs(trip, fare, insurance)
+    fare = sync_to_async(fare_or_none)(trip.destination.name)
+    try:
+        return costs(trip, *await asyncio.gather(fare, sync_to_async(premium)(trip.nights)))
+    except ServiceError:
+        return trouble()
+
+
+@known_answer("journey_costs", breaks="passes_trouble_on", says="nothing catches it there")
+async def trouble_not_caught(request, pk):
+    trip = await aget_object_or_404(TRIPS, pk=pk)
+    fare = asyncio.to_thread(fare_or_none, trip.destination.name)
+    return costs(trip, *await asyncio.gather(fare, asyncio.to_thread(premium, trip.nights)))
+
+
+@known_answer("journey_costs", breaks="passes_trouble_on", says="`except* ServiceError:`")
+async def except_around_a_task_group(request, pk):
+    trip = await aget_object_or_404(TRIPS, pk=pk)
+    try:
+        async with asyncio.TaskGroup() as group:
+            fare = group.create_task(asyncio.to_thread(fare_or_none, trip.destination.name))
+            insurance = group.create_task(asyncio.to_thread(premium, trip.nights))
+    except ServiceError:
+        return trouble()
+    return costs(trip, fare.result(), insurance.result())
+
+
+@known_answer("journey_costs", breaks="passes_trouble_on", says="while the airlines cannot be asked")
+async def takes_trouble_for_no_flight(request, pk):
+    async def fare():
+        try:
+            return await asyncio.to_thread(cheapest_fare, trip.destination.name)
+        except Exception:
+            return None
+
+    trip = await aget_object_or_404(TRIPS, pk=pk)
+    try:
+        return costs(trip, *await asyncio.gather(fare(), asyncio.to_thread(premium, trip.nights)))
+    except ServiceError:
+        return trouble()
+
+
+SEEN = {}
+
+
+@known_answer("journey_costs", breaks="tells_the_costs", says="expected 200")
+async def keeps_what_it_heard(request, pk):
+    if pk not in SEEN:
+        trip = await aget_object_or_404(TRIPS, pk=pk)
+        fare = asyncio.to_thread(fare_or_none, trip.destination.name)
+        SEEN[pk] = await asyncio.gather(fare, asyncio.to_thread(premium, trip.nights))
+    trip = await aget_object_or_404(TRIPS, pk=pk)
+    return costs(trip, *SEEN[pk])
+
+
+LOCK = asyncio.Lock()
+
+
+@known_answer("journey_costs", breaks="does_the_same_beside_itself", says="while another one waits inside")
+async def one_visitor_at_a_time(request, pk):
+    async with LOCK:
+        return await threads_of_its_own(request, pk)

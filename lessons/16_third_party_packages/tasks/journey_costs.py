@@ -1,81 +1,151 @@
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
 from typing import Any
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
-from tutorial_project.services import running_services
+from tutorial_project.services import ServiceError, running_services
 from tutorial_project.services.airline import NotFlownTo
-from tutorial_project.trips.models import Trip
+from tutorial_project.services.insurer import PER_NIGHT
+from tutorial_project.trips.models import Destination, Trip
 
 journey_costs = Task(
     "journey_costs",
+    beside="leaves_the_loop_free",
     routes=["trips/<int:pk>/costs/"],
     hints=(
         "Two packages wait without saying so. Which function of `asyncio` lets a thread wait for them, and which one starts both?",
         "`asyncio.gather` of two `asyncio.to_thread` calls. `NotFlownTo` comes out where you await: catch it in a small "
-        "coroutine around that one call.",
+        "coroutine around that one call, and `ServiceError` around both.",
         "`async def fare_to(city): try: return await asyncio.to_thread(cheapest_fare, city)`, `except NotFlownTo: return None`; "
-        "then `fare, insurance = await asyncio.gather(fare_to(…), asyncio.to_thread(premium, trip.nights))`",
+        "then, in a `try` with `except ServiceError:`, `fare, insurance = await asyncio.gather(fare_to(…), "
+        "asyncio.to_thread(premium, trip.nights))`",
     ),
     praise="Right: both packages wait on threads, side by side, and nobody else waits for them. A `TaskGroup`, or "
     "`sync_to_async(…, thread_sensitive=False)`, would do the same.",
 )
 
+FLOWN_TO, NOT_FLOWN_TO = ("Lisbon", "Kyoto", "Reykjavik", "Marrakesh"), ("Queenstown", "Quebec City")
 
-async def costs(pk: int, flight: int | None) -> dict[str, Any]:
-    trip = await Trip.objects.aget(pk=pk)
-    return {"trip": trip.title, "flight": flight, "insurance": round(trip.nights * 3.4 / 0.85, 2)}
+
+async def made_up_trip(cities: tuple[str, ...]) -> Trip:
+    """A new trip to one of these cities, of a length and with a title that nobody can know."""
+    name = random.choice(cities)
+    city = await Destination.objects.filter(name=name).afirst() or await Destination.objects.acreate(
+        name=name, slug=f"made-up-{random.randint(1, 10**9)}", country="Somewhere"
+    )
+    title = f"Tour {random.randint(100, 999)} of {name}"
+    nights, departs = random.randint(2, 20), date(2027, 5, 1)
+    return await Trip.objects.acreate(
+        destination=city, title=title, departs=departs, nights=nights, price=100, seats=9, seats_left=9
+    )
+
+
+@contextmanager
+def made_up_prices(trip: Trip) -> Iterator[dict[str, Any]]:
+    """Let both packages hear prices that nobody can know; gives what the view then has to tell."""
+    fares, rate = random.sample(range(60, 2000), 3), random.randint(50, 200) / 100
+    services, city = running_services(), trip.destination.name
+    with (
+        services.saying(f"/flights/{city}", {"flights": [{"price": fare} for fare in fares]}),
+        services.saying("/rates/GBP", {"rate": rate}),
+    ):
+        yield {
+            "trip": trip.title,
+            "flight": min(fares),
+            "insurance": round(trip.nights * PER_NIGHT / rate, 2),
+        }
 
 
 @journey_costs.requirement(
-    'answers `GET /trips/7/costs/` with the trip\'s title and the prices that both packages give, `{"trip": "…", '
-    '"flight": 890, "insurance": …}`: `cheapest_fare` for the name of its destination, `premium` for its nights'
+    'answers `GET /trips/7/costs/` with the trip\'s title and the prices that both packages give at that moment, `{"trip": '
+    '"…", "flight": 890, "insurance": …}`: `cheapest_fare` for the name of its destination, `premium` for its nights'
 )
 async def tells_the_costs(trial: Trial) -> None:
-    for pk, flight in ((7, 890), (1, 129)):
-        reply = await trial.get(f"/trips/{pk}/costs/")
-        expect_no_query_on_the_loop(reply)
-        reply.expect(200, json=await costs(pk, flight))
-
-
-def expect_no_query_on_the_loop(reply: Reply) -> None:
-    if type(reply.error).__name__ == "SynchronousOnlyOperation":
-        reply.refuse(expected="200, and the costs")
+    trips = [await made_up_trip(FLOWN_TO), await Trip.objects.select_related("destination").aget(pk=7)]
+    for trip in (*trips, *trips):
+        with made_up_prices(trip) as costs:
+            reply = await trial.get(f"/trips/{trip.pk}/costs/")
+        reply.expect(200, json=costs)
 
 
 @journey_costs.requirement(
     "has `null` for `flight` where nobody flies, as for trip 21, and the insurance all the same"
 )
 async def flies_nowhere(trial: Trial) -> None:
-    reply = await trial.get("/trips/21/costs/")
-    words = {}
+    trips = [
+        await Trip.objects.select_related("destination").aget(pk=21),
+        await made_up_trip(NOT_FLOWN_TO),
+    ]
+    for trip in trips:
+        with made_up_prices(trip) as costs:
+            reply = await trial.get(f"/trips/{trip.pk}/costs/")
+        reply.expect(200, json=costs | {"flight": None}, **words_about_nowhere(reply))
+
+
+def words_about_nowhere(reply: Reply) -> dict[str, str]:
     if isinstance(reply.error, NotFlownTo):
-        words = {
+        return {
             "because": "`NotFlownTo` comes out where the call is awaited, and nothing catches it there",
             "next": "`try` and `except NotFlownTo:` around that one `await`",
         }
-    elif "NotFlownTo is not JSON serializable" in str(reply.error):
-        words = {
-            "because": "with `return_exceptions=True` the error stands in the place of the fare",
+    if "NotFlownTo is not JSON serializable" in str(reply.error):
+        return {
+            "because": "the error itself stands in the place of the fare",
             "next": "look at it: `None` for a `NotFlownTo`, and `raise` every other error",
         }
-    elif reply.status == 200 and isinstance(reply.json, dict) and reply.json.get("insurance", 0) is None:
-        words = {
-            "because": "the insurance is lost with the flight: one `try` is around both",
-            "next": "`try` and `except NotFlownTo:` around the call that raises, and around no other",
-        }
-    reply.expect(200, json=await costs(21, None), **words)
+    if reply.status == 200 and isinstance(reply.json, dict) and reply.json.get("insurance", 0) is None:
+        return {"because": "the insurance is lost with the flight, and the insurer was ready to give it"}
+    return {}
 
 
-@journey_costs.requirement("answers 404 when there is no such trip")
+@journey_costs.requirement("answers 404 when there is no such trip, also when there was one a moment ago")
 async def knows_its_trips(trial: Trial) -> None:
-    reply = await trial.get("/trips/7000/costs/")
-    missed = isinstance(reply.error, Trip.DoesNotExist)
-    reply.expect(
-        404,
-        because="`aget` raises when there is no such row, and the traveller gets a 500" if missed else None,
-        next="`await aget_object_or_404(…)`" if missed else None,
-    )
+    trip = await made_up_trip(FLOWN_TO)
+    with made_up_prices(trip):
+        (await trial.get(f"/trips/{trip.pk}/costs/")).expect(200)
+    gone = trip.pk
+    await trip.adelete()
+    for pk in (gone, random.randint(7000, 9000), 10**30):
+        reply = await trial.get(f"/trips/{pk}/costs/")
+        reply.expect(404, **words_about_missing(reply))
+
+
+def words_about_missing(reply: Reply) -> dict[str, str]:
+    if not isinstance(reply.error, Trip.DoesNotExist):
+        return {}
+    return {
+        "because": "`aget` raises when there is no such row, and the traveller gets a 500",
+        "next": "`await aget_object_or_404(…)`",
+    }
+
+
+@journey_costs.requirement("answers 502 when one of the packages raises `ServiceError`")
+async def passes_trouble_on(trial: Trial) -> None:
+    trouble = random.choice(["/failing", "/broken-json", "/half", "/says?json=[17]"])
+    for pk, service in ((7, "/flights/"), (7, "/rates/"), (21, "/rates/")):
+        with running_services().replaced(service, by=trouble):
+            reply = await trial.get(f"/trips/{pk}/costs/")
+        reply.sent += f"  while {'the airlines' if service == '/flights/' else 'the insurer'} cannot be asked"
+        reply.expect(502, **words_about_trouble(reply))
+
+
+def words_about_trouble(reply: Reply) -> dict[str, str]:
+    error = reply.error
+    if isinstance(error, ExceptionGroup):
+        return {
+            "because": "a `TaskGroup` raises a group of errors, and `except ServiceError` does not catch it",
+            "next": "`except* ServiceError:` around the group, and the answer 502 below it",
+        }
+    if isinstance(error, ServiceError):
+        return {
+            "because": "`ServiceError` comes out where the call is awaited, and nothing catches it there",
+            "next": "`except ServiceError:` and `return JsonResponse({…}, status=502)`",
+        }
+    return {}
 
 
 @journey_costs.requirement("is an async view, and leaves the event loop free for others while it asks")
@@ -93,7 +163,7 @@ async def asks_both_at_once(trial: Trial) -> None:
     words = {}
     if barrier.most_waiting == 1:
         words = {
-            "because": "the second question is sent when the first is answered",
+            "because": "the second question was not sent while the first one waited",
             "next": "start both, then wait: `await asyncio.gather(asyncio.to_thread(…), asyncio.to_thread(…))`; "
             "plain `sync_to_async` has one thread for the whole request",
         }
