@@ -1,6 +1,7 @@
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 from asgiref.sync import sync_to_async
 
@@ -18,7 +19,8 @@ class Client:
         self.threads = ThreadPoolExecutor(at_most)
 
     def ask(self, nights):
-        return asyncio.get_running_loop().run_in_executor(self.threads, self.sdk.premium, nights)
+        run = copy_context().run
+        return asyncio.get_running_loop().run_in_executor(self.threads, run, self.sdk.premium, nights)
 
 
 @known_answer("AsyncInsurer")
@@ -28,8 +30,8 @@ class WaitsFor(Client):
             return await asyncio.wait_for(self.ask(nights), self.timeout)
         except ServiceError as error:
             raise InsurerError(str(error)) from error
-        except TimeoutError:
-            raise InsurerError(f"no answer in {self.timeout} seconds") from None
+        except TimeoutError as error:
+            raise InsurerError(f"no answer in {self.timeout} seconds") from error
 
 
 @known_answer("AsyncInsurer")
@@ -90,7 +92,7 @@ class CallsTheFunctionAtOnce(Client):
         return await loop.run_in_executor(self.threads, self.sdk.premium(nights))
 
 
-@known_answer("AsyncInsurer", breaks="stays_off_the_loop", says="for example with `.result()`")
+@known_answer("AsyncInsurer", breaks="gives_the_premium", says="without `await`: `.result()`")
 class WaitsForTheThreadOnTheLoop(Client):
     async def premium(self, nights):
         return self.threads.submit(self.sdk.premium, nights).result(timeout=self.timeout)
@@ -126,34 +128,39 @@ class Translating(Client):
     async def premium(self, nights):
         try:
             return await self.answer(nights)
-        except ServiceError as error:
+        except (ServiceError, TimeoutError) as error:
             raise InsurerError from error
 
 
-@known_answer("AsyncInsurer", breaks="gives_up_in_time", says="still waits after 1.5 seconds")
+@known_answer("AsyncInsurer", breaks="gives_up_in_time", says="no end after 1.5 seconds")
 class NoTimeLimit(Translating):
     async def answer(self, nights):
         return await self.ask(nights)
 
 
 @known_answer("AsyncInsurer", breaks="gives_up_in_time", says="its error is not translated")
-class TimeoutNotTranslated(Translating):
-    async def answer(self, nights):
-        return await asyncio.wait_for(self.ask(nights), self.timeout)
+class TimeoutNotTranslated(Client):
+    async def premium(self, nights):
+        async with asyncio.timeout(self.timeout):
+            try:
+                return await self.ask(nights)
+            except (ServiceError, TimeoutError) as error:
+                raise InsurerError from error
 
 
-@known_answer("AsyncInsurer", breaks="keeps_the_limit", says="nothing holds the others back")
+@known_answer("AsyncInsurer", breaks="keeps_the_limit", says="inside the other's")
 class ThreadsWithoutALimit(Client):
     async def premium(self, nights):
         try:
             loop = asyncio.get_running_loop()
             async with asyncio.timeout(self.timeout):
-                return await loop.run_in_executor(ThreadPoolExecutor(1), self.sdk.premium, nights)
+                run = copy_context().run
+                return await loop.run_in_executor(ThreadPoolExecutor(1), run, self.sdk.premium, nights)
         except (ServiceError, TimeoutError) as error:
             raise InsurerError from error
 
 
-@known_answer("AsyncInsurer", breaks="keeps_the_limit", says="the calls wait for each other")
+@known_answer("AsyncInsurer", breaks="keeps_the_limit", says="inside the other's")
 class OneAtATime(Client):
     async def premium(self, nights):
         try:
@@ -181,3 +188,61 @@ class SemaphoreOfTheCaller(Client):
 class ExecutorNotAwaited(Client):
     async def premium(self, nights):
         return self.ask(nights)
+
+
+@known_answer("AsyncInsurer", breaks="carries_the_context", says="`asyncio.to_thread` carries the context")
+class LosesTheContext(Translating):
+    async def answer(self, nights):
+        return await asyncio.get_running_loop().run_in_executor(self.threads, self.sdk.premium, nights)
+
+
+@known_answer("AsyncInsurer", breaks="gives_up_in_time", says="the end of a `with` around an executor")
+class JoinsTheThreadOnTheLoop(Client):
+    async def premium(self, nights):
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self.timeout):
+                with ThreadPoolExecutor(1) as thread:
+                    return await loop.run_in_executor(thread, copy_context().run, self.sdk.premium, nights)
+        except (ServiceError, TimeoutError) as error:
+            raise InsurerError from error
+
+
+@known_answer("AsyncInsurer", breaks="gives_up_in_time", says="1 inside the SDK")
+class WaitsForItsTurnOutsideTheLimit(Client):
+    def __init__(self, sdk, *, at_most, timeout):
+        super().__init__(sdk, at_most=at_most, timeout=timeout)
+        self.places = asyncio.Semaphore(at_most)
+
+    async def premium(self, nights):
+        await self.places.acquire()
+        call = self.ask(nights)
+        call.add_done_callback(lambda _: self.places.release())
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await asyncio.shield(call)
+        except (ServiceError, TimeoutError) as error:
+            raise InsurerError from error
+
+
+@known_answer("AsyncInsurer", breaks="gives_up_in_time", says="expected 28.0")
+class HalfTheLimit(Translating):
+    async def answer(self, nights):
+        try:
+            return await asyncio.wait_for(self.ask(nights), self.timeout / 2)
+        except TimeoutError as error:
+            raise InsurerError from error
+
+
+@known_answer("AsyncInsurer", breaks="keeps_the_limit", says="inside the other's")
+class OneExecutorForAll(Client):
+    threads = ThreadPoolExecutor(2)
+
+    def __init__(self, sdk, *, at_most, timeout):
+        self.sdk, self.timeout = sdk, timeout
+
+    async def premium(self, nights):
+        try:
+            return await asyncio.wait_for(self.ask(nights), self.timeout)
+        except (ServiceError, TimeoutError) as error:
+            raise InsurerError from error

@@ -1,3 +1,4 @@
+import asyncio
 import inspect
 
 from asgiref.sync import iscoroutinefunction
@@ -96,7 +97,7 @@ async def believes_the_mark(middleware):
         return said | {"works": False}
 
 
-@known_answer("judge", breaks="finds_broken_promises", says="raises when it is built")
+@known_answer("judge", breaks="finds_broken_promises", says="and `judge` raises")
 async def error_not_caught(middleware):
     said = flags(middleware)
     if not said["async"]:
@@ -108,7 +109,7 @@ async def error_not_caught(middleware):
     return said | {"works": False}
 
 
-@known_answer("judge", breaks="finds_broken_promises", says="raises when it is built")
+@known_answer("judge", breaks="finds_broken_promises", says="and `judge` raises")
 async def catches_type_errors_only(middleware):
     said = flags(middleware)
     if not said["async"]:
@@ -158,3 +159,51 @@ async def distrusts_sync_ones(middleware):
     except Exception:
         works = False
     return said | {"works": works}
+
+
+@known_answer("judge", breaks="trusts_honest_ones", says="both are `HttpResponseBase`")
+async def wants_an_http_response(middleware):
+    said = flags(middleware)
+    if not said["async"]:
+        return said | {"works": said["sync"]}
+    try:
+        return said | {"works": isinstance(await middleware(page)(request), HttpResponse)}
+    except Exception:
+        return said | {"works": False}
+
+
+@known_answer("judge", breaks="finds_broken_promises", says="and `judge` raises")
+async def raises_what_the_middleware_raises(middleware):
+    said = flags(middleware)
+    if said["async"]:
+        await middleware(page)(request)
+    return said | {"works": any(said.values())}
+
+
+@known_answer("judge", breaks="finds_broken_promises", says="it raises when")
+async def does_not_await(middleware):
+    said = flags(middleware)
+    if not said["async"]:
+        return said | {"works": said["sync"]}
+    try:
+        given = middleware(page)(request)
+    except Exception:
+        return said | {"works": False}
+    works = inspect.isawaitable(given)
+    if inspect.iscoroutine(given):
+        given.close()
+    return said | {"works": works}
+
+
+@known_answer("judge", breaks="reads_the_flags", says="judge(")
+def forgets_async(middleware):
+    return None
+
+
+LOCK = asyncio.Lock()
+
+
+@known_answer("judge", breaks="does_the_same_beside_itself", says="the other one holds nobody up")
+async def one_at_a_time(middleware):
+    async with LOCK:
+        return await looks_whether_it_is_awaitable(middleware)

@@ -1,19 +1,34 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
+import sys
 import threading
+import traceback
+import uuid
 from collections.abc import Callable
 from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from traceback import FrameSummary
 from typing import Any
-from weakref import WeakSet
 
 from tutorial_project.checks import NotStarted, Outcome, Task, Trial
+from tutorial_project.checks.own_code import function_of
+from tutorial_project.checks.proofs.clock import held_clock
 from tutorial_project.services import ServiceError
+
+PATIENCE = 1.5
+"""Real seconds after which a call is given up that should have given up by itself."""
+STANDSTILL = 0.5
+"""Seconds without a sign of the event loop after which it stands still."""
 
 
 class SDK:
     """Stands in for a package: holds each call until it is let go, and counts how many are inside.
+
+    A held call goes on by itself when the event loop stands still, which it notes.
 
     Args:
         answer: gives the answer for the nights, or raises.
@@ -24,9 +39,10 @@ class SDK:
         self, answer: Callable[[int], Any] = lambda nights: nights * 4.0, held: bool = False
     ) -> None:
         self.answer = answer
-        self.loop_thread = threading.get_ident()
+        self.loop, self.loop_thread = asyncio.get_running_loop(), threading.get_ident()
         self.calls = self.inside = self.most = 0
         self.on_the_loop = False
+        self.stood_still: list[FrameSummary] = []
         self._counting = threading.Lock()
         self._go = threading.Event()
         if not held:
@@ -42,11 +58,26 @@ class SDK:
             if threading.get_ident() == self.loop_thread:
                 self.on_the_loop = True  # never wait here: nobody could let it go
             else:
-                self._go.wait(3)
+                self._stay_inside()
             return self.answer(nights)
         finally:
             with self._counting:
                 self.inside -= 1
+
+    def _stay_inside(self) -> None:
+        while self._loop_turns() and not self._go.wait(0.05):
+            pass
+
+    def _loop_turns(self) -> bool:
+        """Whether the event loop gives a sign; where it stands is noted if not."""
+        if self.stood_still:
+            return False
+        turn = threading.Event()
+        self.loop.call_soon_threadsafe(turn.set)
+        if turn.wait(STANDSTILL):
+            return True
+        self.stood_still = traceback.extract_stack(sys._current_frames()[self.loop_thread])
+        return False
 
     def let_go(self) -> None:
         """Let every call answer, those inside and those to come."""
@@ -83,9 +114,9 @@ AsyncInsurer = Task(
     hints=(
         "A time limit stops your waiting, not the thread. What can limit the threads themselves?",
         "A `ThreadPoolExecutor(max_workers=…)` of each client's own, `run_in_executor`, `asyncio.timeout` around it, and one "
-        "`try` with two kinds of `except`.",
-        "`async with asyncio.timeout(self.timeout):` `return await loop.run_in_executor(self.threads, self.sdk.premium, "
-        "nights)`, then `except (ServiceError, TimeoutError) as error:` `raise InsurerError(…) from error`",
+        "`try`. An executor carries no context variables: `contextvars.copy_context().run` does.",
+        "`async with asyncio.timeout(self.timeout):` `return await loop.run_in_executor(self.threads, copy_context().run, "
+        "self.sdk.premium, nights)`, then `except (ServiceError, TimeoutError) as error:` `raise InsurerError(…) from error`",
     ),
     praise="Right: a supplier that hangs costs its own few threads and nothing else. A semaphore would do too, if it is "
     "released when the thread comes back, and not when the caller leaves.",
@@ -98,12 +129,15 @@ async def outcome_of(trial: Trial, sdk: SDK, sent: str, *nights: int, **options:
         client = client_of(trial, sdk, **options)
         calls = (client.premium(each) for each in nights)
         if len(nights) == 1:
-            return Outcome(sent, await next(calls))
-        return Outcome(sent, await asyncio.gather(*calls, return_exceptions=True))
+            outcome = Outcome(sent, await next(calls))
+        else:
+            outcome = Outcome(sent, await asyncio.gather(*calls, return_exceptions=True))
     except NotImplementedError as error:
         raise NotStarted from error
     except Exception as error:
-        return Outcome(sent, error=error)
+        outcome = Outcome(sent, error=error)
+    refuse_a_standstill(trial, sdk, sent)
+    return outcome
 
 
 def client_of(trial: Trial, sdk: SDK, *, at_most: int = 2, timeout: float = 5.0) -> Any:
@@ -113,7 +147,30 @@ def client_of(trial: Trial, sdk: SDK, *, at_most: int = 2, timeout: float = 5.0)
         raise NotStarted from error
 
 
-ONE_CALL = "await AsyncInsurer(sdk, at_most=2, timeout=5).premium(7)"
+def refuse_a_standstill(trial: Trial, sdk: SDK, sent: str) -> None:
+    """Refuse an answer that was seen to keep the event loop while a call was inside the SDK."""
+    if not sdk.stood_still:
+        return
+    file = function_of(trial.answer).__code__.co_filename
+    own = [frame for frame in sdk.stood_still if frame.filename == file]
+    innermost = {Path(frame.filename).name for frame in sdk.stood_still[-3:]}
+    for_a_thread = bool(innermost & {"threading.py", "_base.py", "thread.py"})
+    where = f", in `{own[-1].line}`" if own else ""
+    words = {}
+    if for_a_thread:
+        words = {
+            "because": "a thread was waited for without `await`: `.result()`, `.join()` and the end of a `with` around an "
+            "executor do so",
+            "next": "`await asyncio.get_running_loop().run_in_executor(threads, …)`, and one executor for each client",
+        }
+    Outcome(sent).refuse(
+        expected="other work has its turn while the SDK answers",
+        got=f"the event loop stood still{where}",
+        **words,
+    )
+
+
+ONE_CALL = "await AsyncInsurer(sdk, at_most=2, timeout=5).premium({nights})"
 
 
 @AsyncInsurer.requirement(
@@ -121,51 +178,33 @@ ONE_CALL = "await AsyncInsurer(sdk, at_most=2, timeout=5).premium(7)"
     "`sdk.premium(nights)` returns"
 )
 async def gives_the_premium(trial: Trial) -> None:
-    outcome, words = await outcome_of(trial, SDK(), ONE_CALL, 7), {}
+    price = random.randint(200, 900) / 100
+    sdk = SDK(lambda nights: round(nights * price, 2))
+    for nights in random.sample(range(1, 30), 3):
+        await expect_premium(trial, sdk, nights)
+    price += 1
+    await expect_premium(trial, sdk, nights)
+
+
+async def expect_premium(trial: Trial, sdk: SDK, nights: int) -> None:
+    sent, right = ONE_CALL.format(nights=nights), sdk.answer(nights)
+    outcome, words = await outcome_of(trial, sdk, sent, nights), {}
     if isinstance(outcome.error, TypeError) and re.search("float.*await", str(outcome.error)):
-        Outcome(ONE_CALL).refuse(
-            expected="28.0, when it is awaited",
-            got="28.0 without being awaited",
+        Outcome(sent).refuse(
+            expected=f"{right}, when it is awaited",
+            got=f"{right} without being awaited",
             because="`premium` is a plain method: it has waited for the SDK before anybody could await it",
             next="`async def premium(self, nights):`",
         )
     if asyncio.iscoroutine(outcome.value) or asyncio.isfuture(outcome.value):
         words = {"because": "something was called and not awaited", "next": "`return await …`"}
-    outcome.expect(28.0, **words)
-
-
-blocking: WeakSet[Any] = WeakSet()
-"""The answers that wait for a thread on the event loop; each of their calls would hold up the checks."""
-
-
-def refuse_what_blocks(trial: Trial) -> None:
-    """Refuse an answer that was seen to wait for its thread on the event loop."""
-    if trial.answer in blocking:
-        Outcome(ONE_CALL).refuse(
-            expected="other work has its turn while the SDK answers",
-            got="the event loop stood still until the thread came back",
-            because="the thread was waited for without `await`, for example with `.result()`",
-            next="`await asyncio.get_running_loop().run_in_executor(threads, self.sdk.premium, nights)`",
-        )
+    outcome.expect(right, **words)
 
 
 @AsyncInsurer.requirement("calls the SDK in a thread, never on the event loop")
 async def stays_off_the_loop(trial: Trial) -> None:
-    loop, stood_still = asyncio.get_running_loop(), []
-
-    def watches_the_loop(nights: int) -> float:
-        turn = threading.Event()
-        loop.call_soon_threadsafe(turn.set)
-        if threading.get_ident() != sdk.loop_thread and not turn.wait(1):
-            stood_still.append(nights)
-        return nights * 4.0
-
-    sdk = SDK(watches_the_loop)
-    outcome = await outcome_of(trial, sdk, ONE_CALL, 7)
-    outcome.expect_that(True, "28.0")
-    if stood_still:
-        blocking.add(trial.answer)
-    refuse_what_blocks(trial)
+    sdk, sent = SDK(), ONE_CALL.format(nights=7)
+    outcome = await outcome_of(trial, sdk, sent, 7)
     outcome.expect_that(
         not sdk.on_the_loop,
         "the SDK called in a thread",
@@ -173,27 +212,57 @@ async def stays_off_the_loop(trial: Trial) -> None:
         because="`sdk.premium` waits, and everybody else waits with it",
         next="hand the function to a thread: `run_in_executor(threads, self.sdk.premium, nights)`",
     )
+    outcome.expect(28.0)
+
+
+request_id: ContextVar[str] = ContextVar("request_id", default="none")
 
 
 @AsyncInsurer.requirement(
-    "raises `InsurerError` where the SDK raises `ServiceError`, with the first error as its `__cause__`"
+    "lets the SDK see the context variables of its caller, such as the request id that its log lines carry"
+)
+async def carries_the_context(trial: Trial) -> None:
+    for _ in range(2):
+        request_id.set(given := uuid.uuid4().hex[:6])
+        outcome = await outcome_of(trial, SDK(lambda nights: request_id.get()), ONE_CALL.format(nights=7), 7)
+        seen = outcome.value
+        outcome.expect_that(
+            seen == given,
+            f"the SDK sees the request id {given}",
+            got=f"the SDK saw {seen}",
+            next="`run_in_executor(threads, copy_context().run, self.sdk.premium, nights)`; `asyncio.to_thread` carries "
+            "the context by itself"
+            if seen == "none"
+            else None,
+        )
+
+
+@AsyncInsurer.requirement(
+    "raises `InsurerError` where the SDK raises `ServiceError` or `TimeoutError`, with that error as its `__cause__`"
 )
 async def translates_errors(trial: Trial) -> None:
+    for trouble in (ServiceError("rates answered 503", 503), TimeoutError("the socket of the SDK")):
+        outcome = await outcome_of(trial, SDK(raising(trouble)), ONE_CALL.format(nights=7), 7)
+        expect_insurer_error(outcome)
+        outcome.error, cause = None, outcome.error.__cause__
+        outcome.expect_that(
+            type(cause) is type(trouble) and cause.args == trouble.args,  # asyncio copies a TimeoutError
+            f"InsurerError, with the {type(trouble).__name__} as its __cause__",
+            got=f"InsurerError, with {cause!r} as its __cause__",
+            next="`raise InsurerError(…) from error`" if cause is None else None,
+        )
+
+
+def raising(error: Exception) -> Callable[[int], Any]:
+    """What an SDK answers that fails."""
+
     def fails(nights: int) -> None:
-        raise ServiceError("rates answered 503", 503)
+        raise error
 
-    outcome = await outcome_of(trial, SDK(fails), ONE_CALL, 7)
-    expect_insurer_error(trial, outcome)
-    outcome.error, cause = None, outcome.error.__cause__
-    outcome.expect_that(
-        isinstance(cause, ServiceError),
-        "InsurerError, with the ServiceError as its __cause__",
-        got=f"InsurerError, with {cause!r} as its __cause__",
-        next="`raise InsurerError(…) from error`",
-    )
+    return fails
 
 
-def expect_insurer_error(trial: Trial, outcome: Outcome, **words: str) -> None:
+def expect_insurer_error(outcome: Outcome, **words: str) -> None:
     """Refuse unless the exercise's own error came out."""
     if type(outcome.error).__name__ == "InsurerError":
         return
@@ -205,80 +274,103 @@ def expect_insurer_error(trial: Trial, outcome: Outcome, **words: str) -> None:
     "lets every other error through as it is: a `ValueError` of the SDK is a mistake in our code"
 )
 async def lets_others_through(trial: Trial) -> None:
-    def fails(nights: int) -> None:
-        raise ValueError("nights must be 1 or more")
+    for kind in (ValueError, random.choice([KeyError, TypeError, ArithmeticError])):
+        mistake = kind("nights must be 1 or more")
+        outcome = await outcome_of(trial, SDK(raising(mistake)), ONE_CALL.format(nights=0), 0)
+        if outcome.error is not mistake:
+            translated = type(outcome.error).__name__ == "InsurerError"
+            Outcome(outcome.sent, outcome.value, outcome.error, cause=_of_a_translation(translated)).refuse(
+                expected=f"the SDK's {kind.__name__}"
+            )
 
-    outcome = await outcome_of(
-        trial, SDK(fails), "await AsyncInsurer(sdk, at_most=2, timeout=5).premium(0)", 0
-    )
-    outcome.expect_error(
-        ValueError,
-        expected="the SDK's ValueError",
-        because="every error became one of the insurer's: a mistake of our own looks like a failing service",
-        next="catch the two kinds that you translate, and no more",
+
+def _of_a_translation(translated: bool) -> tuple[str | None, str | None]:
+    if not translated:
+        return None, None
+    return (
+        "a mistake of our own looks like a failing service when its error becomes one of the insurer's",
+        "catch the two kinds that you translate, and no more",
     )
 
 
 @AsyncInsurer.requirement(
-    "raises `InsurerError` when `timeout` seconds are over, waiting for a turn included"
+    "takes an answer that comes before `timeout` seconds are over, and raises `InsurerError` when they are, waiting for "
+    "a turn included"
 )
 async def gives_up_in_time(trial: Trial) -> None:
-    refuse_what_blocks(trial)
+    await takes_what_is_in_time(trial)
     with held_sdk() as sdk:
-        sent = "await AsyncInsurer(sdk, at_most=2, timeout=0.05).premium(7)  with an SDK that does not answer"
-        try:
-            async with asyncio.timeout(1.5):
-                outcome = await outcome_of(trial, sdk, sent, 7, timeout=0.05)
-        except TimeoutError:
-            Outcome(sent, "no end after 1.5 seconds").refuse(
-                expected="InsurerError to be raised",
-                got="the call still waits after 1.5 seconds",
-                next="`async with asyncio.timeout(self.timeout):` around the call",
-            )
-        words = {}
-        if isinstance(outcome.error, TimeoutError):
-            words = {
-                "because": "the time limit works, and its error is not translated",
-                "next": "`except (ServiceError, TimeoutError) as error:` around the `async with asyncio.timeout(…)`",
-            }
-        expect_insurer_error(trial, outcome, **words)
-        sdk.let_go()
-        await sdk.empty()
-
-
-@AsyncInsurer.requirement("has up to `at_most` calls inside the SDK at the same time, and never more")
-async def keeps_the_limit(trial: Trial) -> None:
-    refuse_what_blocks(trial)
-    with held_sdk() as sdk:
-        sent = "five calls together, at_most=3"
-        calls = asyncio.ensure_future(outcome_of(trial, sdk, sent, 1, 2, 3, 4, 5, at_most=3))
-        reached = await sdk.until(3, patience=1.0)
-        most = sdk.most
-        too_many = await sdk.until(4, patience=0.15)
+        sent = "two calls together, at_most=1, timeout=0.1, with an SDK that does not answer"
+        calls = asyncio.ensure_future(outcome_of(trial, sdk, sent, 7, 8, at_most=1, timeout=0.1))
+        await asyncio.wait([calls], timeout=PATIENCE)
+        waits, inside = not calls.done(), sdk.inside
         sdk.let_go()
         outcome = await calls
-        outcome.expect_that(
-            reached,
-            "three calls inside the SDK at the same time",
-            got=f"at most {most} inside the SDK",
-            because="the calls wait for each other",
-            next="`ThreadPoolExecutor(max_workers=at_most)`, one for each client",
+        await sdk.empty()
+    if waits:
+        Outcome(sent).refuse(
+            expected="InsurerError from both", got=f"no end after {PATIENCE} seconds, {inside} inside the SDK"
         )
-        outcome.expect_that(
-            not too_many,
-            "at most three calls inside the SDK",
-            got=f"{sdk.most} calls inside the SDK",
-            because="nothing holds the others back: there is a thread for each of them",
-            next="`ThreadPoolExecutor(max_workers=at_most)`, one for each client",
-        )
-        outcome.expect([4.0, 8.0, 12.0, 16.0, 20.0])
+    for error in outcome.value if outcome.error is None else [outcome.error]:
+        found = Outcome(sent, error=error) if isinstance(error, Exception) else Outcome(sent, error)
+        if isinstance(error, TimeoutError):
+            found.cause = (
+                "the time limit works, and its error is not translated",
+                "`except (ServiceError, TimeoutError) as error:` around the `async with asyncio.timeout(…)`",
+            )
+        expect_insurer_error(found)
+
+
+async def takes_what_is_in_time(trial: Trial) -> None:
+    with held_sdk() as sdk:
+        sent = "one call, timeout=0.5, with an SDK that answers after 0.3 seconds"
+        with held_clock() as clock:
+            call = asyncio.ensure_future(outcome_of(trial, sdk, sent, 7, timeout=0.5))
+            await clock.until(lambda: sdk.inside or call.done())
+            await clock.advance(0.3)
+            sdk.let_go()
+            await clock.until(call.done)
+        (await call).expect(28.0)
+
+
+@AsyncInsurer.requirement(
+    "has up to `at_most` calls inside the SDK at the same time, and never more; each client counts its own"
+)
+async def keeps_the_limit(trial: Trial) -> None:
+    at_most = random.choice([3, 4])
+    with held_sdk() as other, held_sdk() as sdk:
+        sent = f"{at_most + 2} calls together, at_most={at_most}, and another client with at_most=1"
+        calls = [
+            asyncio.ensure_future(outcome_of(trial, other, sent, 1, 2, at_most=1)),
+            asyncio.ensure_future(outcome_of(trial, sdk, sent, *range(at_most + 2), at_most=at_most)),
+        ]
+        reached = await sdk.until(at_most, patience=1.0) and await other.until(1, patience=0.3)
+        most = sdk.most
+        too_many = await sdk.until(at_most + 1, patience=0.15) or other.most > 1
+        other.let_go()
+        sdk.let_go()
+        await asyncio.wait(calls)
+    outcome = calls[1].result()
+    outcome.expect_that(
+        reached,
+        f"{at_most} calls inside its SDK at the same time, and one inside the other's",
+        got=f"at most {most} inside, and {other.most} inside the other's",
+        next="`ThreadPoolExecutor(max_workers=at_most)`, one for each client",
+    )
+    outcome.expect_that(
+        not too_many,
+        f"at most {at_most} calls inside its SDK, and one inside the other's",
+        got=f"{sdk.most} calls inside, and {other.most} inside the other's",
+        next="`ThreadPoolExecutor(max_workers=at_most)`, one for each client",
+    )
+    outcome.expect([nights * 4.0 for nights in range(at_most + 2)])
 
 
 @AsyncInsurer.requirement(
     "counts a call that was given up for as long as it is inside the SDK: its thread goes on"
 )
 async def counts_what_was_given_up(trial: Trial) -> None:
-    refuse_what_blocks(trial)
+    sent = "two calls one after the other, both given up, at_most=1"
     with held_sdk() as sdk:
         client = client_of(trial, sdk, at_most=1, timeout=0.1)
         for nights in (1, 2):
@@ -291,7 +383,7 @@ async def counts_what_was_given_up(trial: Trial) -> None:
         most = sdk.most
         sdk.let_go()
         await sdk.empty()
-    sent = "two calls one after the other, both given up, at_most=1"
+    refuse_a_standstill(trial, sdk, sent)
     Outcome(sent, f"{most} calls inside the SDK").expect_that(
         most == 1,
         "one call inside the SDK",

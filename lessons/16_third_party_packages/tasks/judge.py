@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+import asyncio
+import random
+import uuid
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.utils.decorators import async_only_middleware, sync_and_async_middleware, sync_only_middleware
 from django.utils.deprecation import MiddlewareMixin
 
-from tutorial_project.checks import NotStarted, Outcome, Task, Trial
+from tutorial_project.checks import Outcome, Task, Trial
 
 # Middleware to judge.
+
+
+class Closed(HttpResponse):
+    """The answer of middleware that answers where Django awaits."""
 
 
 class Plain:
@@ -24,6 +31,27 @@ class Plain:
 
 class AsyncOnly(Plain):
     sync_capable, async_capable = False, True
+
+    def __init__(self, get_response: Any) -> None:
+        super().__init__(get_response)
+        markcoroutinefunction(self)
+
+    async def __call__(self, request: Any) -> Any:
+        return await self.get_response(request)
+
+
+class Waits(AsyncOnly):
+    """As one that asks another server before it goes on."""
+
+    async def __call__(self, request: Any) -> Any:
+        await asyncio.sleep(0.001)
+        return await self.get_response(request)
+
+
+class OneFlag(Plain):
+    """Says that it is async, and nothing about sync."""
+
+    async_capable = True
 
     def __init__(self, get_response: Any) -> None:
         super().__init__(get_response)
@@ -55,6 +83,11 @@ class AnswersItself(AsyncOnly):
         return HttpResponse("back soon", status=503)
 
 
+class Streams(AsyncOnly):
+    async def __call__(self, request: Any) -> Any:
+        return StreamingHttpResponse(iter([b"a film"]))
+
+
 class OfDjangosMixin(MiddlewareMixin):
     def process_response(self, request: Any, response: Any) -> Any:
         return response
@@ -68,21 +101,30 @@ class Maintenance(MiddlewareMixin):
     """Looks async from outside: its own `__call__` hides the one of the mixin, which would await."""
 
     def __call__(self, request: Any) -> HttpResponse:
-        return HttpResponse("back soon", status=503)
+        return Closed("back soon", status=503)
 
 
 class CopiedFlags(Plain):
     async_capable = True
 
     def __call__(self, request: Any) -> HttpResponse:
-        return HttpResponse("closed")
+        return Closed("closed")
 
 
 class CannotStart(Plain):
     async_capable = True
+    trouble = "this middleware wants a sync get_response"
 
     def __init__(self, get_response: Any) -> None:
-        raise RuntimeError("this middleware wants a sync get_response")
+        raise RuntimeError(self.trouble)
+
+
+class FailsAtARequest(AsyncOnly):
+    trouble = "this middleware has lost its cache"
+
+    async def __call__(self, request: Any) -> Any:
+        await self.get_response(request)
+        raise LookupError(self.trouble)
 
 
 @sync_only_middleware
@@ -106,35 +148,68 @@ def decorated_both(get_response: Any) -> Any:
     return middleware if iscoroutinefunction(get_response) else lambda request: get_response(request)
 
 
+def of_today(kind: type) -> type:
+    """A new class that does the same, under the same name: nobody has judged it before."""
+    return type(kind)(kind.__name__, (kind,), {"made": uuid.uuid4().hex})
+
+
+def new(middleware: Any) -> Any:
+    """A new class of the kind, or the function itself."""
+    return of_today(middleware) if isinstance(middleware, type) else middleware
+
+
 judge = Task(
     "judge",
+    excused={
+        "memory": "a middleware does tomorrow what it did today: to keep the verdict of a class is no mistake"
+    },
+    beside="trusts_honest_ones",
     hints=(
         "Which two attributes does Django read, and what does it take for granted where one is missing? And how do you find "
         "out whether a promise is kept?",
         "`getattr` with a default for the two flags. Then be Django: build it around an async view, call it with a request, "
         "await what it gives, and look at what you hold.",
-        "`try:` `response = await middleware(async_view)(request)`, `works = isinstance(response, HttpResponse)`, "
-        "`except Exception:` `works = False`",
+        "`try:` `response = await middleware(page)(request)`, `works = isinstance(response, HttpResponseBase)`, "
+        "`except Exception:` `works = False`; only for one that says it is async",
     ),
     praise="Right: the flags say what Django believes, and one request says whether that is true. "
     "`inspect.isawaitable` on what the middleware gives back would tell as well.",
 )
 
 
+async def verdict_of(trial: Trial, middleware: Any) -> Outcome:
+    """What the answer says of this middleware; a refusal names it."""
+    outcome = await trial.call(middleware)
+    outcome.sent = f"await judge({middleware.__name__})"
+    if outcome.error is not None and (cause := _of_the_middleware(outcome.error)):
+        outcome.cause = cause
+    return outcome
+
+
+def _of_the_middleware(error: BaseException) -> tuple[str, str] | None:
+    """Words for an error that the middleware under trial has made, which only a broken one does."""
+    step = "`try:` around the trial, and `except Exception:` `works = False`"
+    if str(error) in (CannotStart.trouble, FailsAtARequest.trouble):
+        return "this middleware raises around an async view, and `judge` raises with it", step
+    if isinstance(error, TypeError) and f"object {Closed.__name__} can't be used in 'await'" in str(error):
+        return "it gives back a response where Django awaits, and `judge` raises the error of the site", step
+    return None
+
+
 async def expect_verdict(trial: Trial, middleware: Any, key: str, value: bool, **words: str) -> None:
-    """Refuse unless the answer says so of this middleware."""
-    try:
-        value_of = trial.answer(middleware)
-        verdict = await value_of
-    except NotImplementedError as error:
-        raise NotStarted from error
-    except Exception as error:
-        Outcome(f"await judge({middleware.__name__})", error=error).refuse(
-            expected=f"a dictionary with {key!r}: {value}", **words
-        )
-    told = verdict.get(key) if isinstance(verdict, dict) else verdict
-    found = Outcome(f"await judge({middleware.__name__})", verdict)
-    found.expect_that(told is value, f"a dictionary with {key!r}: {value}", **words)
+    """Refuse unless the answer says so of this middleware.
+
+    Args:
+        words: about a dictionary that says otherwise, and about the error that a missing attribute raises.
+    """
+    outcome = await verdict_of(trial, middleware)
+    if isinstance(outcome.error, AttributeError) and outcome.error.name == f"{key}_capable" and words:
+        outcome.cause = (words["because"], words["next"])
+    told = outcome.value.get(key) if isinstance(outcome.value, dict) else None
+    said_otherwise = outcome.error is None and told is (not value)
+    outcome.expect_that(
+        told is value, f"a dictionary with {key!r}: {value}", **(words if said_otherwise else {})
+    )
 
 
 @judge.requirement(
@@ -153,6 +228,10 @@ async def reads_the_flags(trial: Trial) -> None:
     }
     for middleware, flags in expected.items():
         for key, value in zip(("sync", "async"), flags, strict=True):
+            await expect_verdict(trial, new(middleware), key, value)
+    for flags in random.choices([(True, True), (True, False), (False, True)], k=5):
+        middleware = type("MadeUp", (ForBoth,), {"sync_capable": flags[0], "async_capable": flags[1]})
+        for key, value in zip(("sync", "async"), flags, strict=True):
             await expect_verdict(trial, middleware, key, value)
 
 
@@ -164,20 +243,35 @@ async def takes_djangos_defaults(trial: Trial) -> None:
         "because": "the class has no such attribute, and Django then takes it for sync only",
         "next": '`getattr(middleware, "sync_capable", True)` and `getattr(middleware, "async_capable", False)`',
     }
+    plain = of_today(Plain)
     for key, value in (("sync", True), ("async", False)):
-        await expect_verdict(trial, Plain, key, value, **words)
-        await expect_verdict(trial, CopiedFlags, key, True, **(words if key == "sync" else {}))
+        await expect_verdict(trial, plain, key, value, **words)
+    await expect_verdict(trial, of_today(OneFlag), "sync", True, **words)
+    await expect_verdict(trial, of_today(OneFlag), "async", True)
 
 
 @judge.requirement('has `"works": False` for one that is neither, which Django refuses to build')
 async def refuses_neither(trial: Trial) -> None:
     await expect_verdict(
         trial,
-        Neither,
+        of_today(Neither),
         "works",
         False,
         because="with both flags False there is no way to call it, and Django raises RuntimeError",
     )
+
+
+BREAKS = {
+    CopiedFlags: {"because": "it says async, and gives back a response where Django awaits"},
+    Maintenance: {
+        "because": "the mixin marks it as a coroutine function, so it looks async; its own `__call__` gives back a "
+        "response, which cannot be awaited",
+        "next": "call it with a request, and await what it gives",
+    },
+    CannotStart: {"because": "it raises when it is built around an async view"},
+    FailsAtARequest: {"because": "it raises when what it gives back for a request is awaited"},
+}
+"""Middleware that break their promise, and why."""
 
 
 @judge.requirement(
@@ -185,39 +279,37 @@ async def refuses_neither(trial: Trial) -> None:
     "cannot be awaited"
 )
 async def finds_broken_promises(trial: Trial) -> None:
-    for middleware in (CopiedFlags, Maintenance, CannotStart):
-        words = {"because": "it says async, and gives back a response where Django awaits"}
-        if middleware is Maintenance:
-            words = {
-                "because": "the mixin marks it as a coroutine function, so it looks async; its own `__call__` gives back a "
-                "response, which cannot be awaited",
-                "next": "call it with a request, and await what it gives",
-            }
-        if middleware is CannotStart:
-            words = {"because": "it raises when it is built around an async view"}
-        await expect_verdict(trial, middleware, "works", False, **words)
+    for middleware, words in BREAKS.items():
+        await expect_verdict(trial, new(middleware), "works", False, **words)
+
+
+NOTHING: dict[str, str] = {}
+NEVER_SAID = {
+    "because": "it never said that it is async: Django calls it in a thread, with a sync `get_response`"
+}
+WORKS = {
+    Waits: NOTHING,  # the first, so that another verdict can be asked for while this one waits
+    AnswersItself: {
+        "because": "it answers 503 in place of the view, as it should: the status is not its promise"
+    },
+    Streams: {
+        "because": "it answers with a `StreamingHttpResponse`, and that is no `HttpResponse`: both are `HttpResponseBase`"
+    },
+    ForBoth: {
+        "because": "its `__call__` is a plain function and gives back a coroutine: Django can await that",
+        "next": "look at what a call gives back, and not at how `__call__` is declared",
+    },
+    Plain: NEVER_SAID,
+    decorated_sync: NEVER_SAID,
+    **{each: NOTHING for each in (AsyncOnly, OfDjangosMixin, decorated_async, decorated_both)},
+}
+"""Middleware that work, and what is special about them."""
 
 
 @judge.requirement(
     'has `"works": True` for every other one: sync ones, which Django puts into a thread, and async ones of every form, '
-    "classes and functions, also one that answers 503 by itself"
+    "classes and functions, also one that answers 503 by itself, or with a stream"
 )
 async def trusts_honest_ones(trial: Trial) -> None:
-    plain = (Plain, decorated_sync)
-    honest = (AsyncOnly, ForBoth, AnswersItself, OfDjangosMixin, decorated_async, decorated_both, *plain)
-    for middleware in honest:
-        words = {}
-        if middleware is AnswersItself:
-            words = {
-                "because": "it answers 503 in place of the view, as it should: the status is not its promise"
-            }
-        if middleware is ForBoth:
-            words = {
-                "because": "its `__call__` is a plain function and gives back a coroutine: Django can await that",
-                "next": "look at what a call gives back, and not at how `__call__` is declared",
-            }
-        if middleware in plain:
-            words = {
-                "because": "it never said that it is async: Django calls it in a thread, with a sync `get_response`"
-            }
-        await expect_verdict(trial, middleware, "works", True, **words)
+    for middleware, words in WORKS.items():
+        await expect_verdict(trial, new(middleware), "works", True, **words)
