@@ -23,8 +23,8 @@ NOWHERE = "http://127.0.0.1:1"
 """Where the services are as long as a test puts none in their place."""
 
 
-LIMIT = 3.0
-"""Seconds in which a test has to end, whatever the view does."""
+PROMISED, LIMIT = 3, 3.4
+"""Seconds in which a test has to end, whatever the view does: as the exercise says, and as the check counts."""
 
 
 Words = dict[str, str | None]
@@ -69,10 +69,8 @@ endless: WeakSet[Any] = WeakSet()
 def hangs(sent: str) -> None:
     """Refuse a test that does not end."""
     Outcome(sent).refuse(
-        expected=f"the test ends within {LIMIT:g} seconds",
-        got="it went on",
-        because="it waits for something that this view never does",
-        next="`async with asyncio.timeout(…):` around what may never come",
+        expected=f"the test ends within {PROMISED} seconds",
+        got="it had not ended",
     )
 
 
@@ -124,16 +122,24 @@ async def expect_pass(
 ) -> None:
     """Refuse a test that fails for a view that is right."""
     outcome = await tested(trial, route, view, about)
+    if outcome.error is None:
+        return
+    said, got = words(outcome), None
     if line := failed_line(outcome.error):
-        outcome.error.args = (f"`{line}` does not hold",)
-    outcome.expect_that(True, "the test passes: this view is right", **words(outcome))
+        got = f"AssertionError: `{line}` does not hold"
+    outcome.cause = (said.get("because"), said.get("next"))
+    if got is not None and not any(outcome.cause):
+        Outcome(outcome.sent).refuse(expected="the test passes: this view is right", got=got)
+    outcome.refuse(expected="the test passes: this view is right")
 
 
 def failed_line(error: BaseException | None) -> str:
-    """The line of the learner's `assert` that failed, where it says nothing by itself."""
-    if not isinstance(error, AssertionError) or str(error):
+    """The line of the learner's `assert` that failed."""
+    if not isinstance(error, AssertionError):
         return ""
-    return traceback.extract_tb(error.__traceback__)[-1].line or ""
+    # Trap: pytest rewrites each `assert` of a file named test_….py, and then the error tells values in place of nothing.
+    line = traceback.extract_tb(error.__traceback__)[-1].line or ""
+    return line if line.startswith("assert ") else ""
 
 
 async def expect_failure(trial: Trial, route: str, view: Any, about: str, next: str) -> None:

@@ -9,7 +9,7 @@ from tutorial_project.checks import known_answer
 
 from ..shared import service
 
-PATIENCE = 0.25
+PATIENCE = 0.5
 
 
 PRICES = {"atlas": 310, "nomad": 275, "orbit": 490}
@@ -42,7 +42,9 @@ async def the_third_opens_the_door():
     assert response.json()["prices"] == PRICES
 
 
-@known_answer("test_asks_together")
+@known_answer(
+    "test_asks_together", breaks="passes_on_a_slow_machine", says="passes for the same view on a fast machine"
+)
 async def counts_who_is_inside():
     inside, most = set(), 0
 
@@ -82,7 +84,7 @@ async def waits_for_a_fourth():
         assert (await AsyncClient().get("/prices/Kyoto/")).json() == {"prices": PRICES}
 
 
-@known_answer("test_asks_together", breaks="passes_for_both_forms", says="around what may never come")
+@known_answer("test_asks_together", breaks="passes_for_both_forms", says="it had not ended")
 async def waits_for_a_fourth_for_ever():
     together = asyncio.Barrier(4)
 
@@ -94,7 +96,7 @@ async def waits_for_a_fourth_for_ever():
         assert (await AsyncClient().get("/prices/Kyoto/")).json() == {"prices": PRICES}
 
 
-@known_answer("test_asks_together", breaks="passes_on_a_slow_machine", says="the test measures time")
+@known_answer("test_asks_together", breaks="passes_on_a_slow_machine", says="seconds decide in this test")
 async def takes_the_time():
     async def supplier(request):
         await asyncio.sleep(0.25)
@@ -107,9 +109,7 @@ async def takes_the_time():
     assert response.json() == {"prices": PRICES}
 
 
-@known_answer(
-    "test_asks_together", breaks="passes_on_a_slow_machine", says="a limit belongs into the handler"
-)
+@known_answer("test_asks_together", breaks="passes_on_a_slow_machine", says="with the limit there")
 async def limits_the_whole_request():
     async with suppliers(3), asyncio.timeout(0.48):
         assert (await AsyncClient().get("/prices/Kyoto/")).json() == {"prices": PRICES}
@@ -150,7 +150,7 @@ async def is_content_with_two():
         nonlocal most
         inside.add(request.path)
         most = max(most, len(inside))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.3)
         inside.discard(request.path)
         return price_of(request)
 
@@ -172,3 +172,23 @@ async def asserts_that_there_are_prices():
     async with suppliers(3):
         response = await AsyncClient().get("/prices/Kyoto/")
     assert all(response.json()["prices"].values())
+
+
+@known_answer("test_asks_together")
+async def a_latch_of_three():
+    waiting, together = 0, asyncio.Condition()
+
+    async def supplier(request):
+        nonlocal waiting
+        async with together:
+            waiting += 1
+            together.notify_all()
+            try:
+                await asyncio.wait_for(together.wait_for(lambda: waiting == 3), PATIENCE)
+            except TimeoutError:
+                return web.Response(status=504)
+        return price_of(request)
+
+    async with service(ROUTE, supplier):
+        response = await AsyncClient().get("/prices/Kyoto/")
+    assert response.json() == {"prices": PRICES}

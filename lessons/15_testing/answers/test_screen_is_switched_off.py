@@ -169,3 +169,14 @@ async def does_not_look_at_the_event():
         assert event["body"].startswith(b"data: ")
         await switch_off(server)
     assert board.listeners == 0
+
+
+@known_answer("test_screen_is_switched_off")
+async def has_patience():
+    async with opened() as server:
+        board.announce(KYOTO)
+        event = await server.receive_output(timeout=3)
+        assert event["body"] == b'data: {"to": "Kyoto", "gate": 4}\n\n'
+        await server.send_input({"type": "http.disconnect"})
+        await server.wait(timeout=3)
+    assert board.listeners == 0
