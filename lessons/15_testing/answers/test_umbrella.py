@@ -1,3 +1,5 @@
+"""What is known to be right and wrong.  PYTEST_DONT_REWRITE: a learner's `assert` is not rewritten either."""
+
 from unittest.mock import AsyncMock, patch
 
 from aiohttp import web

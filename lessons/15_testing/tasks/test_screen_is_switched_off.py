@@ -10,7 +10,7 @@ from django.http import StreamingHttpResponse
 from tutorial_project.checks import Task, Trial
 from tutorial_project.trips.departures import board
 
-from ..shared import Run, Words, expect_failure, expect_pass
+from ..shared import Run, Words, expect_failure, expect_pass, failed_line
 
 # Task 3
 
@@ -159,7 +159,7 @@ async def passes_for_both_feeds(trial: Trial) -> None:
                         "next": 'the view starts when it is sent `{"type": "http.request"}`, and tells a departure '
                         "when one is announced",
                     }
-                if outcome.listeners and "listeners" in str(outcome.error):
+                if outcome.listeners and "listeners" in f"{outcome.error} {failed_line(outcome.error)}":
                     return {
                         "because": "the view still listens: its client has not left, or has left only just now. "
                         "`AsyncClient` can read a stream, and it cannot leave one",
