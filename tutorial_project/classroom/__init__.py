@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from .data.sample import temporary_folder
     from .opening import open_lesson, prepare
     from .processes.comparison import Comparison
+    from .processes.load_generator import start_load_generator
     from .processes.scripts import run_script
     from .processes.server_commands import SERVERS
     from .processes.small_project import open_small_project
+    from .processes.small_site import open_small_site
     from .processes.web_servers import ServerDidNotStart, start_server, start_servers, stop_servers
     from .serving.server import serve
     from .serving.together import send_together
@@ -38,6 +40,7 @@ __all__ = [
     "open_exercise",
     "open_lesson",
     "open_small_project",
+    "open_small_site",
     "postgresql",
     "prepare",
     "queries",
@@ -46,6 +49,7 @@ __all__ = [
     "serve",
     "show_warnings",
     "span",
+    "start_load_generator",
     "start_server",
     "start_servers",
     "stop_servers",
@@ -59,9 +63,11 @@ _WHERE = {
     ".data.sample": ["temporary_folder"],
     ".opening": ["open_lesson", "prepare"],
     ".processes.comparison": ["Comparison"],
+    ".processes.load_generator": ["start_load_generator"],
     ".processes.scripts": ["run_script"],
     ".processes.server_commands": ["SERVERS"],
     ".processes.small_project": ["open_small_project"],
+    ".processes.small_site": ["open_small_site"],
     ".processes.web_servers": ["ServerDidNotStart", "start_server", "start_servers", "stop_servers"],
     ".serving.server": ["serve"],
     ".serving.together": ["send_together"],

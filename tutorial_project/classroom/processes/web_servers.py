@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import psutil
 
@@ -30,6 +30,7 @@ STOP_LIMIT = supervisor.GRACE + 2
 PORT_TAKEN = re.compile(r"address (is )?(already )?in use|10048", re.IGNORECASE)
 
 _running: dict[str, ServerProcess] = {}
+Process = TypeVar("Process", bound="ServerProcess")
 
 
 class ServerDidNotStart(RuntimeError):
@@ -66,7 +67,11 @@ class ServerProcess:
     @property
     def command(self) -> str:
         """What one types to start it, with PORT in the place of the number."""
-        return " ".join([*command(self.name, self._project, "PORT"), *self._options])
+        return " ".join(self.arguments("PORT"))
+
+    def arguments(self, port: object) -> list[str]:
+        """The command line, after `python -m`."""
+        return [*command(self.name, self._project, port), *self._options]
 
     @property
     def log(self) -> str:
@@ -79,9 +84,8 @@ class ServerProcess:
 
     def _launch(self) -> None:
         self.port = _free_port()
-        arguments = [*command(self.name, self._project, self.port), *self._options]
         self._process = subprocess.Popen(
-            [sys.executable, "-P", supervisor.__file__, sys.executable, "-m", *arguments],
+            [sys.executable, "-P", supervisor.__file__, sys.executable, "-m", *self.arguments(self.port)],
             cwd=ROOT,
             env=self._environment,
             stdin=subprocess.PIPE,
@@ -100,7 +104,7 @@ class ServerProcess:
         with output:
             self._lines.extend(output)
 
-    def wait_until_it_answers(self) -> ServerProcess:
+    def wait_until_it_answers(self) -> Self:
         """Return once a request is answered; a port that somebody else took meanwhile is given up for another.
 
         Raises:
@@ -149,7 +153,7 @@ class ServerProcess:
             self._process.wait()
         self._reader.join(STOP_LIMIT)
 
-    def __enter__(self) -> ServerProcess:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -196,7 +200,7 @@ def stop_servers() -> None:
 atexit.register(stop_servers)
 
 
-def _replace(name: str, server: ServerProcess) -> ServerProcess:
+def _replace(name: str, server: Process) -> Process:
     if name in _running:
         _running.pop(name).stop()
     _running[name] = server
