@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 SCRIPT = Path(__file__).with_name("load_process.py")
 
@@ -70,6 +70,11 @@ class LoadGenerator:
             start_new_session=os.name == "posix",
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
+        # With a pipe each there are both streams.
+        self._orders, self._results = (
+            cast("IO[str]", self._process.stdin),
+            cast("IO[str]", self._process.stdout),
+        )
         self._ready = False
         self._turn = threading.Lock()
 
@@ -117,10 +122,10 @@ class LoadGenerator:
         with self._turn:
             try:
                 if not self._ready:
-                    self._ready = bool(self._process.stdout.readline())
-                self._process.stdin.write(json.dumps(order) + "\n")
-                self._process.stdin.flush()
-                return Load(**json.loads(self._process.stdout.readline()))
+                    self._ready = bool(self._results.readline())
+                self._orders.write(json.dumps(order) + "\n")
+                self._orders.flush()
+                return Load(**json.loads(self._results.readline()))
             except (OSError, ValueError) as error:
                 raise RuntimeError("the load generator has ended: start_load_generator() again") from error
 
@@ -132,7 +137,7 @@ class LoadGenerator:
         """End the process, and what it is doing. Safe to call twice."""
         self._process.kill()
         self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
+        for stream in (self._orders, self._results):
             stream.close()
 
     def __enter__(self) -> LoadGenerator:

@@ -1,0 +1,210 @@
+import asyncio
+
+from tutorial_project.checks import known_answer
+
+
+async def ask(page):
+    try:
+        return await page()
+    except Exception:
+        return None
+
+
+async def warmed(page, times):
+    for _ in range(times):
+        await ask(page)
+
+
+@known_answer("benchmark")
+async def with_a_semaphore(page, *, visitors, requests, warm_up, clock):
+    gate, times = asyncio.Semaphore(visitors), []
+
+    async def one():
+        async with gate:
+            began = clock()
+            if await ask(page) == 200:
+                times.append(clock() - began)
+
+    await warmed(page, warm_up)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(requests):
+            group.create_task(one())
+    return {"times": times, "failed": requests - len(times)}
+
+
+@known_answer("benchmark")
+async def with_a_queue(page, *, visitors, requests, warm_up, clock):
+    await asyncio.gather(*(page() for _ in range(warm_up)), return_exceptions=True)
+    todo, found = asyncio.Queue(), {"times": [], "failed": 0}
+    for number in range(requests):
+        todo.put_nowait(number)
+
+    async def visitor():
+        while not todo.empty():
+            todo.get_nowait()
+            began = clock()
+            status = await ask(page)
+            if status == 200:
+                found["times"].append(clock() - began)
+            else:
+                found["failed"] += 1
+
+    await asyncio.gather(*(visitor() for _ in range(visitors)))
+    return found
+
+
+@known_answer("benchmark", breaks="times_each_request", says="all times are the same")
+async def averages(page, *, visitors, requests, warm_up, clock):
+    await warmed(page, warm_up)
+    left, began = iter(range(requests)), clock()
+
+    async def visitor():
+        for _ in left:
+            await ask(page)
+
+    await asyncio.gather(*(visitor() for _ in range(visitors)))
+    return {"times": [(clock() - began) / requests] * requests, "failed": 0}
+
+
+@known_answer("benchmark", breaks="times_each_request", says="the times in any order")
+async def starts_the_clock_before_the_gate(page, *, visitors, requests, warm_up, clock):
+    gate, times = asyncio.Semaphore(visitors), []
+
+    async def one():
+        began = clock()
+        async with gate:
+            if await ask(page) == 200:
+                times.append(clock() - began)
+
+    await warmed(page, warm_up)
+    await asyncio.gather(*(one() for _ in range(requests)))
+    return {"times": times, "failed": requests - len(times)}
+
+
+@known_answer("benchmark", breaks="times_each_request", says="'coroutine' and 'int'")
+async def forgets_to_await(page, *, visitors, requests, warm_up, clock):
+    for _ in range(requests):
+        began, status = clock(), page()
+        status.close()
+        status + 1
+    return {"times": [clock() - began], "failed": 0}
+
+
+async def timed(page, clock, found):
+    began = clock()
+    status = await ask(page)
+    if status == 200:
+        found["times"].append(clock() - began)
+    else:
+        found["failed"] += 1
+
+
+@known_answer(
+    "benchmark", breaks="keeps_the_visitors_busy", says="more visitors asked at once than there are"
+)
+async def lets_everybody_in(page, *, visitors, requests, warm_up, clock):
+    await warmed(page, warm_up)
+    found = {"times": [], "failed": 0}
+    await asyncio.gather(*(timed(page, clock, found) for _ in range(requests)))
+    return found
+
+
+@known_answer("benchmark", breaks="keeps_the_visitors_busy", says="got 1 under way")
+async def asks_one_after_another(page, *, visitors, requests, warm_up, clock):
+    await warmed(page, warm_up)
+    found = {"times": [], "failed": 0}
+    for _ in range(requests):
+        await timed(page, clock, found)
+    return found
+
+
+@known_answer("benchmark", breaks="keeps_the_visitors_busy", says="when one of them has its answer")
+async def waits_for_the_slowest(page, *, visitors, requests, warm_up, clock):
+    await warmed(page, warm_up)
+    found, left = {"times": [], "failed": 0}, requests
+    while left > 0:
+        await asyncio.gather(*(timed(page, clock, found) for _ in range(min(visitors, left))))
+        left -= visitors
+    return found
+
+
+async def measured(page, visitors, requests, clock):
+    left, found = iter(range(requests)), {"times": [], "failed": 0}
+
+    async def visitor():
+        for _ in left:
+            await timed(page, clock, found)
+
+    await asyncio.gather(*(visitor() for _ in range(visitors)))
+    return found
+
+
+@known_answer("benchmark", breaks="warms_up_first", says="expected 4 requests for the warm-up")
+async def measures_cold(page, *, visitors, requests, warm_up, clock):
+    return await measured(page, visitors, requests, clock)
+
+
+@known_answer("benchmark", breaks="warms_up_first", says="under way together with those that are measured")
+async def counts_the_warm_up(page, *, visitors, requests, warm_up, clock):
+    found = await measured(page, visitors, warm_up + requests, clock)
+    return {"times": found["times"][warm_up:], "failed": found["failed"]}
+
+
+@known_answer("benchmark", breaks="warms_up_first", says="not up yet")
+async def gives_up_in_the_warm_up(page, *, visitors, requests, warm_up, clock):
+    for _ in range(warm_up):
+        await page()
+    return await measured(page, visitors, requests, clock)
+
+
+@known_answer("benchmark", breaks="counts_failures_apart", says="errors are fast")
+async def takes_errors_for_answers(page, *, visitors, requests, warm_up, clock):
+    await warmed(page, warm_up)
+    left, times = iter(range(requests)), []
+
+    async def visitor():
+        for _ in left:
+            began = clock()
+            await ask(page)
+            times.append(clock() - began)
+
+    await asyncio.gather(*(visitor() for _ in range(visitors)))
+    return {"times": times, "failed": 0}
+
+
+@known_answer("benchmark", breaks="counts_failures_apart", says="no answer")
+async def ends_at_the_first_error(page, *, visitors, requests, warm_up, clock):
+    await warmed(page, warm_up)
+    left, found = iter(range(requests)), {"times": [], "failed": 0}
+
+    async def visitor():
+        for _ in left:
+            began = clock()
+            if await page() == 200:
+                found["times"].append(clock() - began)
+            else:
+                found["failed"] += 1
+
+    await asyncio.gather(*(visitor() for _ in range(visitors)))
+    return found
+
+
+@known_answer("benchmark", breaks="counts_failures_apart", says='"failed": 1')
+async def swallows_errors(page, *, visitors, requests, warm_up, clock):
+    await warmed(page, warm_up)
+    left, found = iter(range(requests)), {"times": [], "failed": 0}
+
+    async def visitor():
+        for _ in left:
+            began = clock()
+            try:
+                status = await page()
+            except Exception:
+                continue
+            if status == 200:
+                found["times"].append(clock() - began)
+            else:
+                found["failed"] += 1
+
+    await asyncio.gather(*(visitor() for _ in range(visitors)))
+    return found
