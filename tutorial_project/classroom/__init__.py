@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .processes.server_commands import SERVERS
     from .processes.small_project import open_small_project
     from .processes.small_site import open_small_site
+    from .processes.task_workers import start_worker
     from .processes.web_servers import ServerDidNotStart, start_server, start_servers, stop_servers
     from .serving.server import serve
     from .serving.together import send_together
@@ -52,6 +53,7 @@ __all__ = [
     "start_load_generator",
     "start_server",
     "start_servers",
+    "start_worker",
     "stop_servers",
     "temporary_folder",
 ]
@@ -68,6 +70,7 @@ _WHERE = {
     ".processes.server_commands": ["SERVERS"],
     ".processes.small_project": ["open_small_project"],
     ".processes.small_site": ["open_small_site"],
+    ".processes.task_workers": ["start_worker"],
     ".processes.web_servers": ["ServerDidNotStart", "start_server", "start_servers", "stop_servers"],
     ".serving.server": ["serve"],
     ".serving.together": ["send_together"],

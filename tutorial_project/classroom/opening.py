@@ -53,6 +53,12 @@ def prepare(**settings: Any) -> SampleDatabase:
     return fresh_sample_database()
 
 
+def settings_of_the_lesson() -> dict[str, Any]:
+    """What another process needs to know, to have the settings of this lesson: all but the notebook's URLs."""
+    overrides = {name: value for name, value in _Lesson.overrides.options.items() if name != "ROOT_URLCONF"}
+    return {"DATABASES": _Lesson.databases, **overrides}
+
+
 def fresh_sample_database() -> SampleDatabase:
     """The sample data in the default database, as it was before anything was written."""
     from django.db import connections
