@@ -1,0 +1,128 @@
+import asyncio
+import contextlib
+
+from tutorial_project.checks import known_answer
+from tutorial_project.trips.forecasts import chance_to_sell_out
+from tutorial_project.trips.models import Trip
+
+
+@known_answer("chances")
+async def wrapped_futures(pool, days):
+    rows = Trip.objects.filter(active=True).values_list("pk", "seats_left")
+    work = {pk: asyncio.wrap_future(pool.submit(chance_to_sell_out, left, days)) async for pk, left in rows}
+    return dict(zip(work, await asyncio.gather(*work.values()), strict=True))
+
+
+@known_answer("chances")
+async def a_task_group(pool, days):
+    loop = asyncio.get_running_loop()
+
+    async def chance(trip):
+        return await loop.run_in_executor(pool, chance_to_sell_out, trip.seats_left, days)
+
+    trips = [trip async for trip in Trip.objects.filter(active=True)]
+    async with asyncio.TaskGroup() as group:
+        tasks = {trip.pk: group.create_task(chance(trip)) for trip in trips}
+    return {pk: task.result() for pk, task in tasks.items()}
+
+
+@known_answer("chances", breaks="computes_in_the_pool", says="the pool got nothing to do")
+async def on_the_loop(pool, days):
+    trips = Trip.objects.filter(active=True)
+    return {trip.pk: chance_to_sell_out(trip.seats_left, days, 10) async for trip in trips}
+
+
+@known_answer("chances", breaks="computes_in_the_pool", says="the pool got nothing to do")
+async def on_threads(pool, days):
+    trips = [trip async for trip in Trip.objects.filter(active=True)]
+    work = [asyncio.to_thread(chance_to_sell_out, trip.seats_left, days, 10) for trip in trips]
+    results = await asyncio.gather(*work)
+    return {trip.pk: result for trip, result in zip(trips, results, strict=True)}
+
+
+def chance_of(trip, days):
+    return chance_to_sell_out(trip.seats_left, days)
+
+
+@known_answer("chances", breaks="computes_in_the_pool", says="a row breaks the pool")
+async def hands_over_rows(pool, days):
+    loop = asyncio.get_running_loop()
+    trips = [trip async for trip in Trip.objects.filter(active=True)]
+    results = await asyncio.gather(*(loop.run_in_executor(pool, chance_of, trip, days) for trip in trips))
+    return {trip.pk: result for trip, result in zip(trips, results, strict=True)}
+
+
+@known_answer("chances", breaks="computes_in_the_pool", says="neither a lambda")
+async def hands_over_a_lambda(pool, days):
+    loop = asyncio.get_running_loop()
+    trips = [trip async for trip in Trip.objects.filter(active=True)]
+    work = [
+        loop.run_in_executor(pool, lambda left=trip.seats_left: chance_to_sell_out(left, days))
+        for trip in trips
+    ]
+    results = await asyncio.gather(*work)
+    return {trip.pk: result for trip, result in zip(trips, results, strict=True)}
+
+
+@known_answer("chances", breaks="computes_in_the_pool", says="Future")
+async def forgets_to_await(pool, days):
+    loop = asyncio.get_running_loop()
+    trips = [trip async for trip in Trip.objects.filter(active=True)]
+    return {trip.pk: loop.run_in_executor(pool, chance_to_sell_out, trip.seats_left, days) for trip in trips}
+
+
+@known_answer("chances", breaks="computes_in_the_pool", says="as the pool gave them")
+async def every_trip(pool, days):
+    loop = asyncio.get_running_loop()
+    trips = [trip async for trip in Trip.objects.all()]
+    work = [loop.run_in_executor(pool, chance_to_sell_out, trip.seats_left, days) for trip in trips]
+    results = await asyncio.gather(*work)
+    return {trip.pk: result for trip, result in zip(trips, results, strict=True)}
+
+
+@known_answer("chances", breaks="hands_all_over", says="one call after the other")
+async def one_after_the_other(pool, days):
+    loop = asyncio.get_running_loop()
+    trips = [trip async for trip in Trip.objects.filter(active=True)]
+    return {
+        trip.pk: await loop.run_in_executor(pool, chance_to_sell_out, trip.seats_left, days) for trip in trips
+    }
+
+
+@known_answer("chances", breaks="leaves_the_loop_free", says="the event loop itself waits for the pool")
+async def waits_with_result(pool, days):
+    trips = [trip async for trip in Trip.objects.filter(active=True)]
+    work = {trip.pk: pool.submit(chance_to_sell_out, trip.seats_left, days) for trip in trips}
+    return {pk: future.result() for pk, future in work.items()}
+
+
+@known_answer("chances", breaks="lets_the_error_out", says="MemoryError")
+async def swallows_the_error(pool, days):
+    loop = asyncio.get_running_loop()
+    trips = [trip async for trip in Trip.objects.filter(active=True)]
+    work = [loop.run_in_executor(pool, chance_to_sell_out, trip.seats_left, days) for trip in trips]
+    results = await asyncio.gather(*work, return_exceptions=True)
+    found = zip(trips, results, strict=True)
+    return {trip.pk: result for trip, result in found if isinstance(result, float)}
+
+
+@known_answer("chances", breaks="takes_back", says="0 of 5 calls taken back")
+async def on_a_thread_that_waits(pool, days):
+    trips = [trip async for trip in Trip.objects.filter(active=True)]
+    work = {trip.pk: pool.submit(chance_to_sell_out, trip.seats_left, days) for trip in trips}
+
+    def wait():
+        return {pk: future.result() for pk, future in work.items()}
+
+    return await asyncio.to_thread(wait)
+
+
+@known_answer("chances", breaks="takes_back", says="0 of 5 calls taken back")
+async def shields_them(pool, days):
+    loop = asyncio.get_running_loop()
+    trips = [trip async for trip in Trip.objects.filter(active=True)]
+    work = [loop.run_in_executor(pool, chance_to_sell_out, trip.seats_left, days) for trip in trips]
+    gathered = asyncio.gather(*work)
+    with contextlib.suppress(KeyError):
+        results = await asyncio.shield(gathered)
+    return {trip.pk: result for trip, result in zip(trips, results, strict=True)}

@@ -1,0 +1,284 @@
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from tutorial_project.checks import Outcome, Refusal, Task, Trial
+from tutorial_project.checks.kinds.asgi import application_from, exchange, http_scope
+from tutorial_project.checks.kinds.lifespan import Lifespan
+from tutorial_project.checks.proofs.clock import held_clock
+
+with_worker = Task(
+    "with_worker",
+    hints=(
+        "When does the one worker begin, and who tells you that no more letters will come?",
+        'In the `lifespan` call: make the queue, put it into `scope["state"]`, start the worker as a task, say complete; '
+        "at the shutdown wait for `queue.join()`, but not for ever, and cancel the worker.",
+        "The worker: `while True:` `letter = await letters.get()`, then `try: await deliver(letter)` "
+        "`except Exception: logger.exception(…)` `finally: letters.task_done()`. At the end: "
+        "`with suppress(TimeoutError):` `await asyncio.wait_for(letters.join(), 5)`, then `worker.cancel()`, and "
+        "then the last message.",
+    ),
+    praise="Right: one worker that lives as long as the server, room for a known number, and a stop that finishes what "
+    "was accepted. A sentinel in the queue would have ended the worker as well.",
+)
+
+
+class PostOffice:
+    """Delivers letters one by one, each when `open` lets it; notes what happened."""
+
+    def __init__(self, *, is_open: bool = True, loses: str = "") -> None:
+        self.begun: list[str] = []
+        self.done: list[str] = []
+        self.inside = self.most_inside = self.cancelled = 0
+        self.open, self._loses = asyncio.Event(), loses
+        if is_open:
+            self.open.set()
+
+    async def deliver(self, letter: str) -> None:
+        self.begun.append(letter)
+        self.inside += 1
+        self.most_inside = max(self.inside, self.most_inside)
+        try:
+            await asyncio.sleep(0)
+            await self.open.wait()
+            if letter == self._loses:
+                raise OSError("the address is unknown")
+            self.done.append(letter)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.inside -= 1
+
+
+def some_letters(number: int) -> list[str]:
+    return [f"letter-{uuid.uuid4().hex[:6]}" for _ in range(number)]
+
+
+async def no_application(scope: Any, receive: Any, send: Any) -> None:
+    raise ValueError(f"Django can only handle ASGI/HTTP connections, not {scope['type']}.")
+
+
+async def started(trial: Trial, office: PostOffice, size: int) -> Lifespan:
+    """A server whose start is over, and whose queue is there."""
+    server = Lifespan(application_from(trial, no_application, office.deliver, size))
+    await server.__aenter__()
+    answer = await server.start()
+    unknown = "not lifespan" in str(answer.error)
+    because = "Django knows no `lifespan`: the layer has to answer it" if unknown else None
+    answer.expect("lifespan.startup.complete", because=because)
+    return server
+
+
+def queue_of(server: Lifespan) -> asyncio.Queue[str]:
+    queue = server.state.get("letters")
+    if not isinstance(queue, asyncio.Queue):
+        raise Refusal(
+            sent='lifespan.startup, then scope["state"]["letters"]',
+            expected="an asyncio.Queue",
+            got=f"{queue!r}",
+        )
+    return queue
+
+
+def put(queue: asyncio.Queue[str], letters: list[str]) -> int:
+    """Put letters in until there is no more room; how many got in."""
+    for number, letter in enumerate(letters):
+        try:
+            queue.put_nowait(letter)
+        except asyncio.QueueFull:
+            return number
+    return len(letters)
+
+
+async def turns(condition: Callable[[], object], most: int = 300) -> bool:
+    """Give the loop back until the condition holds, or so many turns are over."""
+    for _ in range(most):
+        if condition():
+            return True
+        await asyncio.sleep(0)
+    return bool(condition())
+
+
+@with_worker.requirement(
+    'at `lifespan.startup` puts an `asyncio.Queue` with `size` places into `scope["state"]["letters"]`, and sends '
+    "`lifespan.startup.complete`"
+)
+async def has_a_bounded_queue(trial: Trial) -> None:
+    for size in (2, 5):
+        office = PostOffice(is_open=False)
+        server = await started(trial, office, size)
+        try:
+            queue = queue_of(server)
+            room = put(queue, some_letters(size + 3))
+        finally:
+            office.open.set()
+            await server.__aexit__()
+        Outcome(
+            f"{size + 3} letters at once, where `size` is {size}",
+            "there was room for all of them" if room > size else f"there was room for {room}",
+        ).expect(
+            f"there was room for {size}",
+            because="a queue without a bound grows until the process dies" if room > size else None,
+            next="`asyncio.Queue(maxsize=size)`" if room > size else None,
+        )
+
+
+@with_worker.requirement(
+    "gives each letter of the queue to `await deliver(letter)`: in their order, one at a time, while the server runs"
+)
+async def delivers_in_order(trial: Trial) -> None:
+    letters, office = some_letters(4), PostOffice()
+    server = await started(trial, office, 10)
+    try:
+        put(queue_of(server), letters)
+        await turns(lambda: len(office.done) >= len(letters))
+        sent = "four letters in the queue"
+        Outcome(sent, office.done).expect(letters)
+        Outcome(sent, f"{office.most_inside} delivered at a time").expect("1 delivered at a time")
+    finally:
+        await server.__aexit__()
+
+
+@with_worker.requirement("goes on with the next letter when `deliver` raises, and logs the error")
+async def survives_an_error(trial: Trial) -> None:
+    letters, records = some_letters(3), []
+    office = PostOffice(loses=letters[0])
+    handler = logging.Handler()
+    handler.emit = records.append  # type: ignore[method-assign, assignment]
+    with quiet(handler):
+        server = await started(trial, office, 10)
+        try:
+            put(queue_of(server), letters)
+            await turns(lambda: len(office.done) >= 2)
+        finally:
+            await server.__aexit__()
+    sent = "three letters, where `deliver` raises OSError for the first"
+    Outcome(sent, office.done).expect(
+        letters[1:],
+        because="the error has ended the worker" if len(office.begun) == 1 else None,
+        next="`try:` … `except Exception:` inside of the loop" if len(office.begun) == 1 else None,
+    )
+    logged = any(record.exc_info for record in records)
+    Outcome(sent, "a record with the error" if logged else "no record with the error").expect(
+        "a record with the error", because="nobody will ever know why that letter was not sent"
+    )
+
+
+class quiet:
+    """Hands all log records to one handler alone."""
+
+    def __init__(self, handler: logging.Handler) -> None:
+        self.handler = handler
+
+    def __enter__(self) -> None:
+        names = [
+            name
+            for name, known in logging.root.manager.loggerDict.items()
+            if isinstance(known, logging.Logger)
+        ]
+        self.loggers = [logging.getLogger(name) for name in names]
+        self.before = [(one, one.handlers, one.propagate) for one in [logging.root, *self.loggers]]
+        self.disabled = logging.root.manager.disable
+        logging.disable(logging.NOTSET)
+        for one in self.loggers:
+            one.handlers, one.propagate = [], True
+        logging.root.handlers = [self.handler]
+
+    def __exit__(self, *_: object) -> None:
+        for one, handlers, propagate in self.before:
+            one.handlers, one.propagate = handlers, propagate
+        logging.disable(self.disabled)
+
+
+@with_worker.requirement(
+    "at `lifespan.shutdown` delivers what is in the queue, and then sends `lifespan.shutdown.complete`"
+)
+async def drains(trial: Trial) -> None:
+    for loses in (False, True):
+        letters = some_letters(3)
+        office = PostOffice(is_open=False, loses=letters[1] if loses else "")
+        with quiet(logging.NullHandler()):
+            server = await started(trial, office, 10)
+            try:
+                put(queue_of(server), letters)
+                stopping = asyncio.ensure_future(server.stop())
+                await turns(lambda: stopping.done(), most=50)  # noqa: B023
+                office.open.set()
+                answer = await stopping
+                answer.sent = "lifespan.shutdown, with three letters in the queue"
+                answer.sent += ", where `deliver` raises for the second" if loses else ""
+                answer.expect("lifespan.shutdown.complete")
+                Outcome(answer.sent, office.done.copy()).expect(
+                    [letter for letter in letters if letter != office._loses],
+                    because="it said complete while letters that were accepted waited: the server ends the process then",
+                    next="`await letters.join()` before the last message",
+                )
+            finally:
+                await server.__aexit__()
+
+
+@with_worker.requirement(
+    "waits 5 seconds at most for that, cancels what is not done by then, and leaves no task behind"
+)
+async def gives_up(trial: Trial) -> None:
+    office, letters = PostOffice(is_open=False), some_letters(2)
+    before = asyncio.all_tasks()
+    server = await started(trial, office, 10)
+    sent = "lifespan.shutdown, while `deliver` hangs"
+    try:
+        put(queue_of(server), letters)
+        await turns(lambda: bool(office.begun))
+        with held_clock() as clock:
+            stopping = asyncio.ensure_future(server.stop())
+            await clock.advance(4.5)
+            early = stopping.done()
+            await clock.advance(1)
+            await turns(stopping.done)
+            late = not stopping.done()
+        Outcome(sent, "it gave up before" if early else "it still waits").expect_that(
+            not early and not late,
+            "to give up after 5 seconds",
+            because="a letter that hangs would hold up every deployment" if late else None,
+        )
+        (await stopping).expect("lifespan.shutdown.complete")
+        await turns(lambda: bool(office.cancelled))
+        left = [task for task in asyncio.all_tasks() - before if office.inside or _works_on(task, office)]
+        Outcome(sent, "the worker is still there" if left else "no task is left").expect(
+            "no task is left", next="`worker.cancel()`"
+        )
+    finally:
+        office.open.set()
+        await server.__aexit__()
+
+
+def _works_on(task: asyncio.Task[Any], office: PostOffice) -> bool:
+    frame = getattr(task.get_coro(), "cr_frame", None)
+    return frame is not None and any(
+        value is office or getattr(value, "__self__", None) is office for value in frame.f_locals.values()
+    )
+
+
+@with_worker.requirement("passes every other connection on to `application`, as it is")
+async def passes_on(trial: Trial) -> None:
+    office, heard, pages = PostOffice(), [], some_letters(2)
+
+    async def page(scope: Any, receive: Any, send: Any) -> None:
+        heard.append(scope.get("state", {}).get("letters"))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": pages[len(heard) - 1].encode()})
+
+    layer = application_from(trial, page, office.deliver, 3)
+    async with Lifespan(layer) as server:
+        (await server.start()).expect("lifespan.startup.complete")
+        for number, text in enumerate(pages, 1):
+            reply = await exchange(layer, http_scope("/page/", state=server.state.copy()))
+            because = None if heard else "the layer answers `lifespan` alone"
+            called = len(heard) == number
+            reply.expect_that(called, "`application` called", got="it was not called", because=because)
+            reply.expect_answer(200, text.encode())
+        Outcome(reply.sent, f"{heard[0]!r}").expect_that(
+            heard == 2 * [queue_of(server)], "the queue in the scope of the request"
+        )
