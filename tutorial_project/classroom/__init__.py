@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from .opening import open_lesson, prepare
     from .processes.comparison import Comparison
     from .processes.load_generator import start_load_generator
+    from .processes.proxy import start_proxy
     from .processes.scripts import run_script
     from .processes.server_commands import SERVERS
     from .processes.small_project import open_small_project
     from .processes.small_site import open_small_site
     from .processes.task_workers import start_worker
+    from .processes.termination import ends_within, terminate
     from .processes.web_servers import ServerDidNotStart, start_server, start_servers, stop_servers
+    from .serving.feeds import read_feed
     from .serving.server import serve
     from .serving.together import send_together
     from .watching.crossings import crossings
@@ -37,6 +40,7 @@ __all__ = [
     "ServerDidNotStart",
     "connections_open",
     "crossings",
+    "ends_within",
     "most_at_once",
     "open_exercise",
     "open_lesson",
@@ -45,17 +49,20 @@ __all__ = [
     "postgresql",
     "prepare",
     "queries",
+    "read_feed",
     "run_script",
     "send_together",
     "serve",
     "show_warnings",
     "span",
     "start_load_generator",
+    "start_proxy",
     "start_server",
     "start_servers",
     "start_worker",
     "stop_servers",
     "temporary_folder",
+    "terminate",
 ]
 
 _WHERE = {
@@ -66,12 +73,15 @@ _WHERE = {
     ".opening": ["open_lesson", "prepare"],
     ".processes.comparison": ["Comparison"],
     ".processes.load_generator": ["start_load_generator"],
+    ".processes.proxy": ["start_proxy"],
     ".processes.scripts": ["run_script"],
     ".processes.server_commands": ["SERVERS"],
     ".processes.small_project": ["open_small_project"],
     ".processes.small_site": ["open_small_site"],
     ".processes.task_workers": ["start_worker"],
+    ".processes.termination": ["ends_within", "terminate"],
     ".processes.web_servers": ["ServerDidNotStart", "start_server", "start_servers", "stop_servers"],
+    ".serving.feeds": ["read_feed"],
     ".serving.server": ["serve"],
     ".serving.together": ["send_together"],
     ".watching.crossings": ["crossings"],

@@ -41,6 +41,10 @@ COMMANDS = {
     "uvicorn": "uvicorn --no-access-log --lifespan off --host 127.0.0.1 --port {port} {module}:application",
     # Without the last option gunicorn leaves a socket file in the learner's home.
     "gunicorn gthread": "gunicorn --worker-class gthread --bind 127.0.0.1:{port} {module}:application --no-control-socket",
+    "gunicorn asgi": "gunicorn --worker-class asgi --bind 127.0.0.1:{port} {module}:application --no-control-socket",
+    "gunicorn uvicorn": "gunicorn --worker-class uvicorn_worker.UvicornWorker --bind 127.0.0.1:{port} {module}:application --no-control-socket",
+    "daphne": "daphne -b 127.0.0.1 -p {port} {module}:application",
+    "hypercorn": "hypercorn --bind 127.0.0.1:{port} {module}:application",
 }
 """How each server is started, after `python -m`, with one worker process; gunicorn needs POSIX."""
 INTERFACES = {"granian wsgi": "wsgi", "gunicorn gthread": "wsgi"}

@@ -51,6 +51,9 @@ class ServerProcess:
         settings: the settings module; by default the one that `asgi.py` and `wsgi.py` name.
     """
 
+    program: tuple[str, ...] = (sys.executable, "-m")
+    """What stands before the command line."""
+
     def __init__(
         self, name: str, *options: str, project: str = FRONT_DESK, settings: str | None = None
     ) -> None:
@@ -85,7 +88,7 @@ class ServerProcess:
     def _launch(self) -> None:
         self.port = _free_port()
         self._process = subprocess.Popen(
-            [sys.executable, "-P", supervisor.__file__, sys.executable, "-m", *self.arguments(self.port)],
+            [sys.executable, "-P", supervisor.__file__, *self.program, *self.arguments(self.port)],
             cwd=ROOT,
             env=self._environment,
             stdin=subprocess.PIPE,
