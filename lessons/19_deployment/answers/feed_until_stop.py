@@ -1,0 +1,255 @@
+import asyncio
+import json
+from contextlib import suppress
+
+from django.http import StreamingHttpResponse
+
+from tutorial_project.checks import known_answer
+from tutorial_project.trips.departures import board
+
+WELCOME, RETRY = ": welcome\n\n", "retry: 500\n\n"
+
+
+def event(departure):
+    return f"id: {departure['id']}\ndata: {json.dumps(departure)}\n\n"
+
+
+def stream(events):
+    return StreamingHttpResponse(events, content_type="text/event-stream")
+
+
+def state(request):
+    return request.scope["state"]["stopping"]
+
+
+@known_answer("feed_until_stop")
+async def waits_for_both_and_empties_the_queue(request):
+    stopping = state(request)
+
+    async def events():
+        queue, stop = board.join(), asyncio.ensure_future(stopping.wait())
+        coming = asyncio.ensure_future(queue.get())
+        try:
+            yield WELCOME
+            while not stop.done() or coming.done():
+                await asyncio.wait({coming, stop}, return_when=asyncio.FIRST_COMPLETED)
+                if coming.done():
+                    yield event(coming.result())
+                    coming = asyncio.ensure_future(queue.get())
+                    await asyncio.sleep(0)
+            yield RETRY
+        finally:
+            coming.cancel()
+            stop.cancel()
+            board.leave(queue)
+
+    return stream(events())
+
+
+@known_answer("feed_until_stop")
+async def looks_every_tenth_of_a_second(request):
+    stopping = state(request)
+
+    async def events():
+        queue = board.join()
+        try:
+            yield WELCOME
+            while True:
+                try:
+                    async with asyncio.timeout(0.1):
+                        departure = await queue.get()
+                except TimeoutError:
+                    if stopping.is_set() and queue.empty():
+                        break
+                else:
+                    yield event(departure)
+            yield RETRY
+        finally:
+            board.leave(queue)
+
+    return stream(events())
+
+
+@known_answer("feed_until_stop", breaks="ends_at_stop", says="it goes on")
+async def the_feed_of_lesson_10(request):
+    async def events():
+        queue = board.join()
+        try:
+            yield WELCOME
+            while True:
+                yield event(await queue.get())
+        finally:
+            board.leave(queue)
+
+    return stream(events())
+
+
+@known_answer("feed_until_stop", breaks="ends_at_stop", says="it goes on")
+async def looks_between_two_departures(request):
+    stopping = state(request)
+
+    async def events():
+        queue = board.join()
+        try:
+            yield WELCOME
+            while not stopping.is_set():
+                yield event(await queue.get())
+            yield RETRY
+        finally:
+            board.leave(queue)
+
+    return stream(events())
+
+
+@known_answer("feed_until_stop", breaks="ends_at_stop", says="retry: 500")
+async def ends_without_a_word(request):
+    stopping = state(request)
+
+    async def events():
+        queue = board.join()
+
+        async def close():
+            await stopping.wait()
+            queue.put_nowait(None)
+
+        closing = asyncio.ensure_future(close())
+        try:
+            yield WELCOME
+            while departure := await queue.get():
+                yield event(departure)
+        finally:
+            closing.cancel()
+            board.leave(queue)
+
+    return stream(events())
+
+
+@known_answer("feed_until_stop", breaks="loses_nothing", says="the feed ended with departures in its queue")
+async def forgets_what_is_in_the_queue(request):
+    stopping = state(request)
+
+    async def events():
+        queue, stop = board.join(), asyncio.ensure_future(stopping.wait())
+        try:
+            yield WELCOME
+            while not stop.done():
+                coming = asyncio.ensure_future(queue.get())
+                await asyncio.wait({coming, stop}, return_when=asyncio.FIRST_COMPLETED)
+                if coming.done():
+                    yield event(coming.result())
+                else:
+                    coming.cancel()
+            yield RETRY
+        finally:
+            stop.cancel()
+            board.leave(queue)
+
+    return stream(events())
+
+
+@known_answer("feed_until_stop", breaks="loses_nothing", says="was not sent any more")
+async def takes_what_is_there_and_looks_at_the_stop(request):
+    stopping = state(request)
+
+    async def events():
+        queue, stop = board.join(), asyncio.ensure_future(stopping.wait())
+        coming = asyncio.ensure_future(queue.get())
+        try:
+            yield WELCOME
+            while not stop.done():
+                await asyncio.wait({coming, stop}, return_when=asyncio.FIRST_COMPLETED)
+                if coming.done():
+                    there = [coming.result(), *(queue.get_nowait() for _ in range(queue.qsize()))]
+                    coming = asyncio.ensure_future(queue.get())
+                    for departure in there:
+                        yield event(departure)
+            yield RETRY
+        finally:
+            coming.cancel()
+            stop.cancel()
+            board.leave(queue)
+
+    return stream(events())
+
+
+@known_answer("feed_until_stop", breaks="loses_nothing", says="the feed ended with departures in its queue")
+async def looks_at_the_stop_between_two(request):
+    stopping = state(request)
+
+    async def events():
+        queue = board.join()
+        try:
+            yield WELCOME
+            while not stopping.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        departure = await queue.get()
+                    yield event(departure)
+            yield RETRY
+        finally:
+            board.leave(queue)
+
+    return stream(events())
+
+
+@known_answer("feed_until_stop", breaks="leaves_nothing", says="task of the feed that goes on")
+async def leaves_its_task_behind(request):
+    stopping = state(request)
+
+    async def events():
+        queue = board.join()
+
+        async def close():
+            await stopping.wait()
+            queue.put_nowait(None)
+
+        closing = asyncio.ensure_future(close())
+        try:
+            yield WELCOME
+            while departure := await queue.get():
+                yield event(departure)
+            yield RETRY
+            await closing
+        finally:
+            board.leave(queue)
+
+    return stream(events())
+
+
+@known_answer("feed_until_stop", breaks="leaves_nothing", says="1 listener of `board`")
+async def never_leaves(request):
+    stopping = state(request)
+
+    async def events():
+        queue = board.join()
+
+        async def close():
+            await stopping.wait()
+            queue.put_nowait(None)
+
+        closing = asyncio.ensure_future(close())
+        try:
+            yield WELCOME
+            while departure := await queue.get():
+                yield event(departure)
+            yield RETRY
+        finally:
+            closing.cancel()
+
+    return stream(events())
+
+
+@known_answer("feed_until_stop", breaks="sends_events", says="the board was joined and left again")
+async def joins_in_the_view(request):
+    stopping = state(request)
+    queue = board.join()
+
+    async def events():
+        yield WELCOME
+        while not stopping.is_set():
+            yield event(await queue.get())
+
+    try:
+        return stream(events())
+    finally:
+        board.leave(queue)

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+from unittest import mock
+from uuid import uuid4
+
+from tutorial_project.checks import Outcome, Task, Trial
+from tutorial_project.checks.kinds.streams import OpenStream
+from tutorial_project.checks.outcome import quoted
+from tutorial_project.checks.proofs.event_loop import tasks_of
+from tutorial_project.trips.departures import board
+
+RETRY = "retry: 500\n\n"
+
+feed_until_stop = Task(
+    "feed_until_stop",
+    routes=["departures/"],
+    hints=(
+        "A feed waits for two things at once. How can one of them reach it through the other?",
+        "Join the board inside the generator. Let a task wait for `stopping`, and put a mark into the queue then: whatever was "
+        "announced before stands before the mark.",
+        "`async def close(): await stopping.wait(); queue.put_nowait(None)`, started with `asyncio.create_task`; then "
+        '`while (departure := await queue.get()) is not None: yield …`, `yield "retry: 500\\n\\n"`, and in `finally:` '
+        "`ending.cancel()` and `board.leave(queue)`",
+    ),
+    praise="Right: the queue keeps the order, so the mark for the end stands behind all that was announced before. "
+    "Waiting for two tasks with `asyncio.wait` works, too, if the queue is emptied before the end.",
+)
+
+
+class Feed(OpenStream):
+    """The feed as a server calls it, with the state that its layer has set up at the start."""
+
+    def __init__(
+        self, trial: Trial, stopping: asyncio.Event, slow_at: Callable[[str], bool] = lambda text: False
+    ) -> None:
+        super().__init__(trial, "/departures/", slow_at)
+        self._scope["state"] = {"stopping": stopping}
+
+
+def made_up(number: int) -> list[dict[str, Any]]:
+    """Departures that nobody knows yet."""
+    first = random.randrange(100, 900)
+    return [{"id": first + n, "to": f"Gate {uuid4().hex[:8]}"} for n in range(number)]
+
+
+def as_event(departure: dict[str, Any]) -> str:
+    return f"id: {departure['id']}\ndata: {json.dumps(departure)}\n\n"
+
+
+@contextmanager
+def watched_board() -> Iterator[None]:
+    """A board without listeners, whose `join` is watched; who listens afterwards is woken up, and taken off."""
+    for queue in list(board._queues):
+        board.leave(queue)
+    try:
+        with mock.patch.object(board, "join", wraps=board.join):
+            yield
+    finally:
+        board.announce(made_up(1)[0])
+
+
+async def connected(stream: Feed) -> None:
+    await stream.until(
+        lambda: board.listeners == 1 and bool(stream.text),
+        "1 listener of `board`, and `: welcome`",
+        lambda: {"got": f"{board.listeners} listeners, and {quoted(repr(stream.text))}"} | not_joined(),
+    )
+
+
+def not_joined() -> dict[str, str]:
+    if board.listeners:
+        return {}
+    if not board.join.called:
+        return {"because": "nobody called `board.join()` for this client"}
+    return {
+        "because": "the board was joined and left again: a `finally` of the view runs when the view returns, and its "
+        "generator begins after that",
+        "next": "join and leave inside the generator",
+    }
+
+
+async def comes(stream: Feed, expected: str) -> None:
+    """Wait until the stream has sent this, after its welcome, and nothing else."""
+    whole = ": welcome\n\n" + expected
+    shown = lambda: {"got": quoted(repr(stream.text))}  # noqa: E731
+    await stream.until(lambda: len(stream.text) >= len(whole), quoted(repr(whole)), shown)
+    Outcome(stream.sent).expect_that(stream.text == whole, quoted(repr(whole)), **shown())
+
+
+async def ends_with(stream: Feed, expected: list[dict[str, Any]], sent: str, **words: str) -> None:
+    """Wait for the end of the stream, and refuse unless it has sent exactly this; `words` are for what is lost."""
+    stream.sent = sent
+    whole = ": welcome\n\n" + "".join(map(as_event, expected)) + RETRY
+    went_on = lambda: {"got": f"it goes on, after {quoted(repr(stream.text[-90:]))}"}  # noqa: E731
+    await stream.until(lambda: stream.ended, "the end of the feed within a second", went_on)
+    lost = any(departure["to"] not in stream.text for departure in expected)
+    Outcome(sent, error=stream._call.exception()).expect_that(
+        stream.text == whole, quoted(repr(whole)), got=quoted(repr(stream.text)), **(words if lost else {})
+    )
+
+
+@feed_until_stop.requirement(
+    "sends `: welcome` and an empty line at once, and each departure of `board` as an event at once: `id: 7`, "
+    '`data: {"id": 7, "to": "Kyoto"}` and an empty line'
+)
+async def sends_events(trial: Trial) -> None:
+    with watched_board():
+        async with Feed(trial, asyncio.Event()) as stream:
+            await connected(stream)
+            sent = ""
+            for departure in made_up(3):
+                board.announce(departure)
+                sent += as_event(departure)
+                await comes(stream, sent)
+            Outcome(stream.sent, stream.headers.get("content-type")).expect_that(
+                stream.headers.get("content-type", "").startswith("text/event-stream"),
+                "the content type text/event-stream",
+            )
+
+
+@feed_until_stop.requirement(
+    "sends `retry: 500` and an empty line and ends, within a second, when `stopping` is set while it waits for a departure"
+)
+async def ends_at_stop(trial: Trial) -> None:
+    for number in (0, 2):
+        stopping, departures = asyncio.Event(), made_up(number)
+        with watched_board():
+            async with Feed(trial, stopping) as stream:
+                await connected(stream)
+                for departure in departures:
+                    board.announce(departure)
+                await comes(stream, "".join(map(as_event, departures)))
+                stopping.set()
+                await ends_with(stream, departures, "GET /departures/, and then `stopping` is set")
+
+
+@feed_until_stop.requirement(
+    "sends before its end all that was announced before `stopping` was set, even if in the same moment, and over a slow "
+    "connection, too"
+)
+async def loses_nothing(trial: Trial) -> None:
+    await _announced_in_the_same_moment(trial)
+    await _over_a_slow_connection(trial)
+
+
+async def _announced_in_the_same_moment(trial: Trial) -> None:
+    stopping, departures = asyncio.Event(), made_up(3)
+    with watched_board():
+        async with Feed(trial, stopping) as stream:
+            await connected(stream)
+            for departure in departures:
+                board.announce(departure)
+            stopping.set()
+            await ends_with(
+                stream,
+                departures,
+                "GET /departures/, three departures, and `stopping` is set in the same moment",
+                because="the feed ended with departures in its queue",
+                next="empty the queue before the end, or let the stop itself come through the queue",
+            )
+
+
+async def _over_a_slow_connection(trial: Trial) -> None:
+    stopping, departures = asyncio.Event(), made_up(4)
+    with watched_board():
+        async with Feed(trial, stopping, slow_at=lambda text: departures[0]["to"] in text) as stream:
+            await connected(stream)
+            board.announce(departures[0])
+            await stream.until(lambda: stream.held, "the first departure", lambda: {"got": "it was not sent"})
+            for departure in departures[1:]:
+                board.announce(departure)
+            stopping.set()
+            await asyncio.sleep(0)
+            reading = asyncio.ensure_future(stream.read_on())
+            try:
+                await ends_with(
+                    stream,
+                    departures,
+                    "GET /departures/, and `stopping` is set while a departure is on its way",
+                    because="what was announced while the client took the first departure was not sent any more",
+                    next="empty the queue before the end, or let the stop itself come through the queue",
+                )
+            finally:
+                reading.cancel()
+
+
+@feed_until_stop.requirement(
+    "leaves `board`, and no task that goes on, when it has ended and when the client goes"
+)
+async def leaves_nothing(trial: Trial) -> None:
+    for how in ("`stopping` is set", "the client goes"):
+        before = asyncio.all_tasks()
+        stopping = asyncio.Event()
+        with watched_board():
+            async with Feed(trial, stopping) as stream:
+                await connected(stream)
+                stopping.set() if how == "`stopping` is set" else stream.leave()
+                await stream.until(lambda: stream.ended, "the end of the feed", lambda: {"got": "it goes on"})
+                await _nothing_is_left(trial, f"{stream.sent}, and {how}", before)
+
+
+async def _nothing_is_left(trial: Trial, sent: str, before: set[asyncio.Task[Any]]) -> None:
+    gc.collect()  # what stands at a `yield` is closed when Python throws it away
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.3):
+            while board.listeners or tasks_of(trial.answer, before):
+                await asyncio.sleep(0)
+    Outcome(sent, f"{board.listeners} listener of `board`").expect_that(
+        not board.listeners, "0 listeners of `board`", next="`board.leave(queue)` in `finally:`"
+    )
+    left = tasks_of(trial.answer, before)
+    for task in left:
+        task.cancel()
+    Outcome(sent, f"{len(left)} task of the feed that goes on").expect_that(
+        not left,
+        "no task that goes on",
+        because="a task that the feed has started is still there, and nothing cancels a task but its own `cancel()`",
+        next="`task.cancel()` in the `finally`",
+    )

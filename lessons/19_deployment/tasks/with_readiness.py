@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+from tutorial_project.checks import Outcome, Task, Trial
+from tutorial_project.checks.kinds.asgi import Exchange, application_from, exchange, http_scope
+from tutorial_project.checks.kinds.lifespan import Lifespan
+
+TURNS = 50
+"""Turns of the event loop in which what waits for nothing gets to its end."""
+
+with_readiness = Task(
+    "with_readiness",
+    hints=(
+        "Who knows that a request is over, however it ends: with an answer, an error, or a visitor who leaves?",
+        "Count what you hand to `application`, in `try` and `finally`. At `lifespan.shutdown` wait until the count is zero, "
+        "with an event that the last one sets.",
+        "`under_way.add(request)`, `try: await application(scope, receive, send)`, `finally: under_way.discard(request)`, and "
+        "`if not under_way: none_left.set()`; in the `lifespan` call: `await receive()`, send `startup.complete`, `await receive()`, "
+        "`while under_way: none_left.clear(); await none_left.wait()`, send `shutdown.complete`.",
+    ),
+    praise="Right: the proxy hears no, and whoever is inside already gets an answer. "
+    "An `asyncio.Condition` or a `TaskGroup` around the requests would wait as well.",
+)
+
+
+class Shop:
+    """An application whose requests to `/slow/` stay inside until they are let go; it knows no readiness."""
+
+    def __init__(self) -> None:
+        self.word = uuid4().hex.encode()
+        self.inside, self.go_on = asyncio.Event(), asyncio.Event()
+        self.paths: list[str] = []
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        self.paths.append(scope.get("path", scope["type"]))
+        if scope["type"] != "http":
+            raise ValueError(f"Django can only handle ASGI/HTTP connections, not {scope['type']}.")
+        if scope["path"].startswith("/slow/"):
+            self.inside.set()
+            await self.go_on.wait()
+        if scope["path"] == "/slow/fails/":
+            raise ConnectionError("the view has failed")
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": self.word})
+
+
+def opened(trial: Trial) -> tuple[Shop, asyncio.Event, Callable[..., Any]]:
+    shop, stopping = Shop(), asyncio.Event()
+    return shop, stopping, application_from(trial, shop, stopping)
+
+
+async def readiness(layer: Callable[..., Any], when: str) -> Exchange:
+    found = await exchange(layer, http_scope("/readiness/"))
+    found.sent = f"GET /readiness/ {when}"
+    return found
+
+
+async def turns() -> None:
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+
+
+@with_readiness.requirement(
+    "answers `GET /readiness/` itself, with 200 and the text `ready`, and hands every other request to `application`"
+)
+async def answers_ready(trial: Trial) -> None:
+    shop, _, layer = opened(trial)
+    (await readiness(layer, "")).expect_answer(200, b"ready", [("content-type", "text/plain")])
+    Outcome("GET /readiness/", f"application was called for {shop.paths}").expect_that(
+        not shop.paths,
+        "an answer of the layer's own",
+        because="the layer calls `application` for this path, too",
+    )
+    for path in ("/trips/", "/readiness/of/trips/"):
+        (await exchange(layer, http_scope(path))).expect_answer(200, shop.word)
+
+
+@with_readiness.requirement(
+    "answers `GET /readiness/` with 503 and the text `stopping` as soon as `stopping` is set, open requests or not"
+)
+async def says_no_when_stopping(trial: Trial) -> None:
+    shop, stopping, layer = opened(trial)
+    request = asyncio.ensure_future(exchange(layer, http_scope("/slow/")))
+    await shop.inside.wait()
+    (await readiness(layer, "while a request is open")).expect_answer(200, b"ready")
+    stopping.set()
+    try:
+        asking = asyncio.ensure_future(readiness(layer, "after `stopping` was set, while a request is open"))
+        await asyncio.wait([asking], timeout=1)
+        Outcome("GET /readiness/ after `stopping` was set", "no answer, while a request is open").expect_that(
+            asking.done(), "503 'stopping', at once", because="the answer waits for the open request"
+        )
+        (await asking).expect_answer(503, b"stopping", [("content-type", "text/plain")])
+    finally:
+        shop.go_on.set()
+        asking.cancel()
+    (await request).expect_answer(200, shop.word)
+
+
+@with_readiness.requirement(
+    "goes on to hand requests to `application` after `stopping` is set: the proxy learns of it a moment later"
+)
+async def lets_late_requests_in(trial: Trial) -> None:
+    shop, stopping, layer = opened(trial)
+    stopping.set()
+    late = await exchange(layer, http_scope("/trips/"))
+    late.sent = "GET /trips/ after `stopping` was set"
+    late.expect_answer(200, shop.word)
+
+
+@with_readiness.requirement(
+    "answers `lifespan.startup` with `lifespan.startup.complete`, and `lifespan.shutdown` with `lifespan.shutdown.complete`"
+)
+async def speaks_lifespan(trial: Trial) -> None:
+    _, _, layer = opened(trial)
+    async with Lifespan(layer) as server:
+        for tell, kind in ((server.start, "lifespan.startup"), (server.stop, "lifespan.shutdown")):
+            answer = await tell()
+            refused = "not lifespan" in str(answer.error)
+            answer.expect(
+                f"{kind}.complete",
+                because="Django knows no `lifespan`: the layer has to answer it" if refused else None,
+            )
+
+
+@with_readiness.requirement(
+    "sends `lifespan.shutdown.complete` only when every open request is over, with an answer or with an error"
+)
+async def waits_for_open_requests(trial: Trial) -> None:
+    for paths in (["/slow/"], ["/slow/fails/"], ["/slow/", "/slow/fails/", "/slow/"]):
+        await _ends_after(trial, paths)
+
+
+async def _ends_after(trial: Trial, paths: list[str]) -> None:
+    shop, stopping, layer = opened(trial)
+    sent = f"lifespan.shutdown while {' and '.join(paths)} {'is' if len(paths) == 1 else 'are'} open"
+    async with Lifespan(layer) as server:
+        (await server.start()).expect("lifespan.startup.complete")
+        requests = [asyncio.ensure_future(exchange(layer, http_scope(path))) for path in paths]
+        await turns()
+        stopping.set()
+        ending = asyncio.ensure_future(server.stop())
+        try:
+            await turns()
+            early = [message["type"] for message in server.messages[1:]]
+            Outcome(sent, f"{' and '.join(early)} while they are open").expect_that(
+                not early,
+                "nothing yet",
+                because="the server may end the process as soon as it has heard of the end",
+            )
+            shop.go_on.set()
+            await asyncio.wait(requests, timeout=1)
+            await asyncio.wait([ending], timeout=1)
+            Outcome(f"{sent}, and then all are over", "nothing within a second").expect_that(
+                ending.done(), "lifespan.shutdown.complete", **_why_not(paths)
+            )
+            (await ending).expect("lifespan.shutdown.complete")
+        finally:
+            shop.go_on.set()
+            ending.cancel()
+            for request in requests:
+                request.cancel()
+            await asyncio.wait([ending, *requests], timeout=1)
+
+
+def _why_not(paths: list[str]) -> dict[str, str]:
+    if paths != ["/slow/fails/"]:
+        return {}
+    return {
+        "because": "a request that failed still counts as open; one that was answered does not",
+        "next": "`try: await application(…)` and the end of the count in `finally:`",
+    }
