@@ -15,6 +15,7 @@ from tutorial_project.checks.kinds.streams import OpenStream
 from tutorial_project.checks.outcome import quoted
 from tutorial_project.checks.proofs.event_loop import tasks_of
 from tutorial_project.trips.departures import board
+from tutorial_project.words import counted
 
 RETRY = "retry: 500\n\n"
 
@@ -66,10 +67,10 @@ def watched_board() -> Iterator[None]:
         board.announce(made_up(1)[0])
 
 
-async def connected(stream: Feed) -> None:
+async def connected(stream: Feed, listeners: int = 1) -> None:
     await stream.until(
-        lambda: board.listeners == 1 and bool(stream.text),
-        "1 listener of `board`, and `: welcome`",
+        lambda: board.listeners == listeners and bool(stream.text),
+        f"`: welcome`, and of `board` {counted(listeners, 'listener')}",
         lambda: {"got": f"{board.listeners} listeners, and {quoted(repr(stream.text))}"} | not_joined(),
     )
 
@@ -107,22 +108,35 @@ async def ends_with(stream: Feed, expected: list[dict[str, Any]], sent: str, **w
 
 
 @feed_until_stop.requirement(
-    "sends `: welcome` and an empty line at once, and each departure of `board` as an event at once: `id: 7`, "
+    "sends `: welcome` and an empty line at once, and each departure of `board` to each client at once, as an event: `id: 7`, "
     '`data: {"id": 7, "to": "Kyoto"}` and an empty line'
 )
 async def sends_events(trial: Trial) -> None:
     with watched_board():
-        async with Feed(trial, asyncio.Event()) as stream:
-            await connected(stream)
+        async with Feed(trial, asyncio.Event()) as stream, Feed(trial, asyncio.Event()) as another:
+            another.sent += "  while another client listens"
+            await connected_both(stream, another)
             sent = ""
             for departure in made_up(3):
                 board.announce(departure)
                 sent += as_event(departure)
                 await comes(stream, sent)
+                await comes(another, sent)
             Outcome(stream.sent, stream.headers.get("content-type")).expect_that(
                 stream.headers.get("content-type", "").startswith("text/event-stream"),
                 "the content type text/event-stream",
             )
+
+
+async def connected_both(stream: Feed, another: Feed) -> None:
+    await stream.until(
+        lambda: bool(stream.text), "`: welcome`, before anything departs", lambda: sent_so_far(stream)
+    )
+    await connected(another, 2)
+
+
+def sent_so_far(stream: Feed) -> dict[str, str]:
+    return {"got": quoted(repr(stream.text)) if stream.messages else "nothing was sent"}
 
 
 @feed_until_stop.requirement(
