@@ -11,11 +11,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tutorial_project.classroom import start_proxy
+from tutorial_project.classroom import open_small_site, start_proxy
 from tutorial_project.classroom.processes import proxy as proxy_module
 from tutorial_project.classroom.processes.supervisor import alive
 from tutorial_project.classroom.processes.termination import ends_within, terminate
 from tutorial_project.classroom.processes.web_servers import ServerDidNotStart, ServerProcess
+
+
+HELLO = """
+async def application(scope, receive, send):
+    await send({{"type": "http.response.start", "status": 200, "headers": []}})
+    await send({{"type": "http.response.body", "body": b"{}"}})
+"""
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +56,18 @@ def test_it_listens_on_one_port_of_the_loopback_address_and_writes_into_its_own_
         listening = {(c.laddr.ip, c.laddr.port) for c in connections if c.status == psutil.CONN_LISTEN}
     assert listening == {("127.0.0.1", proxy.port)}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_module_of_the_small_site_that_was_replaced_is_what_the_next_server_serves() -> None:
+    site = open_small_site()
+    for answer in ("one", "another"):
+        site.write("asgi.py", HELLO.format(answer))
+        with (
+            site.start("uvicorn", "--lifespan", "off") as server,
+            start_proxy("reverse_proxy {$SERVERS}", server) as proxy,
+        ):
+            with urllib.request.urlopen(proxy.url, timeout=10) as response:
+                assert response.read().decode() == answer
 
 
 def test_a_second_proxy_takes_the_place_of_the_first(server: ServerProcess) -> None:
