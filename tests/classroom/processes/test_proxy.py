@@ -17,7 +17,6 @@ from tutorial_project.classroom.processes.supervisor import alive
 from tutorial_project.classroom.processes.termination import ends_within, terminate
 from tutorial_project.classroom.processes.web_servers import ServerDidNotStart, ServerProcess
 
-
 HELLO = """
 async def application(scope, receive, send):
     await send({{"type": "http.response.start", "status": 200, "headers": []}})
@@ -65,9 +64,9 @@ def test_a_module_of_the_small_site_that_was_replaced_is_what_the_next_server_se
         with (
             site.start("uvicorn", "--lifespan", "off") as server,
             start_proxy("reverse_proxy {$SERVERS}", server) as proxy,
+            urllib.request.urlopen(proxy.url, timeout=10) as response,
         ):
-            with urllib.request.urlopen(proxy.url, timeout=10) as response:
-                assert response.read().decode() == answer
+            assert response.read().decode() == answer
 
 
 def test_a_second_proxy_takes_the_place_of_the_first(server: ServerProcess) -> None:
