@@ -80,9 +80,13 @@ class OpenStream:
         # An error explains itself; what else would be the cause no longer counts.
         Outcome(self.sent, error=error).refuse(expected=expected, **({} if error else otherwise()))
 
+    def take_again(self) -> None:
+        """Let a slow client take all the rest, as fast as it comes."""
+        self._resumed.set()
+
     async def read_on(self) -> None:
         """Let a slow client take all the rest, and wait for the end of the answer."""
-        self._resumed.set()
+        self.take_again()
         await asyncio.wait([self._call])
 
     def leave(self) -> None:
