@@ -1,6 +1,6 @@
 import asyncio
 import json
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 
 from django.http import StreamingHttpResponse
 
@@ -282,5 +282,61 @@ async def expects_a_cancellation_only(request):
         except asyncio.CancelledError:
             board.leave(queue)
             raise
+
+    return event_stream(events())
+
+
+async def departures_or_none():
+    """Departures, and None where nothing departs for a while."""
+    queue = board.join()
+    try:
+        while True:
+            try:
+                departure = await asyncio.wait_for(queue.get(), HEARTBEAT)
+            except TimeoutError:
+                departure = None
+            yield departure
+    finally:
+        board.leave(queue)
+
+
+@known_answer("departures_feed")
+async def closes_its_inner_generator(request):
+    async def events():
+        async with aclosing(departures_or_none()) as departures:
+            async for departure in departures:
+                yield event(departure) if departure else STILL_HERE
+
+    return event_stream(events())
+
+
+@known_answer("departures_feed", breaks="leaves_while_waiting", says="`board.leave(queue)` was not called")
+async def expects_to_be_closed_only(request):
+    async def events():
+        queue = board.join()
+        try:
+            while True:
+                yield await next_event(queue)
+        except GeneratorExit:
+            board.leave(queue)
+            raise
+
+    return event_stream(events())
+
+
+newest = {}
+
+
+@known_answer("departures_feed", breaks="serves_many_screens", says="expected 2 listeners")
+async def one_queue_for_all_screens(request):
+    async def events():
+        if not board.listeners:
+            newest["queue"] = board.join()
+        queue = newest["queue"]
+        try:
+            while True:
+                yield await next_event(queue)
+        finally:
+            board.leave(queue)
 
     return event_stream(events())

@@ -223,3 +223,36 @@ async def a_portion_as_large_as_the_table(request):
             yield as_csv(row(review))
 
     return csv_file(lines())
+
+
+@known_answer("reviews_csv")
+async def one_review_after_another_from_a_thread(request):
+    async def lines():
+        yield as_csv(COLUMNS)
+        reviews = reviews_with_relations().iterator()
+        while (review := await sync_to_async(next)(reviews, None)) is not None:
+            yield as_csv(row(review))
+
+    return csv_file(lines())
+
+
+@known_answer("reviews_csv", breaks="has_all_reviews", says="expected [")
+async def the_newest_first(request):
+    async def lines():
+        yield as_csv(COLUMNS)
+        async for review in reviews_with_relations().order_by("-pk").aiterator():
+            yield as_csv(row(review))
+
+    return csv_file(lines())
+
+
+@known_answer("reviews_csv", breaks="reads_as_it_sends", says="the whole table was in memory")
+async def a_list_first(request):
+    reviews = [review async for review in reviews_with_relations().aiterator()]
+
+    async def lines():
+        yield as_csv(COLUMNS)
+        for review in reviews:
+            yield as_csv(row(review))
+
+    return csv_file(lines())

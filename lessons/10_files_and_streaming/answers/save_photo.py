@@ -138,3 +138,27 @@ async def parses_on_the_loop(request):
 @wrong_saving("shortens_long_names", "the disk refuses so long a name")
 def takes_a_name_as_it_came(photo):
     return default_storage.save(photo.name, photo)
+
+
+class Latest:
+    photo = None
+
+
+@known_answer("save_photo", breaks="saves_several_at_once", says="and four others at once")
+@csrf_exempt
+async def keeps_the_photo_where_all_requests_write(request):
+    Latest.photo = await asyncio.to_thread(lambda: request.FILES.get("photo"))
+    if Latest.photo is None:
+        return JsonResponse(NO_PHOTO, status=400)
+    name = await asyncio.to_thread(lambda: save_in_storage(Latest.photo))
+    return created(name, Latest.photo.size)
+
+
+@known_answer("save_photo", breaks="keeps_both", says="the answer tells the name that was sent")
+@csrf_exempt
+async def answers_with_the_name_that_was_sent(request):
+    photo = await asyncio.to_thread(lambda: request.FILES.get("photo"))
+    if photo is None:
+        return JsonResponse(NO_PHOTO, status=400)
+    await asyncio.to_thread(save_in_storage, photo)
+    return created(photo.name[-60:], photo.size)

@@ -14,6 +14,7 @@ from tutorial_project.checks.kinds.streams import OpenStream
 from tutorial_project.checks.outcome import quoted
 from tutorial_project.checks.proofs.event_loop import tasks_of
 from tutorial_project.trips.departures import board
+from tutorial_project.words import counted
 
 LISBON, KYOTO, BERGEN = (
     {"to": city, "gate": gate}
@@ -44,15 +45,16 @@ def shown(stream: OpenStream) -> dict[str, str | None]:
     return {"got": quoted(repr(stream.text)) if stream.messages else "nothing was sent"}
 
 
-async def connected(stream: OpenStream) -> None:
-    """Wait until the answer has joined the board."""
+async def connected(stream: OpenStream, screens: int = 1) -> None:
+    """Wait until the answer has joined the board, as so many screens have by then."""
+    said = counted(screens, "listener") + " of `board`"
     await stream.until(
-        lambda: board.listeners == 1 or (board.join.called and bool(stream.text)),
-        "1 listener of `board`",
+        lambda: board.listeners == screens or (board.join.call_count == screens and bool(stream.text)),
+        said,
         lambda: {"got": f"{board.listeners} listeners"} | why_nobody_listens(),
     )
-    Outcome(stream.sent, "0 listeners").expect_that(
-        board.listeners == 1, "1 listener of `board`", **why_nobody_listens()
+    Outcome(stream.sent, f"{board.listeners} listeners").expect_that(
+        board.listeners == screens, said, **why_nobody_listens()
     )
 
 
@@ -177,6 +179,27 @@ def why_no_event(text: str) -> str | None:
     if not events(text):
         return "the empty line is missing that ends an event: the browser goes on collecting"
     return "the data is not the JSON of the departure"
+
+
+@departures_feed.requirement(
+    "sends every departure to every screen: one on a slow connection holds up nobody, and misses nothing"
+)
+async def serves_many_screens(trial: Trial) -> None:
+    is_slow = lambda text: LISBON["to"] in text  # noqa: E731
+    with empty_board():
+        async with (
+            OpenStream(trial, "/departures/", is_slow) as slow,
+            OpenStream(trial, "/departures/") as other,
+        ):
+            slow.sent, other.sent = f"{slow.sent}  by a slow screen", f"{other.sent}  beside a slow screen"
+            await connected(other, screens=2)
+            board.announce(LISBON)
+            await slow.until(lambda: slow.held, json.dumps(LISBON), lambda: shown(slow))
+            board.announce(KYOTO)
+            both = f"{json.dumps(LISBON)} and {json.dumps(KYOTO)}"
+            await event_comes(other, [LISBON, KYOTO], both, lambda: shown(other))
+            slow.take_again()
+            await event_comes(slow, [LISBON, KYOTO], both, lambda: shown(slow))
 
 
 @departures_feed.requirement(

@@ -1,11 +1,12 @@
+import asyncio
 import csv
 import io
 import json
 import random
 import traceback
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from unittest import mock
 from uuid import uuid4
@@ -26,6 +27,10 @@ COLUMNS = ["id", "trip", "author", "rating", "text"]
 
 
 MANY = 2500
+
+
+OTHERS = 3.0
+"""Seconds that a whole file may take while another one is under way."""
 
 
 PIECE = 2**16
@@ -206,14 +211,9 @@ async def expect_few_queries(trial: Trial, number: int) -> None:
 @reviews_csv.requirement("sends the first review before it has read the last one of 2,500 from the database")
 async def reads_as_it_sends(trial: Trial) -> None:
     await write_many_reviews()
-    first = (await expected_lines())[1]
+    expected = await expected_lines()
     with collected_streams_noted() as notes, counted_rows() as fetched:
-        async with OpenStream(trial, "/reviews.csv", slow_at=lambda text: f"\n{first[0]}," in text) as stream:
-            # Trap: the whole table takes longer than `until` waits, on a busy machine; the task's limit ends this.
-            await first_moment(lambda: stream.held or stream.ended)
-            await stream.until(
-                lambda: stream.held, "a first review", lambda: {"got": quoted(repr(stream.text))}
-            )
+        async with slow_at_the_first_review(trial, expected) as stream:
             rows, piece = fetched[0], len(stream.text.encode())
             await stream.read_on()
     cause, step = why_all(bool(notes), in_one_piece=piece >= PIECE)
@@ -224,6 +224,36 @@ async def reads_as_it_sends(trial: Trial) -> None:
         because=cause,
         next=step,
     )
+
+
+@reviews_csv.requirement(
+    "sends another partner the whole file while a slow one has not taken more than the first review"
+)
+async def holds_up_nobody(trial: Trial) -> None:
+    expected = await expected_lines()
+    async with slow_at_the_first_review(trial, expected) as slow:
+        other = asyncio.ensure_future(export(trial))
+        await asyncio.wait([other], timeout=OTHERS)
+        Outcome(f"{slow.sent}  while another partner has taken the first review").expect_that(
+            other.done(), "the whole file", got=f"no file within {OTHERS:g} seconds"
+        )
+        expect_lines(other.result(), expected)
+        await slow.read_on()
+    found = [line for line in csv.reader(io.StringIO(slow.text, newline="")) if line]
+    Outcome(f"{slow.sent}  by a slow partner", f"{len(found)} lines").expect_that(
+        found == expected, f"the same file, of {len(expected)} lines"
+    )
+
+
+@asynccontextmanager
+async def slow_at_the_first_review(trial: Trial, expected: list[list[str]]) -> AsyncIterator[OpenStream]:
+    """A client that takes the first review, and for now nothing more."""
+    key = expected[1][0]
+    async with OpenStream(trial, "/reviews.csv", slow_at=lambda text: f"\n{key}," in text) as stream:
+        # Trap: the whole table takes longer than `until` waits, on a busy machine; the task's limit ends this.
+        await first_moment(lambda: stream.held or stream.ended)
+        await stream.until(lambda: stream.held, "a first review", lambda: {"got": quoted(repr(stream.text))})
+        yield stream
 
 
 def why_all(sync_iterator: bool, in_one_piece: bool) -> tuple[str, str]:

@@ -1,3 +1,4 @@
+import asyncio
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,9 @@ from tutorial_project.checks.outcome import quoted
 from tutorial_project.classroom.data.sample import temporary_folder
 
 PHOTO = b"a photo, " + uuid4().hex[:14].encode()
+
+
+BOUNDARY = uuid4().hex
 
 
 LARGE_PHOTO = b"\xff" * 3_000_000
@@ -42,6 +46,14 @@ def no_photos() -> None:
 
 def photo(content: bytes = PHOTO) -> dict[str, Any]:
     return {"photo": ("lisbon.jpg", content, "image/jpeg")}
+
+
+def sent_by_the_same_app(content: bytes) -> dict[str, Any]:
+    """What this app sends, with a boundary of its own: the same photo again is the same request, byte for byte."""
+    return {
+        "files": photo(content),
+        "headers": {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"},
+    }
 
 
 def photos() -> dict[str, bytes]:
@@ -83,6 +95,18 @@ async def saves_the_photo(trial: Trial) -> None:
         reply.expect(201, json={"name": name, "size": len(content)})
 
 
+@save_photo.requirement("saves several photos that come at the same moment, each as it was sent")
+async def saves_several_at_once(trial: Trial) -> None:
+    no_photos()
+    sent = {f"{uuid4().hex[:8]}.jpg": PHOTO + uuid4().hex[:number].encode() for number in range(1, 6)}
+    uploads = ({"photo": (name, content, "image/jpeg")} for name, content in sent.items())
+    replies = await asyncio.gather(*(trial.post("/photos/", files=files) for files in uploads))
+    for reply, (name, content) in zip(replies, sent.items(), strict=True):
+        reply.sent += f"   {name}, and four others at once"
+        expect_saved(reply, content, photos())
+        reply.expect(201, json={"name": name, "size": len(content)})
+
+
 @save_photo.requirement('answers 400 `{"error": "no photo"}` when no file comes in that field')
 async def asks_for_a_photo(trial: Trial) -> None:
     no_photos()
@@ -101,8 +125,9 @@ async def asks_for_a_photo(trial: Trial) -> None:
 )
 async def keeps_both(trial: Trial) -> None:
     no_photos()
-    (await trial.post("/photos/", files=photo(b"the first"))).expect(201)
-    again = await trial.post("/photos/", files=photo(b"the first"))
+    first = await trial.post("/photos/", **sent_by_the_same_app(b"the first"))
+    first.expect(201)
+    again = await trial.post("/photos/", **sent_by_the_same_app(b"the first"))
     reply = await trial.post("/photos/", files=photo(b"another one"))
     saved = photos()
     reply.expect_that(
@@ -115,6 +140,9 @@ async def keeps_both(trial: Trial) -> None:
     expect_saved(reply, b"another one", saved)
     again.sent += "   a second time"
     expect_saved(again, b"the first", saved)
+    again.expect_that(
+        again.json["name"] != first.json["name"], "another name than that of the first photo, which is kept"
+    )
     again.expect_that(len(saved) == 3, "three files", got=f"under MEDIA_ROOT: {sorted(saved)}")
 
 
