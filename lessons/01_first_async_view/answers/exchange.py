@@ -155,3 +155,12 @@ async def asks_whether_they_are_digits(request, currency):
     if not euros.isdigit():
         raise BadRequest
     return exchanged(currency, int(euros))
+
+
+@known_answer("exchange", breaks="multiplies", says="text and a number are not compared")
+async def compares_text_with_a_number(request, currency):
+    or_404(currency)
+    euros = request.GET.get("euros", 1)
+    if euros < 1:
+        raise BadRequest
+    return exchanged(currency, euros)

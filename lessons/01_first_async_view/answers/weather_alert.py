@@ -214,3 +214,15 @@ def stays_sync(request):
 @require_POST
 async def asks_with_the_blocking_client(request):
     return blocking_sky(request)
+
+
+skies = {}
+
+
+@known_answer("weather_alert", breaks="tells_the_sky", says='"sky": ')
+@require_POST
+async def remembers_the_sky(request):
+    city = json.loads(request.body)["city"]
+    if city not in skies:
+        skies[city] = (await ask(f"weather/{city}"))["sky"]
+    return JsonResponse({"city": city, "sky": skies[city]}, status=201)

@@ -9,6 +9,7 @@ from ..shared import about
 exchange = Task(
     "exchange",
     routes=["exchange/<str:currency>/"],
+    excused={"memory": "the rates stand in the notebook, and the same question has the same answer"},
     hints=(
         "What is the type of everything in `request.GET`, and what if the name is not in it?",
         '`int(request.GET.get("euros", 1))` raises `ValueError` for text that is no whole number, and it takes `-5`.',
@@ -83,7 +84,10 @@ async def refuses_nothing_and_less(trial: Trial) -> None:
 
 
 def about_text(reply: Reply, euros: int, amount: int) -> dict[str, str]:
-    """The words about an amount that came back as text."""
+    """The words about an amount that stayed text."""
+    if isinstance(reply.error, TypeError) and "'str' and 'int'" in str(reply.error):
+        why = "everything in `request.GET` is text, and text and a number are not compared"
+        return {"because": why, "next": "`int(…)` around what comes out of `request.GET`"}
     if reply.error is not None or f'"{euros}"' not in reply.text:
         return {}
     why = "everything in `request.GET` is text"

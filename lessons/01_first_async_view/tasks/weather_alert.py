@@ -30,7 +30,8 @@ weather_alert = Task(
     "as the weather service says"
 )
 async def tells_the_sky(trial: Trial) -> None:
-    for city in (f"Lisbon-{uuid4().hex}", f"Reykjavik-{uuid4().hex}"):
+    first, second = f"Lisbon-{uuid4().hex}", f"Reykjavik-{uuid4().hex}"
+    for city in (first, second, first):  # the sky changes
         sky = f"{choice(SKIES)} at {randint(2, 12)}"
         with running_services().saying(f"/weather/{city}", {"city": city, "celsius": 7, "sky": sky}):
             reply = await trial.post("/weather-alerts/", json={"city": city})
