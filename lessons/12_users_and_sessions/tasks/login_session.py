@@ -1,3 +1,4 @@
+import asyncio
 import traceback
 from typing import Any
 
@@ -20,6 +21,7 @@ WRONG = {"error": "wrong username or password"}
 
 login_session = Task(
     "login_session",
+    beside="logs_in_several_at_once",
     routes=["session/"],
     settings={"PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"]},
     hints=(
@@ -92,6 +94,22 @@ async def logs_in(trial: Trial) -> None:
         )
         reply, _ = await sent(trial, "GET", "/session/")
         expect(reply, json={"traveller": name}, **(words or await nobody_in_session(trial)))
+
+
+@login_session.requirement("logs in several travellers at the same moment, each as themselves")
+async def logs_in_several_at_once(trial: Trial) -> None:
+    password = made_up()
+    visitors = {await new_user(password): Trial(trial.answer, trial.task) for _ in range(3)}
+    replies = await asyncio.gather(
+        *(
+            visitor.post("/session/", json={"username": name, "password": password})
+            for name, visitor in visitors.items()
+        )
+    )
+    for reply, (name, visitor) in zip(replies, visitors.items(), strict=True):
+        reply.sent += "   while two others log in"
+        expect(reply, json={"traveller": name})
+        expect(await visitor.get("/session/"), json={"traveller": name})
 
 
 async def nobody_in_session(trial: Trial) -> dict[str, str]:

@@ -1,4 +1,5 @@
-from random import choice
+import asyncio
+from random import choice, sample
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,6 +13,7 @@ from ..shared import WENT_ON, expect, made_up, sent
 
 take_off_sale = Task(
     "take_off_sale",
+    beside="serves_several_at_once",
     routes=["trips/<int:pk>/take-off-sale/"],
     hints=(
         "Four people press the button: a visitor, a traveller, staff without the permission, staff with it. What does each get?",
@@ -144,7 +146,26 @@ async def takes_it_off_sale(trial: Trial) -> None:
     await Trip.objects.filter(pk=pk).aupdate(active=True)
     await expect_off_sale(trial, user, "staff with the permission, now that the trip is on sale again", pk)
     await user.user_permissions.aclear()
-    await expect_refusal(trial, user, "staff who had the permission until now")
+    await Trip.objects.filter(pk=pk).aupdate(active=True)
+    reply, words = await sent(trial, "POST", button(pk))
+    reply.sent += f"   by {user.username}, who had the permission until now"
+    expect(reply, 403, **words)
+    reply.expect_that(await on_sale(pk), f"trip {pk} still on sale", got=f"403, and trip {pk} off sale")
+
+
+@take_off_sale.requirement("does the same for several staff at the same moment, each in their own name")
+async def serves_several_at_once(trial: Trial) -> None:
+    keys = [pk async for pk in Trip.objects.filter(active=True).values_list("pk", flat=True)]
+    staff = [await member(staff=True, may=True) for _ in range(3)]
+    pressing = [Trial(trial.answer, trial.task) for _ in staff]
+    for each, user in zip(pressing, staff, strict=True):
+        await each.log_in(user.username)
+    trips = sample(keys, 3)
+    replies = await asyncio.gather(*(t.post(button(pk)) for t, pk in zip(pressing, trips, strict=True)))
+    for reply, user, pk in zip(replies, staff, trips, strict=True):
+        reply.sent += f"   by {user.username}, and two others at once"
+        expect(reply, json={"trip": pk, "active": False, "by": user.username})
+        reply.expect_that(not await on_sale(pk), f"trip {pk} off sale", got=f"trip {pk} on sale")
 
 
 @take_off_sale.requirement("does the same for staff who has the permission from a group")

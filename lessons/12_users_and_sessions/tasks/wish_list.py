@@ -1,3 +1,4 @@
+import asyncio
 import json
 from random import sample
 from typing import Any
@@ -14,6 +15,7 @@ COOKIE_SESSIONS = "django.contrib.sessions.backends.signed_cookies"
 
 wish_list = Task(
     "wish_list",
+    beside="keeps_lists_apart",
     routes=["wish-list/"],
     hints=(
         "When is the session's row read, and who waits for it then?",
@@ -153,6 +155,20 @@ async def serves_who_has_a_session(trial: Trial) -> None:
     reply.sent += "   logged in as ada"
     expect(reply, json={"wish_list": []})
     expect((await add(ada, added[1]))[0], 201, json={"wish_list": [added[1]]})
+
+
+@wish_list.requirement("keeps the lists of travellers apart who come at the same moment")
+async def keeps_lists_apart(trial: Trial) -> None:
+    trips = made_up_trips(3)
+    travellers = [Trial(trial.answer, trial.task) for _ in trips]
+    for traveller, name in zip(travellers, ("ada", "grace", "frances"), strict=True):
+        await traveller.log_in(name)
+    together = zip(travellers, trips, strict=True)
+    replies = await asyncio.gather(*(t.post("/wish-list/", json={"trip": trip}) for t, trip in together))
+    for traveller, trip, reply in zip(travellers, trips, replies, strict=True):
+        reply.sent += "   while two others add a trip"
+        expect(reply, 201, json={"wish_list": [trip]})
+        expect(await traveller.get("/wish-list/"), json={"wish_list": [trip]})
 
 
 NO_TRIP = (
