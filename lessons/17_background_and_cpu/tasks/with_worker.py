@@ -1,13 +1,16 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from tutorial_project.checks import Outcome, Refusal, Task, Trial
 from tutorial_project.checks.kinds.asgi import application_from, exchange, http_scope
 from tutorial_project.checks.kinds.lifespan import Lifespan
 from tutorial_project.checks.proofs.clock import held_clock
+from tutorial_project.checks.proofs.event_loop import tasks_of
+from tutorial_project.checks.trial import current_task
 
 with_worker = Task(
     "with_worker",
@@ -31,8 +34,8 @@ class PostOffice:
     def __init__(self, *, is_open: bool = True, loses: str = "") -> None:
         self.begun: list[str] = []
         self.done: list[str] = []
-        self.inside = self.most_inside = self.cancelled = 0
-        self.open, self._loses = asyncio.Event(), loses
+        self.inside = self.most_inside = 0
+        self.open, self.loses = asyncio.Event(), loses
         if is_open:
             self.open.set()
 
@@ -43,12 +46,9 @@ class PostOffice:
         try:
             await asyncio.sleep(0)
             await self.open.wait()
-            if letter == self._loses:
+            if letter == self.loses:
                 raise OSError("the address is unknown")
             self.done.append(letter)
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
         finally:
             self.inside -= 1
 
@@ -61,15 +61,24 @@ async def no_application(scope: Any, receive: Any, send: Any) -> None:
     raise ValueError(f"Django can only handle ASGI/HTTP connections, not {scope['type']}.")
 
 
-async def started(trial: Trial, office: PostOffice, size: int) -> Lifespan:
-    """A server whose start is over, and whose queue is there."""
-    server = Lifespan(application_from(trial, no_application, office.deliver, size))
-    await server.__aenter__()
-    answer = await server.start()
-    unknown = "not lifespan" in str(answer.error)
-    because = "Django knows no `lifespan`: the layer has to answer it" if unknown else None
-    answer.expect("lifespan.startup.complete", because=because)
-    return server
+@asynccontextmanager
+async def started(trial: Trial, office: PostOffice, size: int) -> AsyncIterator[Lifespan]:
+    """A server whose start is over; what the answer has left on the loop is gone at the end of the block."""
+    before = asyncio.all_tasks()
+    layer = application_from(trial, no_application, office.deliver, size)
+    try:
+        async with Lifespan(layer) as server:
+            answer = await server.start()
+            unknown = "not lifespan" in str(answer.error)
+            because = "Django knows no `lifespan`: the layer has to answer it" if unknown else None
+            answer.expect("lifespan.startup.complete", because=because)
+            yield server
+    finally:
+        office.open.set()
+        if left := tasks_of(trial.answer, before | {current_task()}):
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=1)
 
 
 def queue_of(server: Lifespan) -> asyncio.Queue[str]:
@@ -109,13 +118,8 @@ async def turns(condition: Callable[[], object], most: int = 300) -> bool:
 async def has_a_bounded_queue(trial: Trial) -> None:
     for size in (2, 5):
         office = PostOffice(is_open=False)
-        server = await started(trial, office, size)
-        try:
-            queue = queue_of(server)
-            room = put(queue, some_letters(size + 3))
-        finally:
-            office.open.set()
-            await server.__aexit__()
+        async with started(trial, office, size) as server:
+            room = put(queue_of(server), some_letters(size + 3))
         Outcome(
             f"{size + 3} letters at once, where `size` is {size}",
             "there was room for all of them" if room > size else f"there was room for {room}",
@@ -131,15 +135,12 @@ async def has_a_bounded_queue(trial: Trial) -> None:
 )
 async def delivers_in_order(trial: Trial) -> None:
     letters, office = some_letters(4), PostOffice()
-    server = await started(trial, office, 10)
-    try:
+    async with started(trial, office, 10) as server:
         put(queue_of(server), letters)
         await turns(lambda: len(office.done) >= len(letters))
         sent = "four letters in the queue"
         Outcome(sent, office.done).expect(letters)
         Outcome(sent, f"{office.most_inside} delivered at a time").expect("1 delivered at a time")
-    finally:
-        await server.__aexit__()
 
 
 @with_worker.requirement("goes on with the next letter when `deliver` raises, and logs the error")
@@ -149,12 +150,9 @@ async def survives_an_error(trial: Trial) -> None:
     handler = logging.Handler()
     handler.emit = records.append  # type: ignore[method-assign, assignment]
     with quiet(handler):
-        server = await started(trial, office, 10)
-        try:
+        async with started(trial, office, 10) as server:
             put(queue_of(server), letters)
             await turns(lambda: len(office.done) >= 2)
-        finally:
-            await server.__aexit__()
     sent = "three letters, where `deliver` raises OSError for the first"
     Outcome(sent, office.done).expect(
         letters[1:],
@@ -201,64 +199,48 @@ async def drains(trial: Trial) -> None:
         letters = some_letters(3)
         office = PostOffice(is_open=False, loses=letters[1] if loses else "")
         with quiet(logging.NullHandler()):
-            server = await started(trial, office, 10)
-            try:
+            async with started(trial, office, 10) as server:
                 put(queue_of(server), letters)
                 stopping = asyncio.ensure_future(server.stop())
-                await turns(lambda: stopping.done(), most=50)  # noqa: B023
+                await turns(stopping.done, most=50)
                 office.open.set()
                 answer = await stopping
-                answer.sent = "lifespan.shutdown, with three letters in the queue"
-                answer.sent += ", where `deliver` raises for the second" if loses else ""
-                answer.expect("lifespan.shutdown.complete")
-                Outcome(answer.sent, office.done.copy()).expect(
-                    [letter for letter in letters if letter != office._loses],
-                    because="it said complete while letters that were accepted waited: the server ends the process then",
-                    next="`await letters.join()` before the last message",
-                )
-            finally:
-                await server.__aexit__()
+                done = office.done.copy()
+        answer.sent = "lifespan.shutdown, with three letters in the queue"
+        answer.sent += ", where `deliver` raises for the second" if loses else ""
+        answer.expect("lifespan.shutdown.complete")
+        Outcome(answer.sent, done).expect(
+            [letter for letter in letters if letter != office.loses],
+            because="it said complete while letters that were accepted waited: the server ends the process then",
+            next="`await letters.join()` before the last message",
+        )
 
 
 @with_worker.requirement(
     "waits 5 seconds at most for that, cancels what is not done by then, and leaves no task behind"
 )
 async def gives_up(trial: Trial) -> None:
-    office, letters = PostOffice(is_open=False), some_letters(2)
-    before = asyncio.all_tasks()
-    server = await started(trial, office, 10)
+    office, before = PostOffice(is_open=False), asyncio.all_tasks()
     sent = "lifespan.shutdown, while `deliver` hangs"
-    try:
-        put(queue_of(server), letters)
+    async with started(trial, office, 10) as server:
+        put(queue_of(server), some_letters(2))
         await turns(lambda: bool(office.begun))
         with held_clock() as clock:
             stopping = asyncio.ensure_future(server.stop())
             await clock.advance(4.5)
             early = stopping.done()
             await clock.advance(1)
-            await turns(stopping.done)
-            late = not stopping.done()
+            late = not await turns(stopping.done)
         Outcome(sent, "it gave up before" if early else "it still waits").expect_that(
             not early and not late,
             "to give up after 5 seconds",
             because="a letter that hangs would hold up every deployment" if late else None,
         )
         (await stopping).expect("lifespan.shutdown.complete")
-        await turns(lambda: bool(office.cancelled))
-        left = [task for task in asyncio.all_tasks() - before if office.inside or _works_on(task, office)]
-        Outcome(sent, "the worker is still there" if left else "no task is left").expect(
+        none_left = await turns(lambda: not tasks_of(trial.answer, before))
+        Outcome(sent, "no task is left" if none_left else "the worker is still there").expect(
             "no task is left", next="`worker.cancel()`"
         )
-    finally:
-        office.open.set()
-        await server.__aexit__()
-
-
-def _works_on(task: asyncio.Task[Any], office: PostOffice) -> bool:
-    frame = getattr(task.get_coro(), "cr_frame", None)
-    return frame is not None and any(
-        value is office or getattr(value, "__self__", None) is office for value in frame.f_locals.values()
-    )
 
 
 @with_worker.requirement("passes every other connection on to `application`, as it is")
