@@ -7,30 +7,39 @@ from pathlib import Path
 
 import pytest
 
-from tutorial_project.checks.known_answers import KnownAnswer, known_answer
+from tutorial_project import paths
 from tutorial_project.checks.loading import exercise_names, load_known_answers
-from tutorial_project.desk import approaches
 from tutorial_project.desk.approaches import Approaches, approaches_to
 from tutorial_project.desk.exercise import Exercise
 
 NAME, TASK = "00_start_here", "opening_hours"
 
 
-def hour(text: str) -> int:
+ANSWERS = """
+from tutorial_project.checks import known_answer
+
+
+def hour(text):
     return int(text)
 
 
-@known_answer(TASK, when="Where <many> pages say the same hours.")
-async def with_a_helper(request: object) -> int:
-    return hour("9")
+@known_answer("opening_hours", when="Where <many> pages say the same hours.")
+class WithAHelper:
+    async def get(self, request):
+        return hour("9")
+"""
 
 
 @pytest.fixture
 def exercise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Exercise:
-    monkeypatch.setenv("TUTORIAL_PROGRESS", str(tmp_path))
-    known: list[KnownAnswer] = [with_a_helper.known_answer]
-    monkeypatch.setattr(approaches, "load_known_answers", lambda name: known)
-    return Exercise(NAME, ROOT_URLCONF="tutorial_project.urls")
+    monkeypatch.setenv("TUTORIAL_PROGRESS", str(tmp_path / "progress"))
+    exercise = Exercise(NAME, ROOT_URLCONF="tutorial_project.urls")
+    lessons = tmp_path / "lessons"
+    (lessons / NAME / "answers").mkdir(parents=True)
+    (lessons / NAME / "exercise.md").write_text(f"{{{{ requirements: {TASK} }}}}\n")
+    (lessons / NAME / "answers" / f"{TASK}.py").write_text(ANSWERS)
+    monkeypatch.setattr(paths, "LESSONS", lessons)
+    return exercise
 
 
 def test_they_are_shown_to_nobody_who_has_not_found_one(exercise: Exercise, capsys) -> None:
@@ -43,8 +52,8 @@ def test_text_and_page_hold_when_it_is_the_better_one_and_code_that_runs(exercis
 
     Progress(NAME).checked(TASK, "done")
     shown = exercise.approaches(TASK)
-    assert repr(shown).startswith("Where <many> pages say the same hours.\n\n    def hour(text: str)")
-    assert "async def with_a_helper" in repr(shown)
+    assert repr(shown).startswith("Where <many> pages say the same hours.\n\n    def hour(text):")
+    assert "class WithAHelper:" in repr(shown)
     assert "known_answer" not in repr(shown)
     assert "Where &lt;many&gt; pages" in shown._repr_html_()
 

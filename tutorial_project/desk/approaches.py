@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import html
-import inspect
 import re
 import textwrap
 from dataclasses import dataclass
-from types import FunctionType
-from typing import Any
 
-from tutorial_project.checks.known_answers import KnownAnswer
+from tutorial_project import paths
 from tutorial_project.checks.loading import load_known_answers
 
-MARK = re.compile(r"\A@known_answer\(.*?\)\n(?=@|async def |def |class )", re.DOTALL)
+DEFINITION = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+WORD = re.compile(r"\b[a-zA-Z_]\w*\b")
 
 
 @dataclass(frozen=True)
@@ -52,22 +51,31 @@ def approaches_to(exercise: str, task: str) -> list[Approach]:
         task: the name of the task.
     """
     right = [known for known in load_known_answers(exercise) if known.task == task and known.when]
-    return [Approach(known.when, _code(known)) for known in right]
+    if not right:
+        return []
+    source = (paths.LESSONS / exercise / "answers" / f"{task}.py").read_text(encoding="utf-8")
+    return [Approach(known.when, code_of(known.name, source)) for known in right]
 
 
-def _code(known: KnownAnswer) -> str:
-    answer = inspect.unwrap(known.answer)
-    parts = [inspect.getsource(part).rstrip() for part in (*_helpers_of(answer), answer)]
-    return "\n\n\n".join(MARK.sub("", part) for part in parts)
+def code_of(name: str, source: str) -> str:
+    """A function or class of a module, below those that it uses: it would not run without them.
+
+    Args:
+        name: of the function or class.
+        source: of the module.
+    """
+    parts = {
+        node.name: _without_mark(node, source)
+        for node in ast.parse(source).body
+        if isinstance(node, DEFINITION)
+    }
+    words = set(WORD.findall(parts[name]))
+    return "\n\n\n".join([*(code for other, code in parts.items() if other in words - {name}), parts[name]])
 
 
-def _helpers_of(answer: Any) -> list[FunctionType]:
-    """The functions beside an answer whose names it uses: what is shown would not run without them."""
-    here = vars(inspect.getmodule(answer) or answer)
-    source = inspect.getsource(answer)
-    named = [here.get(name) for name in dict.fromkeys(re.findall(r"\b[a-zA-Z_]\w*\b", source))]
-    return [
-        part
-        for part in named
-        if isinstance(part, FunctionType) and part.__module__ == answer.__module__ and part is not answer
+def _without_mark(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, source: str) -> str:
+    decorators = [
+        d for d in node.decorator_list if "known_answer" not in (ast.get_source_segment(source, d) or "")
     ]
+    shown = [f"@{ast.get_source_segment(source, decorator)}" for decorator in decorators]
+    return "\n".join([*shown, ast.get_source_segment(source, node) or ""])

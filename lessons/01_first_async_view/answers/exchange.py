@@ -10,7 +10,9 @@ def exchanged(currency, euros):
     return JsonResponse({"currency": currency, "euros": euros, "amount": RATES[currency] * euros})
 
 
-@known_answer("exchange")
+@known_answer(
+    "exchange", when="Where a helper finds the mistake: Django makes a 404 or a 400 of what it raises."
+)
 async def raises_bad_request(request, currency):
     try:
         rate, euros = RATES[currency], int(request.GET.get("euros", 1))
@@ -23,7 +25,7 @@ async def raises_bad_request(request, currency):
     return JsonResponse({"currency": currency, "euros": euros, "amount": rate * euros})
 
 
-@known_answer("exchange")
+@known_answer("exchange", when="Where a plain condition says it, and no error has to be caught.")
 async def looks_at_the_digits(request, currency):
     euros = request.GET.get("euros", "1")
     if currency not in RATES:

@@ -10,7 +10,9 @@ from tutorial_project.checks import known_answer
 WELCOME = {"greeting": "Welcome to the travel agency"}
 
 
-@known_answer("greeting")
+@known_answer(
+    "greeting", when="Where the wait is a library that knows no async, and the view has other waits that are."
+)
 async def waits_in_a_thread(request):
     await asyncio.to_thread(time.sleep, 0.1)
     return JsonResponse(WELCOME)
@@ -25,7 +27,7 @@ async def waits_for_a_timeout(request):
         return HttpResponse(json.dumps(WELCOME), content_type="application/json")
 
 
-@known_answer("greeting")
+@known_answer("greeting", when="Where the same URL answers several methods.")
 class GreetingView(View):
     async def get(self, request):
         await asyncio.sleep(0.1)

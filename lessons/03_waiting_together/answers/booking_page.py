@@ -27,12 +27,17 @@ async def page(city, insurance):
     return JsonResponse({"forecast": sky, "flight": flight, "insurance": insurance})
 
 
-@known_answer("booking_page")
+@known_answer(
+    "booking_page", when="Where the sync code uses Django's database connections, which belong to one thread."
+)
 async def with_sync_to_async(request, city, nights):
     return await page(city, await sync_to_async(premium)(nights))
 
 
-@known_answer("booking_page")
+@known_answer(
+    "booking_page",
+    when="Where the premium needs nothing that the questions bring: three waits as long as the longest.",
+)
 async def all_three_together(request, city, nights):
     sky, flight, insurance = await asyncio.gather(
         forecast(city), cheapest_flight(city), asyncio.to_thread(premium, nights)
@@ -40,7 +45,9 @@ async def all_three_together(request, city, nights):
     return JsonResponse({"forecast": sky, "flight": flight, "insurance": insurance})
 
 
-@known_answer("booking_page")
+@known_answer(
+    "booking_page", when="Where the function shall run in an executor of your choice, such as a process pool."
+)
 async def in_the_pool_of_the_loop(request, city, nights):
     return await page(city, await asyncio.get_running_loop().run_in_executor(None, premium, nights))
 
@@ -127,7 +134,9 @@ async def a_loop_of_its_own_in_the_thread(request, city, nights):
     return await page(city, await asyncio.to_thread(asyncio.run, insurance(nights)))
 
 
-@known_answer("booking_page")
+@known_answer(
+    "booking_page", when="Where one failure shall end the other waits; the thread itself goes on to its end."
+)
 async def a_group_with_a_thread(request, city, nights):
     async with asyncio.TaskGroup() as group:
         sky, flight = group.create_task(forecast(city)), group.create_task(cheapest_flight(city))

@@ -14,7 +14,7 @@ def three(weather, flights, rates):
     return JsonResponse({"weather": weather, "flights": flights, "rates": rates})
 
 
-@known_answer("dashboard")
+@known_answer("dashboard", when="Where one failure shall end the other questions at once.")
 async def in_a_task_group(request, city, currency):
     async with asyncio.TaskGroup() as group:
         weather = group.create_task(ask(f"weather/{city}"))
@@ -23,20 +23,25 @@ async def in_a_task_group(request, city, currency):
     return three(weather.result(), flights.result(), rates.result())
 
 
-@known_answer("dashboard")
+@known_answer(
+    "dashboard", when="Where something is done with the first answer while the others are on their way."
+)
 async def tasks_awaited_in_turn(request, city, currency):
     weather = asyncio.create_task(ask(f"weather/{city}"))
     flights = asyncio.create_task(ask(f"flights/{city}"))
     return three(rates=await ask(f"rates/{currency}"), weather=await weather, flights=await flights)
 
 
-@known_answer("dashboard")
+@known_answer("dashboard", when="Where the client is a library that blocks, and no async one exists.")
 async def blocking_client_on_threads(request, city, currency):
     services = [f"weather/{city}", f"flights/{city}", f"rates/{currency}"]
     return three(*await asyncio.gather(*(asyncio.to_thread(ask_blocking, service) for service in services)))
 
 
-@known_answer("dashboard")
+@known_answer(
+    "dashboard",
+    when="Where the view has nothing else to await: a sync view that waits for all three together.",
+)
 def sync_view_with_threads(request, city, currency):
     with ThreadPoolExecutor() as pool:
         return three(*pool.map(ask_blocking, [f"weather/{city}", f"flights/{city}", f"rates/{currency}"]))

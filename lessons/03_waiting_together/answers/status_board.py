@@ -15,7 +15,7 @@ def shown(names, found):
     return JsonResponse({"answers": answers, "failed": [name for name in names if name not in answers]})
 
 
-@known_answer("status_board")
+@known_answer("status_board", when="Where all answers are wanted, and each error is looked at afterwards.")
 async def looks_at_every_result(request):
     names = request.GET.getlist("service")
     found = await asyncio.gather(*(ask(name) for name in names), return_exceptions=True)
@@ -25,7 +25,7 @@ async def looks_at_every_result(request):
     return shown(names, found)
 
 
-@known_answer("status_board")
+@known_answer("status_board", when="Where each question deals with its own failure.")
 async def keeps_a_dictionary(request):
     names, answers = request.GET.getlist("service"), {}
 
@@ -41,7 +41,9 @@ async def keeps_a_dictionary(request):
     return shown(names, [answers[name] for name in names])
 
 
-@known_answer("status_board")
+@known_answer(
+    "status_board", when="Where the tasks are needed later, to cancel them or to ask which are done."
+)
 async def waits_for_all_then_looks(request):
     tasks = {name: asyncio.create_task(ask(name)) for name in request.GET.getlist("service")}
     await asyncio.wait(tasks.values())

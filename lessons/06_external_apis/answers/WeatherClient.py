@@ -11,7 +11,9 @@ from tutorial_project.services import running_services
 from ..shared import LIMIT, TOTAL, json_object, weather_url
 
 
-@known_answer("WeatherClient")
+@known_answer(
+    "WeatherClient", when="Where the site uses aiohttp elsewhere, too: one library, one kind of error."
+)
 class SessionsOfAiohttp:
     def __init__(self):
         self.sessions = {}

@@ -28,7 +28,7 @@ async def checked_body(response):
     return json_object(await response.json())
 
 
-@known_answer("city_weather")
+@known_answer("city_weather", when="Where everything that a session asks has the same limit.")
 async def limits_the_session(request, city):
     try:
         async with (
@@ -72,7 +72,7 @@ async def closes_in_finally(request, city):
         await session.close()
 
 
-@known_answer("city_weather")
+@known_answer("city_weather", when="Where a silent service shall be given up sooner than a slow one.")
 async def limits_the_pieces_and_the_whole(request, city):
     client = httpx.AsyncClient(timeout=LIMIT)
     try:
@@ -86,7 +86,9 @@ async def limits_the_pieces_and_the_whole(request, city):
         await client.aclose()
 
 
-@known_answer("city_weather")
+@known_answer(
+    "city_weather", when="Where addresses are put together from parts: the library quotes each of them."
+)
 async def joins_the_url_with_yarl(request, city):
     try:
         async with asyncio.timeout(LIMIT), aiohttp.ClientSession() as session:

@@ -23,7 +23,7 @@ def busy(response):
     return HttpResponse(status=503, headers={"Retry-After": later} if later else {})
 
 
-@known_answer("flights")
+@known_answer("flights", when="Where most statuses are errors, and one `except` answers them.")
 async def raises_for_status(request, city):
     try:
         async with asyncio.timeout(LIMIT), httpx.AsyncClient() as client:
@@ -42,7 +42,9 @@ async def raises_for_status(request, city):
         return HttpResponse(status=502)
 
 
-@known_answer("flights")
+@known_answer(
+    "flights", when="Where each status of the partner has one of your own: a table is read at a glance."
+)
 async def looks_in_a_table(request, city):
     try:
         async with (
@@ -61,7 +63,9 @@ async def looks_in_a_table(request, city):
     return answer
 
 
-@known_answer("flights")
+@known_answer(
+    "flights", when="Where a page has this one wait and few visitors: a sync view with a limit is enough."
+)
 def asks_in_djangos_thread(request, city):
     try:
         response = httpx.get(flights_url(city), timeout=LIMIT)

@@ -17,7 +17,7 @@ def as_row(trip):
     }
 
 
-@known_answer("trip_list")
+@known_answer("trip_list", when="Where sync code for the rows exists already: one crossing for all of it.")
 async def sync_function_behind_one_crossing(request):
     def rows():
         trips = Trip.objects.filter(active=True).order_by("price")
@@ -49,7 +49,7 @@ async def list_or_404(request):
     return JsonResponse({"trips": [as_row(trip) for trip in found]})
 
 
-@known_answer("trip_list")
+@known_answer("trip_list", when="Where only some columns are wanted, and no model instances.")
 async def values_and_a_second_query(request):
     trips = Trip.objects.filter(active=True)
     if slug := request.GET.get("destination"):
@@ -65,7 +65,7 @@ async def values_and_a_second_query(request):
     return JsonResponse({"trips": rows})
 
 
-@known_answer("trip_list")
+@known_answer("trip_list", when="Where the page begins at one row, and its relations are what is listed.")
 async def from_the_destination(request):
     trips = Trip.objects.all()
     if slug := request.GET.get("destination"):
