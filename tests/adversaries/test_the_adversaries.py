@@ -39,7 +39,10 @@ def test_the_right_answer_is_done(new_task: Callable[[], Any]) -> None:
 @each_adversary
 def test_a_weak_check_accepts_it(adversary: str) -> None:
     verdict = meeting(shop.weak_task(), adversary)
-    assert verdict.state == "done", verdict.text
+    if adversary.startswith("holder"):  # refused without an author's doing
+        assert verdict.broken == "leaves_the_loop_free", verdict.text
+    else:
+        assert verdict.state == "done", verdict.text
 
 
 @each_adversary

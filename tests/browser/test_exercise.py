@@ -37,11 +37,11 @@ def test_an_exercise_goes_from_not_started_over_not_yet_to_done_and_stays(jupyte
 
     jupyterlab.write(jupyterlab.code_cell("def greeting"), RIGHT)
     jupyterlab.run(check)
-    expect(check).to_contain_text("✓ greeting   done · 3 of 3")
+    expect(check).to_contain_text("✓ greeting   done · 4 of 4")
 
     jupyterlab.save()
     jupyterlab.page.reload()
-    expect(jupyterlab.code_cell("await exercise.check(greeting)")).to_contain_text("done · 3 of 3")
+    expect(jupyterlab.code_cell("await exercise.check(greeting)")).to_contain_text("done · 4 of 4")
     progress = jupyterlab.lab.folder / "progress" / "01_first_async_view.json"
     assert json.loads(progress.read_text(encoding="utf-8"))["tasks"]["greeting"]["state"] == "done"
 

@@ -159,7 +159,7 @@ async def asks_whether_they_are_digits(request, currency):
     return exchanged(currency, int(euros))
 
 
-@known_answer("exchange", breaks="multiplies", says="text and a number are not compared")
+@known_answer("exchange", breaks="multiplies", says="text was compared with a number")
 async def compares_text_with_a_number(request, currency):
     or_404(currency)
     euros = request.GET.get("euros", 1)

@@ -87,7 +87,3 @@ async def starts_a_task(request):
     return JsonResponse(WELCOME)
 
 
-@known_answer("greeting", breaks="waits_without_blocking", says="expected an answer after 0.1 seconds")
-async def gives_way_and_does_not_wait(request):
-    await asyncio.sleep(0)
-    return JsonResponse(WELCOME)
