@@ -14,7 +14,7 @@ from tutorial_project.checks.general import LEAVES_THE_LOOP_FREE
 from tutorial_project.checks.judge import judge
 from tutorial_project.checks.verdict import Verdict
 
-TOO_LONG = 0.6
+TOO_LONG = 1.0
 """Seconds on a processor or asleep: more than one step may take."""
 
 

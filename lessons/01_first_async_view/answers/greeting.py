@@ -85,5 +85,3 @@ async def awaits_the_function(request):
 async def starts_a_task(request):
     request.waiting = asyncio.create_task(asyncio.sleep(0))
     return JsonResponse(WELCOME)
-
-

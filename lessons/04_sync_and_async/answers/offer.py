@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from asgiref.sync import sync_to_async
 from django.db import connection
-from django.http import JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.utils import translation
 from django.utils.formats import date_format
 
@@ -141,3 +141,15 @@ async def sends_all_to_the_pool(request, city):
     helpers = (cheapest_fare, forecast, next_trip)
     calls = (sync_to_async(helper, thread_sensitive=False)(city) for helper in helpers)
     return offered(*await asyncio.gather(*calls))
+
+
+said_before = {}
+
+
+@known_answer("offer", breaks="follows_the_services", says="got")
+async def remembers_the_first_offer(request, city):
+    if (city, request.headers.get("Accept-Language")) not in said_before:
+        offers = await sends_two_to_threads_of_asyncio(request, city)
+        said_before[city, request.headers.get("Accept-Language")] = offers.content
+    remembered = said_before[city, request.headers.get("Accept-Language")]
+    return HttpResponse(remembered, content_type="application/json")

@@ -1,4 +1,5 @@
 import json
+import time
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
@@ -305,3 +306,10 @@ async def books_and_then_refuses(request, pk):
 async def trip_not_found_not_caught(request, pk):
     trip = await Trip.objects.aget(pk=pk)
     return await books_or_undoes(request, trip.pk)
+
+
+@known_answer("book", breaks="leaves_the_loop_free", says="`time.sleep` holds the event loop")
+@require_POST
+async def rests_before_it_books(request, pk):
+    time.sleep(0.01)
+    return await both_refusals_are_caught(request, pk)

@@ -1,3 +1,5 @@
+import time
+
 from asgiref.sync import sync_to_async
 from django.db.models import F
 from django.http import JsonResponse
@@ -175,3 +177,9 @@ async def one_query_for_each_trip(request):
         row = {"id": trip.pk, "title": trip.title, "price": trip.price}
         rows.append(row | {"destination": trip.destination.name, "themes": themes})
     return JsonResponse({"trips": rows})
+
+
+@known_answer("trip_list", breaks="leaves_the_loop_free", says="`time.sleep` holds the event loop")
+async def rests_before_it_lists(request):
+    time.sleep(0.01)
+    return await from_the_destination(request)
