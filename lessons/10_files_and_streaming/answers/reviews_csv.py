@@ -1,5 +1,7 @@
+import asyncio
 import csv
 import io
+from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
 from django.http import HttpResponse, StreamingHttpResponse
@@ -254,5 +256,21 @@ async def a_list_first(request):
         yield as_csv(COLUMNS)
         for review in reviews:
             yield as_csv(row(review))
+
+    return csv_file(lines())
+
+
+doors = WeakKeyDictionary()
+
+
+@known_answer("reviews_csv", breaks="holds_up_nobody", says="got")
+async def one_file_at_a_time(request):
+    door = doors.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+    whole = await values_through_an_echo(request)
+
+    async def lines():
+        async with door:
+            async for line in whole:
+                yield line
 
     return csv_file(lines())

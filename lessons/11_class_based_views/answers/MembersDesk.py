@@ -1,3 +1,5 @@
+import time
+
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.mixins import AccessMixin, LoginRequiredMixin
 from django.contrib.auth.views import redirect_to_login
@@ -190,3 +192,10 @@ class CallsTheHandlerItself(Desk):
         if not (await request.auser()).is_authenticated:
             return redirect_to_login(request.get_full_path())
         return await getattr(self, request.method.lower())(request, *args, **kwargs)
+
+
+@known_answer("MembersDesk", breaks="leaves_the_loop_free", says="`time.sleep` holds the event loop")
+class RestsBeforeItServes(DecoratedAsyncDispatch):
+    async def get(self, request, pk):
+        time.sleep(0.01)
+        return await super().get(request, pk)

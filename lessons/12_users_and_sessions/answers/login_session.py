@@ -1,3 +1,4 @@
+import asyncio
 import json
 
 import django
@@ -325,3 +326,13 @@ async def remembers_names(request):
         user = await request.auser()
         return JsonResponse({"traveller": NAMES.setdefault(user.pk, user.username) or None})
     return await logs_in_well(request)
+
+
+current = {}
+
+
+@known_answer("login_session", breaks="logs_in_several_at_once", says="got")
+async def keeps_the_request_in_the_module(request):
+    current.update(request=request)
+    await asyncio.sleep(0.02)
+    return await LoginSession.as_view()(current["request"])

@@ -1,3 +1,5 @@
+import asyncio
+
 from django.contrib.auth.decorators import login_required, permission_required, user_passes_test
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
@@ -232,3 +234,13 @@ async def knows_no_trip_that_is_off_sale(request, pk):
     if not await Trip.objects.filter(pk=pk, active=True).aupdate(active=False):
         return HttpResponse(status=404)
     return JsonResponse({"trip": pk, "active": False, "by": (await request.auser()).username})
+
+
+current = {}
+
+
+@known_answer("take_off_sale", breaks="serves_several_at_once", says="got")
+async def keeps_the_request_in_the_module(request, pk):
+    current.update(request=request, pk=pk)
+    await asyncio.sleep(0.02)
+    return await reads_all_permissions(current["request"], current["pk"])

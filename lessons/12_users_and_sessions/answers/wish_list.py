@@ -1,3 +1,4 @@
+import asyncio
 import json
 
 from asgiref.sync import sync_to_async
@@ -256,3 +257,13 @@ async def remembers_what_it_read(request):
     wishes = list(dict.fromkeys([*wishes, sent_trip(request)]))
     await request.session.aset("wish_list", wishes)
     return wishes_as_json(wishes, 201)
+
+
+current = {}
+
+
+@known_answer("wish_list", breaks="keeps_lists_apart", says="got")
+async def keeps_the_request_in_the_module(request):
+    current.update(request=request)
+    await asyncio.sleep(0.02)
+    return await keeps_the_keys_of_a_dictionary(current["request"])

@@ -1,4 +1,5 @@
 import json
+import time
 
 from asgiref.sync import sync_to_async
 from django import forms
@@ -181,3 +182,9 @@ async def draws_in_the_event_loop(request):
     if not await sync_to_async(form.is_valid)():
         return refused(form)
     return await saved(form)
+
+
+@known_answer("new_trip", breaks="holds_nobody_up", says="`time.sleep` holds the event loop")
+async def rests_before_the_form(request):
+    time.sleep(0.01)
+    return await all_of_the_form_in_one_function(request)

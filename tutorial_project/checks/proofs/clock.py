@@ -59,9 +59,12 @@ def held_clock() -> Iterator[HeldClock]:
     """
     # Trap: in the block no `asyncio.timeout` ends by itself, that of the judge neither. Wait with `until`.
     loop = asyncio.get_running_loop()
-    clock = HeldClock(loop.time())
+    clock, before = HeldClock(loop.time()), vars(loop).get("time")
     loop.time = lambda: clock.now  # type: ignore[method-assign]
     try:
         yield clock
-    finally:
-        del loop.time
+    finally:  # a proof that is made beside another one may hold the clock as well
+        if before is None:
+            vars(loop).pop("time", None)
+        else:
+            loop.time = before
