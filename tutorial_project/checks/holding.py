@@ -14,7 +14,7 @@ from .watchdog import in_one_turn
 
 LOOK = 0.04
 """Seconds between two looks at the thread of the event loop."""
-WAITING, COMPUTING = 0.12, 0.25
+WAITING, COMPUTING = 0.2, 0.25
 """Seconds that one step may spend on waiting, and on a processor."""
 
 

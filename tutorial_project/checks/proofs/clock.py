@@ -67,4 +67,4 @@ def held_clock() -> Iterator[HeldClock]:
         if before is None:
             vars(loop).pop("time", None)
         else:
-            loop.time = before
+            loop.time = before  # type: ignore[method-assign]
