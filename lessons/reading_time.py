@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from nbformat import NotebookNode
 
 WORD = 60 / 200
-"""Seconds to read a word: adults read 200 to 260 words of English a minute, and this is no novel
+"""Seconds to read a word, 200 a minute: below the 238 that adults read of English non-fiction, as this is to be learnt
 (M. Brysbaert, "How many words do we read per minute?", Journal of Memory and Language 109, 2019)."""
 LINE, PREDICTION, RUN = 2.5, 30, 8
-"""Seconds for a line of code, to think about a prediction, and to run a cell and look at what it shows: what readers
-took who worked through the lessons with a clock."""
+"""Seconds for a line of code, to think about a prediction, and to run a cell and look at what it shows: estimates,
+nobody was measured."""
 CORE_LIMIT = 30
 """Minutes that the core of a lesson may take."""
 

@@ -48,15 +48,6 @@ NO_OBJECTS = {
 """What a service can say with status 200 that is no JSON object, in words."""
 
 
-def made_up_weather(city: str) -> dict[str, Any]:
-    """Weather that nobody can know."""
-    return {
-        "city": city,
-        "celsius": random.randint(-400, 400) / 10,
-        "sky": random.choice(["fog", "hail", "haze"]),
-    }
-
-
 def odd_cities() -> list[str]:
     """Names whose characters mean something in a URL, different each time."""
     names = ["Porto?seat={}", "São Tomé #{}", "100 %41 {}"]

@@ -2,19 +2,14 @@ import json
 import random
 from datetime import date
 from typing import Any
-from uuid import uuid4
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ObjectDoesNotExist
 
 from tutorial_project.checks import Reply
+from tutorial_project.checks.kinds.made_up import made_up
 from tutorial_project.trips.models import Destination, Trip
 from tutorial_project.words import counted
-
-
-def made_up(kind: str) -> str:
-    """A name that nobody had before this moment."""
-    return f"{kind}-{uuid4().hex[:8]}"
 
 
 async def made_up_destination() -> Destination:

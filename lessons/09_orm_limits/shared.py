@@ -23,7 +23,7 @@ ROW_LOCK = re.compile(r"FOR (NO KEY )?UPDATE")
 WRITE = re.compile(r"\b(INSERT|UPDATE|DELETE)\b")
 
 
-def counted(summary: Counter) -> str:
+def tallied(summary: Counter) -> str:
     return ", ".join(f"{what} ×{times}" for what, times in sorted(summary.items(), key=str))
 
 

@@ -2,18 +2,13 @@ import traceback
 from datetime import date
 from random import randint
 from typing import Any
-from uuid import uuid4
 
 from django.contrib.auth.models import User
 from django.core.exceptions import SynchronousOnlyOperation
 
 from tutorial_project.checks import Refusal, Reply
+from tutorial_project.checks.kinds.made_up import made_up
 from tutorial_project.trips.models import Destination, Trip
-
-
-def made_up(kind: str) -> str:
-    """A name that nobody had before this moment."""
-    return f"{kind}-{uuid4().hex[:8]}"
 
 
 async def made_up_trip(**fields: Any) -> Trip:

@@ -2,7 +2,6 @@ import re
 import traceback
 import warnings
 from typing import Any
-from uuid import uuid4
 
 from django.core.exceptions import SynchronousOnlyOperation
 from django.utils.datastructures import MultiValueDictKeyError
@@ -36,11 +35,6 @@ SYNC_ONLY = (
         "await request.session.aget(…)",
     ),
 )
-
-
-def made_up() -> str:
-    """A name that nobody had before this moment."""
-    return f"traveller-{uuid4().hex[:8]}"
 
 
 def sync_call(reply: Reply) -> dict[str, str]:

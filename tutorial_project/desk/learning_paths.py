@@ -7,10 +7,10 @@ The front matter of a `lesson.md` says on which of them the lesson lies; all lie
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from tutorial_project import paths
+from tutorial_project.desk.front_matter import said_under
 from tutorial_project.desk.progress import progress_folder
 
 EVERYTHING = "everything"
@@ -23,16 +23,6 @@ PATHS: Mapping[str, str] = {
 }
 """The title of each path, by the name that front matter and `manage.py path` use."""
 
-FRONT_MATTER = re.compile(r"\A---\n(.*?)^---$", re.DOTALL | re.MULTILINE)
-SAID = re.compile(r"^paths:(.*)$", re.MULTILINE)
-
-
-def paths_said(text: str) -> list[str]:
-    """The paths that the front matter of a lesson names."""
-    front_matter = FRONT_MATTER.match(text)
-    said = SAID.search(front_matter[1]) if front_matter else None
-    return re.findall(r"\w+", said[1]) if said else []
-
 
 def lessons_on(path: str) -> list[str]:
     """The names of the lessons on a path, in order.
@@ -44,7 +34,7 @@ def lessons_on(path: str) -> list[str]:
     return [
         file.parent.name
         for file in files
-        if path == EVERYTHING or path in paths_said(file.read_text(encoding="utf-8"))
+        if path == EVERYTHING or path in said_under("paths", file.read_text(encoding="utf-8"))
     ]
 
 

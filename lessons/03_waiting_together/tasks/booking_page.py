@@ -2,13 +2,11 @@ import random
 from typing import Any
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
+from tutorial_project.checks.kinds.made_up import made_up_flights, made_up_rate, made_up_weather
 from tutorial_project.checks.kinds.questions import (
     all_saying,
     expect_free_while_waiting,
     held_questions,
-    made_up_flights,
-    made_up_rate,
-    made_up_weather,
     questions,
 )
 from tutorial_project.services.insurer import PER_NIGHT

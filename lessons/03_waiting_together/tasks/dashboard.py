@@ -1,13 +1,8 @@
 from typing import Any
 
 from tutorial_project.checks import Task, Trial
-from tutorial_project.checks.kinds.questions import (
-    all_saying,
-    expect_free_while_waiting,
-    made_up_flights,
-    made_up_rate,
-    made_up_weather,
-)
+from tutorial_project.checks.kinds.made_up import made_up_flights, made_up_rate, made_up_weather
+from tutorial_project.checks.kinds.questions import all_saying, expect_free_while_waiting
 from tutorial_project.services.places import flights, rate, weather
 
 from ..shared import Said, expect_all_waiting, expect_news

@@ -5,14 +5,8 @@ from typing import Any
 from unittest.mock import patch
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
-from tutorial_project.checks.kinds.questions import (
-    all_saying,
-    expect_free_while_waiting,
-    held_questions,
-    made_up_flights,
-    made_up_rate,
-    made_up_weather,
-)
+from tutorial_project.checks.kinds.made_up import made_up_flights, made_up_rate, made_up_weather
+from tutorial_project.checks.kinds.questions import all_saying, expect_free_while_waiting, held_questions
 from tutorial_project.services import client, running_services
 from tutorial_project.services.places import flights, weather
 

@@ -1,12 +1,8 @@
 from typing import Any
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
-from tutorial_project.checks.kinds.questions import (
-    all_saying,
-    expect_free_while_waiting,
-    held_questions,
-    made_up_flights,
-)
+from tutorial_project.checks.kinds.made_up import made_up_flights
+from tutorial_project.checks.kinds.questions import all_saying, expect_free_while_waiting, held_questions
 from tutorial_project.services.airline import NotFlownTo
 
 fare = Task(

@@ -7,14 +7,8 @@ from asgiref.sync import sync_to_async
 from django.utils.formats import date_format
 
 from tutorial_project.checks import Outcome, Task, Trial
-from tutorial_project.checks.kinds.questions import (
-    all_saying,
-    expect_free_while_waiting,
-    held_questions,
-    made_up_flights,
-    made_up_rate,
-    made_up_weather,
-)
+from tutorial_project.checks.kinds.made_up import made_up_flights, made_up_rate, made_up_weather
+from tutorial_project.checks.kinds.questions import all_saying, expect_free_while_waiting, held_questions
 from tutorial_project.trips.models import Trip
 
 from ..shared import connections_watched, expect_no_connection_left, get, refuse_a_query_on_the_loop

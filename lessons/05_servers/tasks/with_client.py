@@ -13,6 +13,7 @@ from tutorial_project.checks import Outcome, Task, Trial
 from tutorial_project.checks.kinds.asgi import application_from, exchange, http_scope
 from tutorial_project.checks.kinds.lifespan import Lifespan
 from tutorial_project.checks.trial import TrialHandler
+from tutorial_project.words import counted
 
 with_client = Task(
     "with_client",
@@ -50,7 +51,7 @@ class Office:
 
 
 def _opened(number: int) -> str:
-    return f"{number} client{'' if number == 1 else 's'} opened"
+    return f"{counted(number, 'client')} opened"
 
 
 async def _no_page(scope, receive, send):

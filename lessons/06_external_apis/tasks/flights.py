@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 from urllib.parse import quote
 
 from tutorial_project.checks import (
@@ -9,6 +8,7 @@ from tutorial_project.checks import (
     Task,
     Trial,
 )
+from tutorial_project.checks.kinds.made_up import made_up_flights
 from tutorial_project.checks.kinds.visits import visits
 from tutorial_project.services import running_services
 
@@ -46,15 +46,6 @@ flights = Task(
     praise="Right: every trouble of the partner has its status. Looking at `response.status` and catching what "
     "`raise_for_status()` raises come to the same.",
 )
-
-
-def made_up_flights(city: str) -> dict[str, Any]:
-    """Flights that nobody can know."""
-    numbers = random.sample(["JL 408", "NH 204", "OZ 116", "KE 723"], 3)
-    return {
-        "city": city,
-        "flights": [{"number": number, "price": random.randint(60, 1900)} for number in numbers],
-    }
 
 
 @flights.requirement(

@@ -19,14 +19,15 @@ from tutorial_project.checks.proofs.postgresql import (
 )
 from tutorial_project.classroom import postgresql
 from tutorial_project.trips.models import Booking, Trip
+from tutorial_project.words import counted
 
 from ..shared import (
     ONE_UNIT,
-    counted,
     expect_all_kept,
     forgotten_awaits,
     locks,
     refuse_atomic_around_async,
+    tallied,
     why_a_half_is_left,
     writes,
 )
@@ -192,7 +193,7 @@ async def sells_once_to_forty(trial: Trial) -> None:
     more = (found.bookings - before.bookings).total()
     Outcome(
         f"40 × POST {address(trip)} at once, by travellers {buyers[0]} to {buyers[-1]}",
-        f"{counted(summary)}; seats_left {found.seats[trip]}, bookings +{more}",
+        f"{tallied(summary)}; seats_left {found.seats[trip]}, bookings +{more}",
     ).expect_that(
         summary == {201: 2, 409: 38} and found == before.with_sold(trip, *winners),
         "201 ×2, 409 ×38; seats_left 0, bookings +2",
@@ -339,7 +340,7 @@ async def leaves_no_connection(trial: Trial) -> None:
         reply = await buys(trial, trip, buyer)
         left = await check.connections(until=before) - before
     reply.expect_that(True, "an answer")
-    Outcome(reply.sent, f"{counted_connections(left)} more than before").expect_that(
+    Outcome(reply.sent, f"{counted(left, 'connection')} more than before").expect_that(
         left <= 0,
         "as many connections as before",
         because="a thread beside the request's own keeps the connection that it opened: Django closes that of the "
@@ -347,10 +348,6 @@ async def leaves_no_connection(trial: Trial) -> None:
         next="`sync_to_async(function)`, which takes the request's thread, or close it in the function: `try: …`, "
         "`finally: connections.close_all()`",
     )
-
-
-def counted_connections(number: int) -> str:
-    return f"{number} connection{'s' * (number != 1)}"
 
 
 async def another_trip() -> int:

@@ -19,7 +19,7 @@ from tutorial_project.checks.proofs.postgresql import (
 from tutorial_project.classroom import postgresql
 from tutorial_project.trips.models import Account
 
-from ..shared import counted, expect_all_kept, locks, why_a_half_is_left
+from ..shared import expect_all_kept, locks, tallied, why_a_half_is_left
 
 transfer = Task(
     "transfer",
@@ -171,9 +171,9 @@ async def many_at_once(
     summary = Counter("moved" if outcome.error is None else first_line(outcome.error) for outcome in outcomes)
     at_once = f"{times} × {outcomes[0].sent} at once"
     words = {} if locks(sent) or not sent else {"because": LOST_UPDATE, "next": LOCK_FIRST}
-    Outcome(at_once, counted(summary)).expect_that(
+    Outcome(at_once, tallied(summary)).expect_that(
         summary == expected,
-        counted(Counter(expected)),
+        tallied(Counter(expected)),
         **(words if summary["moved"] > expected["moved"] else {}),
     )
     await expect_balances(at_once, after, **words)

@@ -38,7 +38,9 @@ login_session = Task(
 
 async def new_user(password: str = "", **fields: Any) -> str:
     """Make a user that no answer can know, and return the name."""
-    user = await User.objects.acreate(username=made_up(), password=make_password(password or None), **fields)
+    user = await User.objects.acreate(
+        username=made_up("traveller"), password=make_password(password or None), **fields
+    )
     return user.username
 
 
@@ -69,7 +71,7 @@ async def says_who_is_there(trial: Trial) -> None:
     reply, words = await sent(trial, "GET", "/session/")
     empty = reply.value is not None and reply.text == '{"traveller": ""}'
     expect(reply, json={"traveller": None}, **(WHO if empty else words))
-    name, later = await new_user(), made_up()
+    name, later = await new_user(), made_up("traveller")
     await trial.log_in(name)
     reply, words = await sent(trial, "GET", "/session/")
     expect(reply, json={"traveller": name}, **words)
@@ -84,7 +86,7 @@ async def says_who_is_there(trial: Trial) -> None:
     '`{"traveller": "ada"}`; the next GET says the same'
 )
 async def logs_in(trial: Trial) -> None:
-    for password in (made_up(), made_up()):
+    for password in (made_up("traveller"), made_up("traveller")):
         name = await new_user(password)
         reply, words = await log_in(trial, name, password)
         expect(
@@ -98,7 +100,7 @@ async def logs_in(trial: Trial) -> None:
 
 @login_session.requirement("logs in several travellers at the same moment, each as themselves")
 async def logs_in_several_at_once(trial: Trial) -> None:
-    password = made_up()
+    password = made_up("traveller")
     visitors = {await new_user(password): Trial(trial.answer, trial.task) for _ in range(3)}
     replies = await asyncio.gather(
         *(
@@ -153,14 +155,14 @@ def named_old_user(what_worked: str, right: str) -> dict[str, str]:
     "when the account is not active, and logs nobody in"
 )
 async def refuses_wrong_credentials(trial: Trial) -> None:
-    password = made_up()
+    password = made_up("traveller")
     name, gone = await new_user(password), await new_user(password, is_active=False)
-    for username, guess in ((name, made_up()), (made_up(), password), (gone, password)):
+    for username, guess in ((name, made_up("traveller")), (made_up("traveller"), password), (gone, password)):
         reply, words = await log_in(trial, username, guess)
         expect(reply, 401, json=WRONG, **(words or no_user(reply)))
         await expect_nobody(trial)
     await log_in(trial, name, password)
-    await User.objects.filter(username=name).aupdate(password=make_password(made_up()))
+    await User.objects.filter(username=name).aupdate(password=make_password(made_up("traveller")))
     reply, words = await log_in(trial, name, password)
     reply.sent += "   now that the password is another one"
     expect(reply, 401, json=WRONG, **words)
@@ -238,10 +240,10 @@ TRUSTING = ["django.contrib.auth.backends.ModelBackend", f"{__name__}.TrustsTheC
     "gets the same 401, and logs nobody in"
 )
 async def chooses_the_arguments(trial: Trial) -> None:
-    name = await new_user(made_up())
+    name = await new_user(made_up("traveller"))
     for more in ({"trusted": name}, {"request": 1}):
         with override_settings(AUTHENTICATION_BACKENDS=TRUSTING):
-            reply, words = await log_in(trial, name, made_up(), **more)
+            reply, words = await log_in(trial, name, made_up("traveller"), **more)
             chosen = {
                 "because": "the client chose an argument of `aauthenticate`, which goes to every backend that takes it: "
                 "with one such as `RemoteUserBackend` no password is needed"
@@ -264,7 +266,7 @@ async def visitor_with_a_wish(trial: Trial, wish: str) -> str:
     "keeps what the visitor's session held before the login, such as a wish, and gives the session a new key"
 )
 async def keeps_the_session_at_login(trial: Trial) -> None:
-    password, wish = made_up(), made_up()
+    password, wish = made_up("traveller"), made_up("traveller")
     name = await new_user(password)
     key = await visitor_with_a_wish(trial, wish)
     reply, words = await log_in(trial, name, password)
@@ -287,7 +289,7 @@ async def keeps_the_session_at_login(trial: Trial) -> None:
 async def logs_out(trial: Trial) -> None:
     name = await new_user()
     await trial.log_in(name)
-    key, wish = trial.cookies.get(settings.SESSION_COOKIE_NAME), made_up()
+    key, wish = trial.cookies.get(settings.SESSION_COOKIE_NAME), made_up("traveller")
     session = SessionStore(key)
     await session.aset("wish", wish)
     await session.asave()

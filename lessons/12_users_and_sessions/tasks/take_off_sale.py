@@ -44,7 +44,7 @@ async def on_sale(pk: int) -> bool:
 
 async def member(*, staff: bool = False, may: bool = False) -> User:
     """Make a user that no answer can know, with the permission to change trips or without any."""
-    user = await User.objects.acreate(username=made_up(), is_staff=staff)
+    user = await User.objects.acreate(username=made_up("traveller"), is_staff=staff)
     wanted = ["change_trip"] if may else []
     await user.user_permissions.aset([p async for p in Permission.objects.filter(codename__in=wanted)])
     return user
@@ -171,7 +171,7 @@ async def serves_several_at_once(trial: Trial) -> None:
 @take_off_sale.requirement("does the same for staff who has the permission from a group")
 async def asks_groups_too(trial: Trial) -> None:
     user = await member(staff=True)
-    editors = await Group.objects.acreate(name=made_up())
+    editors = await Group.objects.acreate(name=made_up("traveller"))
     await editors.permissions.aset([await Permission.objects.aget(codename="change_trip")])
     await editors.user_set.aset([user])
     from_group = {

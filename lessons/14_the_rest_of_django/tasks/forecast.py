@@ -8,12 +8,12 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import unquote
-from uuid import uuid4
 
 from django.core.cache import CacheKeyWarning, cache
 from django.core.cache.backends.locmem import LocMemCache
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
+from tutorial_project.checks.kinds.made_up import made_up_weather
 from tutorial_project.checks.proofs.clock import held_clock
 from tutorial_project.services.client import TIMEOUT
 from tutorial_project.services.start import start_services
@@ -38,11 +38,6 @@ forecast = Task(
     praise="Right: one asks, and all who came meanwhile have its answer, or its failure. A lock for each city would do too, if "
     "those who waited behind a failure do not ask again. Between processes, `cache.aadd` decides who asks.",
 )
-
-
-def made_up_weather(city: str) -> dict[str, Any]:
-    """Weather that nobody can know."""
-    return {"city": city, "celsius": random.randint(-400, 400) / 10, "sky": uuid4().hex[:6]}
 
 
 def on_the_loop() -> bool:

@@ -13,6 +13,7 @@ import pytest
 from jupyter_client.manager import start_new_kernel
 from project import ROOT
 
+from tutorial_project.classroom.processes import supervised
 from tutorial_project.classroom.processes import web_servers as server_process
 from tutorial_project.classroom.processes.supervisor import alive
 from tutorial_project.classroom.processes.web_servers import (
@@ -106,7 +107,7 @@ def test_workers_are_gone_when_their_master_is_killed() -> None:
 
 
 def test_a_server_is_gone_when_its_supervisor_does_not_react(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_process, "STOP_LIMIT", 0.2)
+    monkeypatch.setattr(supervised, "STOP_LIMIT", 0.2)
     with ServerProcess("waitress").wait_until_it_answers() as server:
         processes = family(server._process.pid)
         processes[0].suspend()

@@ -24,7 +24,7 @@ hello = Task("hello", hints=("Why?", "Where?", "Like this."), praise="Right.")
 async def returns_hello(trial):
     (await trial.call()).expect("hello")
 """
-LESSON = "---\nminutes: 5\n---\n\n# A lesson\n"
+LESSON = "# A lesson\n"
 EXERCISE = """# An exercise
 
 {{ requirements: hello }}
@@ -121,7 +121,7 @@ def write_lesson(folder: Path, name: str, *cells: str, formerly: str = "") -> No
     lesson = folder / "lessons" / name / "lesson.md"
     lesson.parent.mkdir(parents=True, exist_ok=True)
     former = f"formerly: {formerly}\n" if formerly else ""
-    lesson.write_text(f"---\nminutes: 5\n{former}---\n\n# Lesson {name}\n")
+    lesson.write_text(f"---\n{former}---\n\n# Lesson {name}\n")
     (folder / "exercises").mkdir(exist_ok=True)
     write_built(folder / "exercises" / f"{name}.ipynb", *(cells or STUBS))
 

@@ -8,7 +8,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from tutorial_project import paths
-from tutorial_project.desk.learning_paths import EVERYTHING, PATHS, lessons_on, paths_said
+from tutorial_project.desk.front_matter import said_under
+from tutorial_project.desk.learning_paths import EVERYTHING, PATHS, lessons_on
 
 from .conftest import write_progress
 
@@ -39,7 +40,7 @@ def test_every_lesson_names_paths_that_there_are_and_every_path_has_lessons() ->
     said = {
         path
         for file in paths.LESSONS.glob("[0-9]*/lesson.md")
-        for path in paths_said(file.read_text(encoding="utf-8"))
+        for path in said_under("paths", file.read_text(encoding="utf-8"))
     }
     assert said == set(PATHS) - {EVERYTHING}
     assert all(lessons_on(path)[0] == lessons_on(EVERYTHING)[0] for path in PATHS)

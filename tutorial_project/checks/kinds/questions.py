@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -25,26 +24,6 @@ They take the time of the machine that the missing one needs as well, so that a 
 
 QUIET_ROUNDS = 4
 """Questions of our own in which the answer asked nothing more."""
-
-
-def made_up_weather(city: str) -> dict[str, Any]:
-    """What nobody could know about the weather in a city."""
-    sky = random.choice(["fog", "hail", "haze", "mist"])
-    return {"city": city, "celsius": random.randint(-4000, 4000) / 100, "sky": sky}
-
-
-def made_up_flights(city: str) -> dict[str, Any]:
-    """Three flights that nobody could know, the cheapest of them in the middle."""
-    cheapest = random.randint(1000, 9000)
-    prices = (cheapest + random.randint(1, 999), cheapest, cheapest + random.randint(1000, 99000))
-    numbers = random.sample(range(100, 10000), 3)
-    flights = [{"number": f"XY {n}", "price": price} for n, price in zip(numbers, prices, strict=True)]
-    return {"city": city, "flights": flights}
-
-
-def made_up_rate(currency: str) -> dict[str, Any]:
-    """An exchange rate that nobody could know."""
-    return {"currency": currency, "rate": random.randint(1000, 9999) / 1000}
 
 
 @contextmanager

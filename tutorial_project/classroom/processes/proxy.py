@@ -63,7 +63,7 @@ class ProxyProcess(ServerProcess):
     """
 
     def __init__(self, site: str, servers: tuple[ServerProcess, ...]) -> None:
-        self.name, self._options, self._lines = "caddy", (), []
+        self.name, self._options = "caddy", ()
         self._folder = temporary_folder()
         self.program = (caddy(),)
         self.caddyfile = CADDYFILE.format(site=textwrap.indent(textwrap.dedent(site).strip("\n"), "    "))

@@ -65,7 +65,7 @@ class SiteProcess(ServerProcess):
     def __init__(
         self, server: str, *options: str, module: str, folder: Path, settings: Mapping[str, Any]
     ) -> None:
-        self.name, self._options, self._lines = server, options, []
+        self.name, self._options = server, options
         self._module = f"{PACKAGE}.{module}"
         inherited = environment(server, PACKAGE, f"{PACKAGE}.settings")
         paths = os.pathsep.join([str(folder), inherited["PYTHONPATH"]])
@@ -92,8 +92,7 @@ class SiteProcess(ServerProcess):
 
     def _worker(self) -> psutil.Process:
         # Of the supervisor, the server, and its worker, where it has one, the last one to start.
-        family = psutil.Process(self._process.pid).children(recursive=True)
-        return max(family, key=lambda process: (process.create_time(), process.pid))
+        return max(self._family(), key=lambda process: (process.create_time(), process.pid))
 
 
 class SmallSite:

@@ -5,31 +5,21 @@ from __future__ import annotations
 import asyncio
 import atexit
 import json
-import os
-import subprocess
 import sys
-import threading
-from contextlib import suppress
-from typing import Any
-
-import psutil
 
 from tutorial_project.classroom.opening import settings_of_the_lesson
-from tutorial_project.paths import ROOT
 
-from . import supervisor
 from .server_commands import environment
+from .supervised import SupervisedProcess
 
 SETTINGS = f"{__package__}.worker_settings"
 COMMAND = ("db_worker", "--no-startup-delay", "--interval", "0.1")
 """What is typed after `manage.py`: it begins at once, and looks for work ten times a second."""
-STOP_LIMIT = supervisor.GRACE + 2
-"""Seconds after which a worker that was stopped is killed from here."""
 
 _running: list[WorkerProcess] = []
 
 
-class WorkerProcess:
+class WorkerProcess(SupervisedProcess):
     """A worker in a process of its own, under a supervisor.
 
     Args:
@@ -38,41 +28,16 @@ class WorkerProcess:
 
     def __init__(self, *options: str) -> None:
         self._options = options
-        self._lines: list[str] = []
         environ = environment("", "", SETTINGS)
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", supervisor.__file__, sys.executable, "-m", "django", *COMMAND, *options],
-            cwd=ROOT,
-            env=environ | {"ASYNC_VIEWS_LESSON_SETTINGS": json.dumps(settings_of_the_lesson())},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-            # In the kernel's process group, "Interrupt Kernel" would end it.
-            start_new_session=os.name == "posix",
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        self._begin(
+            [sys.executable, "-m", "django", *COMMAND, *options],
+            environ | {"ASYNC_VIEWS_LESSON_SETTINGS": json.dumps(settings_of_the_lesson())},
         )
-        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
-        self._reader.start()
 
     @property
     def command(self) -> str:
         """What one types to start it."""
         return " ".join(["python manage.py", *COMMAND, *self._options])
-
-    @property
-    def log(self) -> str:
-        """What the worker has printed so far."""
-        return "".join(self._lines)
-
-    @property
-    def running(self) -> bool:
-        return self._process.poll() is None
-
-    def _read(self, output: Any) -> None:
-        with output:
-            self._lines.extend(output)
 
     async def says(self, text: str, times: int = 1, limit: float = 30.0) -> None:
         """Wait until the worker has printed this so many times.
@@ -98,41 +63,15 @@ class WorkerProcess:
 
     def terminate(self) -> None:
         """Ask the worker to end, as a deployment does (SIGTERM): it finishes the task that it is at."""
-        for process in self._worker():
+        for process in self._family():
             process.terminate()
         self.wait()
 
     def kill(self) -> None:
         """Kill the worker (SIGKILL): it gets no chance to finish anything."""
-        for process in self._worker():
+        for process in self._family():
             process.kill()
         self.wait()
-
-    def stop(self) -> None:
-        """Have the supervisor end the worker, and wait until it is gone. Safe to call twice."""
-        if self._process.stdin and not self._process.stdin.closed:
-            self._process.stdin.close()
-        try:
-            self._process.wait(STOP_LIMIT)
-        except subprocess.TimeoutExpired:
-            for process in self._worker():
-                with suppress(psutil.NoSuchProcess):
-                    process.kill()
-            self._process.kill()
-            self._process.wait()
-        self._reader.join(STOP_LIMIT)
-
-    def _worker(self) -> list[psutil.Process]:
-        try:
-            return psutil.Process(self._process.pid).children(recursive=True)
-        except psutil.NoSuchProcess:
-            return []
-
-    def __enter__(self) -> WorkerProcess:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def __repr__(self) -> str:
         return f"<db_worker {'running' if self.running else 'ended'}>"

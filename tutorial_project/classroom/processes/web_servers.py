@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import atexit
 import http.client
-import os
 import re
 import socket
-import subprocess
 import sys
-import threading
 import time
-from contextlib import suppress
 from typing import Any, Self, TypeVar
 
-import psutil
-
-from tutorial_project.paths import ROOT
-
-from . import supervisor
 from .server_commands import FRONT_DESK, SERVERS, command, environment
+from .supervised import SupervisedProcess
 
 __all__ = ["SERVERS", "ServerDidNotStart", "ServerProcess", "start_server", "start_servers", "stop_servers"]
 
 START_LIMIT = 20.0
 """Seconds that a server may take until it answers."""
-STOP_LIMIT = supervisor.GRACE + 2
-"""Seconds after which a server that was stopped is killed from here."""
 PORT_TAKEN = re.compile(r"address (is )?(already )?in use|10048", re.IGNORECASE)
 
 _running: dict[str, ServerProcess] = {}
@@ -41,7 +31,7 @@ class ServerDidNotStart(RuntimeError):
         super().__init__(f"{name} {what}. The end of its log:\n" + "\n".join(log.splitlines()[-5:]))
 
 
-class ServerProcess:
+class ServerProcess(SupervisedProcess):
     """A server in a process of its own, on a free port of 127.0.0.1, under a supervisor.
 
     Args:
@@ -59,7 +49,6 @@ class ServerProcess:
     ) -> None:
         self.name, self._options, self._project = name, options, project
         self._environment = environment(name, project, settings)
-        self._lines: list[str] = []
         self._launch()
 
     @property
@@ -76,36 +65,9 @@ class ServerProcess:
         """The command line, after `python -m`."""
         return [*command(self.name, self._project, port), *self._options]
 
-    @property
-    def log(self) -> str:
-        """What the server has printed so far."""
-        return "".join(self._lines)
-
-    @property
-    def running(self) -> bool:
-        return self._process.poll() is None
-
     def _launch(self) -> None:
         self.port = _free_port()
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", supervisor.__file__, *self.program, *self.arguments(self.port)],
-            cwd=ROOT,
-            env=self._environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-            # In the kernel's process group, "Interrupt Kernel" would end it.
-            start_new_session=os.name == "posix",
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-        )
-        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
-        self._reader.start()
-
-    def _read(self, output: Any) -> None:
-        with output:
-            self._lines.extend(output)
+        self._begin([*self.program, *self.arguments(self.port)], self._environment)
 
     def wait_until_it_answers(self) -> Self:
         """Return once a request is answered; a port that somebody else took meanwhile is given up for another.
@@ -137,30 +99,6 @@ class ServerProcess:
         finally:
             connection.close()
         return True
-
-    def let_go(self) -> None:
-        """Tell the supervisor to stop the server, and do not wait for it."""
-        if self._process.stdin and not self._process.stdin.closed:
-            self._process.stdin.close()
-
-    def stop(self) -> None:
-        """Stop the server and all its workers, and wait until they are gone. Safe to call twice."""
-        self.let_go()
-        try:
-            self._process.wait(STOP_LIMIT)
-        except subprocess.TimeoutExpired:
-            for process in psutil.Process(self._process.pid).children(recursive=True):
-                with suppress(psutil.NoSuchProcess):
-                    process.kill()
-            self._process.kill()
-            self._process.wait()
-        self._reader.join(STOP_LIMIT)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def __repr__(self) -> str:
         return f"<{self.name} {'running' if self.running else 'stopped'}>"

@@ -15,14 +15,13 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from tutorial_project.desk.front_matter import said_under
 from tutorial_project.desk.progress import Progress
 
 from .files import set_aside, write_whole
 from .notebook_file import NotANotebook, edited, read_notebook
 
 KINDS = ("exercises", "notebooks", "solutions")
-FRONT_MATTER = re.compile(r"---\n(.*?)^---$", re.DOTALL | re.MULTILINE)
-FORMERLY = re.compile(r"^formerly:(.*)$", re.MULTILINE)
 STUB = re.compile(r"^ *# Your code here\n *raise NotImplementedError$", re.MULTILINE)
 DEFINED = re.compile(r"^(?:(?:async +)?def|class) +(\w+)|^(\w+) *=(?!=)", re.MULTILINE)
 
@@ -45,16 +44,9 @@ def former_names(lessons: Path) -> dict[str, str]:
     return {
         former: name
         for name, file in files.items()
-        for former in formerly(file.read_text(encoding="utf-8"))
+        for former in said_under("formerly", file.read_text(encoding="utf-8"))
         if former not in files
     }
-
-
-def formerly(text: str) -> list[str]:
-    """The former names that the front matter of a lesson tells."""
-    front_matter = FRONT_MATTER.match(text)
-    told = FORMERLY.search(front_matter[1]) if front_matter else None
-    return re.findall(r"\w+", told[1]) if told else []
 
 
 def carry_over(folder: Path) -> Iterator[Carried]:

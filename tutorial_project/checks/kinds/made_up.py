@@ -1,0 +1,36 @@
+"""What a check makes up at that moment, so that no answer can have known it."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+from uuid import uuid4
+
+
+def made_up(kind: str) -> str:
+    """A name that nobody had before this moment.
+
+    Args:
+        kind: what it is the name of, such as "island".
+    """
+    return f"{kind}-{uuid4().hex[:8]}"
+
+
+def made_up_weather(city: str) -> dict[str, Any]:
+    """What nobody could know about the weather in a city."""
+    sky = random.choice(["fog", "hail", "haze", "mist"])
+    return {"city": city, "celsius": random.randint(-4000, 4000) / 100, "sky": sky}
+
+
+def made_up_flights(city: str) -> dict[str, Any]:
+    """Three flights that nobody could know, the cheapest of them in the middle."""
+    cheapest = random.randint(1000, 9000)
+    prices = (cheapest + random.randint(1, 999), cheapest, cheapest + random.randint(1000, 99000))
+    numbers = random.sample(range(100, 10000), 3)
+    flights = [{"number": f"XY {n}", "price": price} for n, price in zip(numbers, prices, strict=True)]
+    return {"city": city, "flights": flights}
+
+
+def made_up_rate(currency: str) -> dict[str, Any]:
+    """An exchange rate that nobody could know."""
+    return {"currency": currency, "rate": random.randint(1000, 9999) / 1000}
