@@ -13,6 +13,7 @@ from tutorial_project.checks import (
     blocking_calls_refused,
     run_without_a_loop,
 )
+from tutorial_project.checks.kinds.made_up import made_up_weather
 from tutorial_project.checks.proofs.clock import held_clock
 from tutorial_project.services import running_services
 from tutorial_project.services.places import weather as weather_of
@@ -31,7 +32,6 @@ from ..shared import (
     expect_asked_for,
     expect_closed,
     keeping_every_client,
-    made_up_weather,
     odd_cities,
     unclosed_words,
     words_about_memory,

@@ -8,6 +8,7 @@ from tutorial_project.checks import (
     Task,
     Trial,
 )
+from tutorial_project.checks.kinds.made_up import made_up_weather
 from tutorial_project.services import running_services
 
 from ..shared import (
@@ -22,7 +23,6 @@ from ..shared import (
     get,
     get_while,
     keeping_every_client,
-    made_up_weather,
     odd_cities,
     unclosed_words,
     words_about_broken,

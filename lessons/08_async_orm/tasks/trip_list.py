@@ -2,6 +2,7 @@ import random
 from decimal import Decimal
 
 from tutorial_project.checks import Reply, Task, Trial
+from tutorial_project.checks.kinds.made_up import made_up
 from tutorial_project.classroom import queries
 from tutorial_project.trips.models import Destination, Theme, Trip
 from tutorial_project.words import counted
@@ -12,7 +13,6 @@ from ..shared import (
     expect_few_queries,
     expect_rows,
     listed,
-    made_up,
     made_up_destination,
     made_up_trip,
 )

@@ -4,10 +4,11 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.views import View
 
 from tutorial_project.checks import Reply, Task, Trial
+from tutorial_project.checks.kinds.made_up import made_up
 from tutorial_project.trips.models import Trip
 from tutorial_project.words import counted
 
-from ..shared import expect_405, explain_the_guard, made_up, made_up_traveller, made_up_trip
+from ..shared import expect_405, explain_the_guard, made_up_traveller, made_up_trip
 
 MembersDesk = Task(
     "MembersDesk",

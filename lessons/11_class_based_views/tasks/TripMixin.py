@@ -9,11 +9,12 @@ from django.urls import path
 from django.views import View
 
 from tutorial_project.checks import Task, Trial
+from tutorial_project.checks.kinds.made_up import made_up
 from tutorial_project.checks.trial import TrialHandler
 from tutorial_project.classroom import queries
 from tutorial_project.words import counted
 
-from ..shared import NOT_HANDED_ON, expect_405, explain_the_relation, lost_on_the_way, made_up, made_up_trip
+from ..shared import NOT_HANDED_ON, expect_405, explain_the_relation, lost_on_the_way, made_up_trip
 
 
 class Stamped:

@@ -5,9 +5,10 @@ from django.db import IntegrityError
 from django.utils.datastructures import MultiValueDictKeyError
 
 from tutorial_project.checks import Task, Trial
+from tutorial_project.checks.kinds.made_up import made_up
 from tutorial_project.trips.models import Review, Trip
 
-from ..shared import expect_405, explain_the_relation, made_up, made_up_traveller, made_up_trip
+from ..shared import expect_405, explain_the_relation, made_up_traveller, made_up_trip
 
 TripReviews = Task(
     "TripReviews",

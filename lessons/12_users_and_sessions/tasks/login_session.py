@@ -13,8 +13,9 @@ from django.test import override_settings
 from django.utils.datastructures import MultiValueDictKeyError
 
 from tutorial_project.checks import Reply, Task, Trial
+from tutorial_project.checks.kinds.made_up import made_up
 
-from ..shared import expect, expect_405, made_up, sent
+from ..shared import expect, expect_405, sent
 
 WRONG = {"error": "wrong username or password"}
 

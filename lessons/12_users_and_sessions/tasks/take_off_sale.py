@@ -7,9 +7,10 @@ from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import ObjectDoesNotExist
 
 from tutorial_project.checks import Task, Trial
+from tutorial_project.checks.kinds.made_up import made_up
 from tutorial_project.trips.models import Trip
 
-from ..shared import WENT_ON, expect, made_up, sent
+from ..shared import WENT_ON, expect, sent
 
 take_off_sale = Task(
     "take_off_sale",

@@ -10,7 +10,8 @@ import nbformat
 import pytest
 from django.core.management import call_command
 
-from tutorial_project.desk.management.former_names import STUB, carry_over, former_names, formerly
+from tutorial_project.desk.front_matter import said_under
+from tutorial_project.desk.management.former_names import STUB, carry_over, former_names
 
 from .conftest import (
     ANSWER,
@@ -234,9 +235,9 @@ def test_a_damaged_progress_file_does_not_stop_an_update(tutorial: Path, clone: 
 
 
 def test_former_names_stand_in_the_front_matter_and_nowhere_else() -> None:
-    assert formerly("---\nminutes: 5\nformerly: 01_a, 01_b\n---\n# A\n") == ["01_a", "01_b"]
-    assert formerly("---\nminutes: 5\n---\n# A\n\n---\nformerly: 01_a\n---\n") == []
-    assert formerly("# A\n") == []
+    assert said_under("formerly", "---\npaths: live\nformerly: 01_a, 01_b\n---\n# A\n") == ["01_a", "01_b"]
+    assert said_under("formerly", "---\npaths: live\n---\n# A\n\n---\nformerly: 01_a\n---\n") == []
+    assert said_under("formerly", "# A\n") == []
 
 
 def test_a_name_that_a_lesson_has_is_nobodys_former_one(tmp_path: Path) -> None:
@@ -249,7 +250,9 @@ def test_a_name_that_a_lesson_has_is_nobodys_former_one(tmp_path: Path) -> None:
 def test_no_former_name_is_claimed_twice_or_in_use() -> None:
     names = [folder.name for folder in build.lesson_folders()]
     claimed = [
-        name for f in build.lesson_folders() for name in formerly((f / "lesson.md").read_text("utf-8"))
+        name
+        for f in build.lesson_folders()
+        for name in said_under("formerly", (f / "lesson.md").read_text("utf-8"))
     ]
     assert sorted(claimed) == sorted(former_names(build.LESSONS))
     assert not set(claimed) & set(names)
