@@ -73,3 +73,16 @@ async def test_after_the_block_the_clock_shows_the_real_time() -> None:
 async def test_waiting_for_what_never_comes_ends() -> None:
     with held_clock() as clock:
         assert not await clock.until(lambda: False, patience=0.01)
+
+
+def test_two_proofs_side_by_side_may_hold_the_clock_and_it_goes_on_after_both() -> None:
+    async def both() -> bool:
+        loop = asyncio.get_running_loop()
+        first, second = held_clock(), held_clock()
+        first.__enter__()
+        second.__enter__()
+        for clock in (first, second):  # whichever ends first
+            clock.__exit__(None, None, None)
+        return "time" not in vars(loop)
+
+    assert asyncio.run(both())  # or the loop would wait for ever

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from weakref import WeakKeyDictionary
 
 STEP = 0.01
 """Seconds that the clock moves at once: what is due in between gets its turn before the next step."""
@@ -51,6 +52,10 @@ class HeldClock:
         return True
 
 
+# Trap: a proof that is made beside another one may hold the clock as well, and either of them ends first.
+_held: WeakKeyDictionary[asyncio.AbstractEventLoop, list[HeldClock]] = WeakKeyDictionary()
+
+
 @contextmanager
 def held_clock() -> Iterator[HeldClock]:
     """Stop the clock of the running event loop for the block; at its end it shows the real time again.
@@ -59,12 +64,12 @@ def held_clock() -> Iterator[HeldClock]:
     """
     # Trap: in the block no `asyncio.timeout` ends by itself, that of the judge neither. Wait with `until`.
     loop = asyncio.get_running_loop()
-    clock, before = HeldClock(loop.time()), vars(loop).get("time")
-    loop.time = lambda: clock.now  # type: ignore[method-assign]
+    clocks = _held.setdefault(loop, [])
+    clocks.append(clock := HeldClock(loop.time()))
+    loop.time = lambda: clocks[-1].now  # type: ignore[method-assign]
     try:
         yield clock
-    finally:  # a proof that is made beside another one may hold the clock as well
-        if before is None:
-            vars(loop).pop("time", None)
-        else:
-            loop.time = before  # type: ignore[method-assign]
+    finally:
+        clocks.remove(clock)
+        if not clocks:
+            del loop.time
