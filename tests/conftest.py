@@ -14,6 +14,7 @@ from project import edited_notebooks
 from scheduling import ByNotebookAndLesson, in_turns
 
 from tutorial_project.checks import general, judge
+from tutorial_project.checks.proofs import postgresql
 from tutorial_project.classroom.data.sample import SampleDatabase
 from tutorial_project.classroom.opening import prepare
 
@@ -73,6 +74,8 @@ def the_machine_may_be_busy(monkeypatch: pytest.MonkeyPatch) -> None:
         (judge, "LATER_LIMIT", 10.0),
         (judge, "REFUSED_LIMIT", 60.0),
         (general, "PATIENCE", 8.0),
+        (postgresql, "PATIENT", 8.0),
+        (postgresql, "STOOD_STILL", 20),
     ):
         monkeypatch.setattr(module, limit, seconds)
 

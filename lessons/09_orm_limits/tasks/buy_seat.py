@@ -317,7 +317,7 @@ async def holds_up_nobody(trial: Trial) -> None:
         async with started(buys(trial, waits_for, first)) as [waiting]:
             await check.all_stand_still([waiting])
             async with started(buys(trial, other, second)) as [buying]:
-                await check.all_stand_still([waiting, buying], patience=3)
+                await check.all_stand_still([waiting, buying], patiently=True)
                 sold_meanwhile = buying.done()
                 await check.execute("COMMIT")
                 reply, _ = await buying, await waiting

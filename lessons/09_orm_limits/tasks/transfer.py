@@ -202,7 +202,7 @@ async def goes_both_ways(trial: Trial) -> None:
         async with started(*(on_a_thread_of_its_own(trial.call(*call)) for call in calls)) as tasks:
             # Each transfer stands before its first account, then one of them before its second.
             for holder in (holds_one, holds_other):
-                await holder.all_stand_still(tasks, patience=3)
+                await holder.all_stand_still(tasks, patiently=True)
                 await holder.execute("COMMIT")
             outcomes = [await task for task in tasks]
     for outcome in outcomes:
@@ -238,7 +238,7 @@ async def transfer_while_another_waits(
             names = ", ".join(f"'{name}'" for name in pair)
             can_log_in = await another.is_free("auth_user", f"username IN ({names})")
             async with started(on_a_thread_of_its_own(trial.call(*others, CENT))) as [moving]:
-                await check.all_stand_still([waiting, moving], patience=3)
+                await check.all_stand_still([waiting, moving], patiently=True)
                 moved_meanwhile = moving.done()
                 await check.execute("COMMIT")
                 outcome, waited = await moving, await waiting

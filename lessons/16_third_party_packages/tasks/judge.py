@@ -160,9 +160,6 @@ def new(middleware: Any) -> Any:
 
 judge = Task(
     "judge",
-    excused={
-        "memory": "a middleware does tomorrow what it did today: to keep the verdict of a class is no mistake"
-    },
     beside="trusts_honest_ones",
     hints=(
         "Which two attributes does Django read, and what does it take for granted where one is missing? And how do you find "

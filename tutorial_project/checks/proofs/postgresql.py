@@ -104,17 +104,15 @@ class OtherProcess:
         """Let go who waits at the gate."""
         await self.execute(f"SELECT pg_advisory_unlock({GATE}); RESET idle_session_timeout")
 
-    async def all_stand_still(
-        self, tasks: Sequence[asyncio.Future[Any]], patience: float = NO_PROGRESS
-    ) -> None:
+    async def all_stand_still(self, tasks: Sequence[asyncio.Future[Any]], patiently: bool = False) -> None:
         """Return when each task has ended or waits for a lock.
 
         Args:
             tasks: what was started, each with a connection of its own.
-            patience: seconds without a change after which those that are missing are not waited for.
+            patiently: wait longer for those that are missing: an answer that is refused for it is slow, or held up.
         """
         before, since = (0, 0), monotonic()
-        while before == (0, 0) or monotonic() - since < patience:
+        while before == (0, 0) or monotonic() - since < (PATIENT if patiently else NO_PROGRESS):
             state = sum(task.done() for task in tasks), await self.value(WAITING)
             if sum(state) >= len(tasks):
                 return
@@ -225,3 +223,7 @@ async def refused_writes(
     await process.execute(END_TRANSACTIONS)
     for table in tables:
         await process.execute(f"DROP TRIGGER refusal ON {table}")
+
+
+PATIENT = 3.0
+"""Seconds of the same, where a verdict depends on who is missing."""
