@@ -10,6 +10,7 @@ from typing import Any
 from unittest import mock
 
 from tutorial_project.checks import Outcome, Task, Trial
+from tutorial_project.checks.kinds.listeners import why_nobody_listens
 from tutorial_project.checks.kinds.streams import OpenStream
 from tutorial_project.checks.outcome import quoted
 from tutorial_project.checks.proofs.event_loop import tasks_of
@@ -56,18 +57,6 @@ async def connected(stream: OpenStream, screens: int = 1) -> None:
     Outcome(stream.sent, f"{board.listeners} listeners").expect_that(
         board.listeners == screens, said, **why_nobody_listens()
     )
-
-
-def why_nobody_listens() -> dict[str, str]:
-    if board.listeners:
-        return {}
-    if not board.join.called:
-        return {"because": "nobody called `board.join()` for this client"}
-    return {
-        "because": "the board was joined and left again: a `finally` of the view runs when the view returns, and its "
-        "generator begins after that",
-        "next": "join and leave inside the generator",
-    }
 
 
 async def event_comes(stream: OpenStream, expected: list[Any], said: str, otherwise: Any) -> None:

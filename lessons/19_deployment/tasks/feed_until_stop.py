@@ -11,6 +11,7 @@ from unittest import mock
 from uuid import uuid4
 
 from tutorial_project.checks import Outcome, Task, Trial
+from tutorial_project.checks.kinds.listeners import why_nobody_listens
 from tutorial_project.checks.kinds.streams import OpenStream
 from tutorial_project.checks.outcome import quoted
 from tutorial_project.checks.proofs.event_loop import tasks_of
@@ -71,20 +72,10 @@ async def connected(stream: Feed, listeners: int = 1) -> None:
     await stream.until(
         lambda: board.listeners == listeners and bool(stream.text),
         f"`: welcome`, and of `board` {counted(listeners, 'listener')}",
-        lambda: {"got": f"{board.listeners} listeners, and {quoted(repr(stream.text))}"} | not_joined(),
+        lambda: (
+            {"got": f"{board.listeners} listeners, and {quoted(repr(stream.text))}"} | why_nobody_listens()
+        ),
     )
-
-
-def not_joined() -> dict[str, str]:
-    if board.listeners:
-        return {}
-    if not board.join.called:
-        return {"because": "nobody called `board.join()` for this client"}
-    return {
-        "because": "the board was joined and left again: a `finally` of the view runs when the view returns, and its "
-        "generator begins after that",
-        "next": "join and leave inside the generator",
-    }
 
 
 async def comes(stream: Feed, expected: str) -> None:
