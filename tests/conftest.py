@@ -6,6 +6,7 @@ import gc
 import os
 import tempfile
 
+import alone
 import build
 import pytest
 import twice
@@ -24,6 +25,7 @@ SAMPLE_DATABASE = prepare(ROOT_URLCONF="tutorial_project.urls")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the progress of whoever runs the tests: kernels and commands write to a folder of their own."""
+    config.pluginmanager.register(alone)
     config.progress = tempfile.TemporaryDirectory(prefix="async-views-progress-")
     os.environ["TUTORIAL_PROGRESS"] = config.progress.name
 
