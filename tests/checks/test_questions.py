@@ -8,7 +8,8 @@ from typing import Any
 from django.http import HttpRequest, JsonResponse
 
 from tutorial_project.checks import Task, Trial, blocking_calls_refused
-from tutorial_project.checks.kinds.questions import all_saying, held_questions, made_up_rate, questions
+from tutorial_project.checks.kinds.made_up import made_up_rate
+from tutorial_project.checks.kinds.questions import all_saying, held_questions, questions
 from tutorial_project.services import ask, ask_blocking
 
 TASK = Task("page", hints=(), praise="", routes=["page/"])
