@@ -35,8 +35,12 @@ TOLD = re.compile(r"\s*(Downloading|Resolved|Prepared|Installed|Uninstalled) ")
 OFFLINE = re.compile(
     r"connect|dns error|name resolution|resolve host|timed out|unreachable|sending request", re.I
 )
-QUIET_LAB = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
-"""JupyterLab's settings: no news, no look for updates, no question about either."""
+QUIET_LAB = {
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyterlab/extensionmanager-extension:plugin": {"enabled": False},
+    "@jupyterlab/filebrowser-extension:browser": {"showLastModifiedColumn": False},
+}
+"""JupyterLab's settings: no news, no look for updates or extensions, and file names that are read to their end."""
 
 FIRST_PAGE = "/lab/tree/notebooks/00_start_here.ipynb"
 STARTED_BY = {
