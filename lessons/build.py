@@ -23,6 +23,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
 
 LESSONS = Path(__file__).resolve().parent
 ROOT = LESSONS.parent
@@ -32,6 +33,8 @@ from reading_time import ReadingTime, reading_time  # noqa: E402
 from sources import TITLE, lesson_faults  # noqa: E402
 
 from tutorial_project.checks.loading import REQUIREMENTS, load_tasks  # noqa: E402
+from tutorial_project.classroom.requirement import in_short  # noqa: E402
+from tutorial_project.desk.front_matter import line_under, missing_for  # noqa: E402
 from tutorial_project.desk.learning_paths import EVERYTHING, PATHS, lessons_on  # noqa: E402
 from tutorial_project.desk.management.files import set_aside  # noqa: E402
 from tutorial_project.desk.management.notebook_file import edited, original_id, parsed  # noqa: E402
@@ -91,8 +94,23 @@ def _notebook(folder: Path, text: str, sources: list[Path]) -> NotebookNode:
         language_info={"name": "python"},
         lesson={"source": source_hash(sources)},
     )
+    if requirement := requirement_of(folder):
+        notebook.metadata.lesson["requires"] = requirement
+        _begin_with(requirement, notebook)
     _name_cells(notebook)
     return notebook
+
+
+def requirement_of(folder: Path) -> str:
+    """What the front matter of a lesson says under `requires`, such as "django>=6.1"; empty for most."""
+    return line_under("requires", (folder / "lesson.md").read_text(encoding="utf-8"))
+
+
+def _begin_with(requirement: str, notebook: NotebookNode) -> None:
+    """Let the first code cell say what is needed, where that is missing."""
+    source = f'from tutorial_project.classroom import require\n\nrequire("{requirement}")'
+    first = next(index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code")
+    notebook.cells.insert(first, new_code_cell(source))
 
 
 def _name_cells(notebook: NotebookNode) -> None:
@@ -220,7 +238,10 @@ def build(folder: Path, everything: bool) -> bool:
     built = False
     for kind, make, run in jobs:
         notebook, file = make(folder), ROOT / kind / f"{folder.name}.ipynb"
-        if everything or not up_to_date(notebook, file):
+        stale = not up_to_date(notebook, file)
+        if run and (everything or stale) and missing_for(folder.name):
+            print(f"{kind}/{file.name} is left as it is{', out of date' * stale}. {missing_for(folder.name)}")
+        elif everything or stale:
             notebook = execute(notebook, file.parent, f"{kind}/{folder.name}") if run else notebook
             if not run and holds_answers(file):
                 print(f"\rYour answers are kept as {set_aside(file, 'build').name}")
@@ -262,11 +283,16 @@ def title(folder: Path) -> str:
 def lessons_table() -> str:
     """The table of lessons that the README holds."""
     rows = [
-        f"| {folder.name[:2]} | [{title(folder)}](notebooks/{folder.name}.ipynb) | {_minutes(folder)} |"
+        f"| {folder.name[:2]} | [{title(folder)}](notebooks/{folder.name}.ipynb){_needs(folder)} | {_minutes(folder)} |"
         f" {_link('exercises', folder)} | {_link('solutions', folder)} |"
         for folder in lesson_folders()
     ]
     return "\n".join(["| | Lesson | Minutes | Exercise | Solution |", "|---|---|---|---|---|", *rows])
+
+
+def _needs(folder: Path) -> str:
+    requirement = requirement_of(folder)
+    return f" (needs {in_short(requirement)})" if requirement else ""
 
 
 def _minutes(folder: Path) -> str:

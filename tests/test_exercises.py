@@ -10,17 +10,17 @@ from typing import Any
 
 import build
 import pytest
-from solved import TASKS, answer_in
+from solved import LESSONS, TASKS, answer_in
 
 from tutorial_project.checks.judge import judge
 from tutorial_project.checks.known_answers import KnownAnswer
-from tutorial_project.checks.loading import exercise_names, load_known_answers, load_tasks
+from tutorial_project.checks.loading import load_known_answers, load_tasks
 from tutorial_project.checks.task import Task
 from tutorial_project.checks.verdict import Verdict
 
 pytestmark = pytest.mark.usefixtures("the_machine_may_be_busy")
 
-ANSWERS = [(name, answer) for name in exercise_names() for answer in load_known_answers(name)]
+ANSWERS = [(name, answer) for name in LESSONS for answer in load_known_answers(name)]
 
 each_task = pytest.mark.parametrize(("lesson_name", "task_name"), TASKS, ids=[f"{n}-{t}" for n, t in TASKS])
 

@@ -9,6 +9,8 @@ from urllib.parse import unquote
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
+from tutorial_project.classroom.requirement import needed
+
 LINK = re.compile(r"\]\((?!https?://|mailto:)([^)#\s]*)(#[^)\s]*)?\)")
 CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
 NOTES = {
@@ -32,8 +34,11 @@ def page(notebook: NotebookNode, kind: str, name: str) -> NotebookNode:
             cell.source = with_site_links(cell.source)
         for output in cell.get("outputs", []):
             _without_live_page(output)
-    if NOTES[kind]:
-        _insert_below_title(notebook, NOTES[kind].format(name=name))
+    notes = [NOTES[kind].format(name=name)]
+    if requirement := notebook.metadata.get("lesson", {}).get("requires"):
+        notes.append(f"It needs {needed(requirement)}.")
+    if note := " ".join(filter(None, notes)):
+        _insert_below_title(notebook, note)
     return notebook
 
 

@@ -2,7 +2,6 @@
 
 from tutorial_project.checks.judge import judge
 from tutorial_project.checks.loading import (
-    exercise_names,
     load_equal_mutants,
     load_known_answers,
     load_tasks,
@@ -19,7 +18,6 @@ __all__ = [
     "Task",
     "Trial",
     "Verdict",
-    "exercise_names",
     "function_of",
     "judge",
     "load_equal_mutants",

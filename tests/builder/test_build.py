@@ -13,6 +13,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from project import ROOT
 
+from tutorial_project import paths
+
 EXERCISE = """# Practise
 
 ## Task 1
@@ -176,3 +178,40 @@ def test_the_readme_holds_the_table_of_lessons() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert build.with_tables(readme) == readme, "a lesson has changed: make notebooks"
     assert len(readme.splitlines()) < 150
+
+
+def needing(requirement: str, folder: Path) -> Path:
+    """The same lesson, with what it needs in its front matter."""
+    lesson = folder / "lesson.md"
+    lesson.write_text(f"---\nrequires: {requirement}\n---\n\n{lesson.read_text()}")
+    return folder
+
+
+@pytest.mark.parametrize("make", [build.lesson_notebook, build.exercise_notebook, build.solution_notebook])
+def test_what_a_lesson_needs_stands_in_the_first_cell_of_its_notebooks(example: Path, make) -> None:
+    assert "requires" not in make(example).metadata.lesson
+    notebook = make(needing("django>=99", example))
+    assert notebook.metadata.lesson["requires"] == "django>=99"
+    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    assert first.source.endswith('require("django>=99")')
+
+
+def test_a_lesson_that_cannot_run_here_is_left_as_it_was_built(
+    example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    for kind in ("notebooks", "exercises", "solutions"):
+        (tmp_path / kind).mkdir()
+    built = tmp_path / "notebooks" / f"{example.name}.ipynb"
+    built.write_text("built elsewhere")
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(paths, "LESSONS", tmp_path)
+    assert build.build(needing("django>=99", example), everything=True)  # the exercise needs no run
+    assert built.read_text() == "built elsewhere"
+    assert not (tmp_path / "solutions" / built.name).exists()
+    said = capsys.readouterr().out
+    assert f"notebooks/{built.name} is left as it is, out of date. This lesson needs Django 99" in said
+
+
+def test_the_table_of_lessons_says_what_one_needs(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "lesson_folders", lambda: [needing("django>=99", example)])
+    assert "[Ask](notebooks/00_start_here.ipynb) (needs Django 99) |" in build.lessons_table()

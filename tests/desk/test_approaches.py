@@ -6,9 +6,10 @@ import ast
 from pathlib import Path
 
 import pytest
+from solved import LESSONS
 
 from tutorial_project import paths
-from tutorial_project.checks.loading import exercise_names, load_known_answers
+from tutorial_project.checks.loading import load_known_answers
 from tutorial_project.desk.approaches import approaches_to
 from tutorial_project.desk.exercise import Exercise
 
@@ -63,7 +64,7 @@ def test_a_task_that_is_none_is_answered_with_those_there_are(exercise: Exercise
     assert "The tasks of this exercise: opening_hours" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", exercise_names())
+@pytest.mark.parametrize("name", LESSONS)
 def test_every_approach_is_one_sentence_and_code(name: str) -> None:
     for task in {known.task for known in load_known_answers(name)}:
         for approach in approaches_to(name, task):

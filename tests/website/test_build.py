@@ -82,3 +82,10 @@ def test_the_sheet_holds_the_snippet_and_the_traps_of_a_lesson_with_links_to_it(
     assert "[Why](notebooks/07_ask.ipynb#Ask-twice), after [06](notebooks/06_x.ipynb)." in text
     assert "| it waits |" in text
     assert "Long." not in text
+
+
+def test_a_lesson_that_needs_a_newer_django_says_so_below_its_title() -> None:
+    notebook = new_notebook(cells=[new_markdown_cell("# Ask")])
+    notebook.metadata.lesson = {"source": "00", "requires": "django>=6.1"}
+    below = page(notebook, "notebooks", "20_ask").cells[1].source
+    assert "It needs Django 6.1, which needs Python 3.12 or newer." in below

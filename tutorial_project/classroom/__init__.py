@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .processes.task_workers import start_worker
     from .processes.termination import ends_within, terminate
     from .processes.web_servers import ServerDidNotStart, start_server, start_servers, stop_servers
+    from .refusing import require
     from .serving.feeds import read_feed
     from .serving.server import serve
     from .serving.together import send_together
@@ -50,6 +51,7 @@ __all__ = [
     "prepare",
     "queries",
     "read_feed",
+    "require",
     "run_script",
     "send_together",
     "serve",
@@ -81,6 +83,7 @@ _WHERE = {
     ".processes.task_workers": ["start_worker"],
     ".processes.termination": ["ends_within", "terminate"],
     ".processes.web_servers": ["ServerDidNotStart", "start_server", "start_servers", "stop_servers"],
+    ".refusing": ["require"],
     ".serving.feeds": ["read_feed"],
     ".serving.server": ["serve"],
     ".serving.together": ["send_together"],

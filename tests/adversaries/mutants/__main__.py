@@ -9,8 +9,9 @@ import time
 from dataclasses import dataclass, field
 
 import build
+from solved import LESSONS
 
-from adversaries.checks import exercise_names, load_equal_mutants, task_names
+from adversaries.checks import load_equal_mutants, task_names
 
 from .judging import Job, judge_all
 from .making import Mutant, is_named, mutants_of
@@ -48,7 +49,7 @@ class Score:
 
 def jobs_of(lessons: list[str]) -> list[Job]:
     """Each solution of these lessons, followed by its mutants."""
-    chosen = [name for name in exercise_names() if not lessons or name.startswith(tuple(lessons))]
+    chosen = [name for name in LESSONS if not lessons or name.startswith(tuple(lessons))]
     return [
         Job(lesson, task, mutant)
         for lesson in chosen

@@ -189,3 +189,18 @@ def test_a_broken_notebook_says_what_to_do_and_the_others_are_checked(
 def test_what_is_no_exercise_is_answered_with_those_there_are(learner: Path, names: list[str]) -> None:
     with pytest.raises(CommandError, match="There are: 01_hello, 02_both"):
         call_command("check_exercise", *names)
+
+
+def test_an_exercise_that_cannot_run_here_says_why_and_fails_only_who_named_it(
+    learner: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    (learner / "lessons" / "02_both" / "lesson.md").write_text("---\nrequires: django>=99\n---\n\n# Both\n")
+    write_notebook(learner / "exercises" / "01_hello.ipynb")
+    monkeypatch.setattr(check_exercise, "check_notebook", lambda file: Findings({"hello": DONE}))
+    call_command("check_exercise", "--all")
+    printed = capsys.readouterr().out
+    assert "This lesson needs Django 99 or newer" in printed
+    assert "1 of 1 task done." in printed
+    with pytest.raises(SystemExit):
+        call_command("check_exercise", "2")
+    assert "0 of 2 tasks done." in capsys.readouterr().out

@@ -117,3 +117,12 @@ def test_something_wrong_ends_with_1(advice: str, monkeypatch: pytest.MonkeyPatc
     assert "42 [bold]" in printed
     assert ("wrong" if advice else "OK") in printed
     assert advice in printed
+
+
+def test_a_lesson_that_cannot_run_here_is_named_and_is_no_fault(learner: Path) -> None:
+    assert health.lessons() == Finding("lessons", "all run here")
+    (learner / "lessons" / "02_both" / "lesson.md").write_text("---\nrequires: django>=99\n---\n\n# Both\n")
+    finding = health.lessons()
+    assert finding.verdict == "note"
+    assert finding.found == "02_both needs Django 99 or newer"
+    assert "VENV=" in finding.advice

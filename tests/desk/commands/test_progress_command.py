@@ -39,3 +39,12 @@ def test_it_works_where_no_database_was_ever_made(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, encoding="utf-8", check=True)
     assert "tasks done." in done.stdout
     assert done.stderr == ""
+
+
+def test_what_cannot_run_here_says_what_it_needs_and_is_not_waited_for(learner: Path, capsys) -> None:
+    (learner / "lessons" / "02_both" / "lesson.md").write_text("---\nrequires: django>=99\n---\n\n# Both\n")
+    write_progress(learner, "01_hello", hello="done")
+    call_command("progress")
+    printed = capsys.readouterr().out
+    assert printed.count("needs Django 99") == 2
+    assert printed.strip().endswith("1 of 1 task done.")

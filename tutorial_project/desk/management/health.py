@@ -20,6 +20,9 @@ from pathlib import Path
 import django
 from packaging.requirements import Requirement
 
+from tutorial_project.checks.loading import exercise_names
+from tutorial_project.classroom.requirement import OTHER_ENVIRONMENT, needed
+from tutorial_project.desk.front_matter import missing_for, requires
 from tutorial_project.desk.progress import progress_folder
 from tutorial_project.paths import ROOT
 
@@ -89,6 +92,15 @@ def differs(pin: Requirement) -> str:
     except PackageNotFoundError:
         return "missing"
     return "" if pin.specifier.contains(installed, prereleases=True) else installed
+
+
+def lessons() -> Finding:
+    """Every lesson runs here; what one needs besides is no fault of this machine."""
+    missing = {name: words for name in exercise_names() if (words := missing_for(name))}
+    if not missing:
+        return Finding("lessons", "all run here")
+    found = ", ".join(f"{name} needs {needed(requires(name))}" for name in missing)
+    return Finding("lessons", found, f"all others run here; {OTHER_ENVIRONMENT}", needed=False)
 
 
 def kernel() -> Finding:
@@ -171,6 +183,7 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     django_version,
     packages,
     proofs,
+    lessons,
     kernel,
     tutorial,
     port,

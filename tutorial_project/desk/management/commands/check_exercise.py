@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tutorial_project.checks.loading import exercise_names, load_tasks
+from tutorial_project.desk.front_matter import missing_for
 from tutorial_project.desk.management.classroom_command import (
     EXERCISE_HELP,
     ClassroomCommand,
@@ -34,15 +35,18 @@ class Command(ClassroomCommand):
         if not names:
             raise CommandError(f"Say which exercise, or --all. There are: {', '.join(exercise_names())}")
         console = self.console()
-        done = [state == "done" for name in names for state in self._check(name, console)]
+        done = [state == "done" for name in names for state in self._check(name, console, all)]
         console.print(f"\n{sum(done)} of {counted(len(done), 'task')} done.")
         if not done or False in done:
             sys.exit(1)
 
-    def _check(self, name: str, console: Console) -> list[str | None]:
+    def _check(self, name: str, console: Console, all_of_them: bool) -> list[str | None]:
         """Check one exercise and print what was found; return the state of each task."""
         console.print(f"\n{name}", style="bold", markup=False)
         file, tasks = notebook_file(name), list(load_tasks(name))
+        if missing := missing_for(name):
+            console.print(f"  {missing}", markup=False)
+            return [] if all_of_them else [None] * len(tasks)
         if not file.is_file():
             console.print(
                 f"  {shown(file)} is missing. A fresh one:  python manage.py reset {name[:2]}", markup=False

@@ -8,6 +8,8 @@ from rich.table import Table
 
 from tutorial_project.checks.loading import exercise_names, load_tasks
 from tutorial_project.checks.verdict import MARKS
+from tutorial_project.classroom.requirement import in_short
+from tutorial_project.desk.front_matter import missing_for, requires
 from tutorial_project.desk.learning_paths import EVERYTHING, chosen_path, lessons_on
 from tutorial_project.desk.management.classroom_command import ClassroomCommand, notebook_file, shown
 from tutorial_project.desk.progress import Progress
@@ -23,11 +25,13 @@ class Command(ClassroomCommand):
         for name, tasks in records.items():
             for row, (task, record) in enumerate(tasks.items()):
                 state = f"{MARKS[record['state']]} {record['state']}"
+                if missing_for(name):
+                    state = f"needs {in_short(requires(name))}"
                 table.add_row("" if row else name, task, state, str(record["checks"]), str(record["hints"]))
             table.add_section()
         console = self.console()
         console.print(table)
-        console.print(summary(records))
+        console.print(summary({name: tasks for name, tasks in records.items() if not missing_for(name)}))
 
 
 def task_records(exercise: str) -> dict[str, dict[str, Any]]:
