@@ -1,12 +1,20 @@
-"""Connections of other threads are closed without a crash."""
+"""Connections of other threads are closed without a crash, and those of other event loops."""
 
 from __future__ import annotations
 
 import sqlite3
+import sys
 import threading
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
-from tutorial_project.classroom.data.connections import let_go
+import pytest
+from django.db.backends.signals import connection_created
+from django.db.utils import ConnectionHandler
+
+from tutorial_project.classroom.data.connections import connected_to, let_go
+from tutorial_project.databases import sqlite_database
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
@@ -37,3 +45,31 @@ def test_a_connection_that_nobody_uses_can_be_closed_at_once() -> None:
     assert let_go(connection)
     connection.close()
     assert let_go(None)
+
+
+def test_connections_of_django_async_backend_are_led_to_the_same_databases_and_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    handler = ConnectionHandler({"default": sqlite_database("before.sqlite3")})
+    native = SimpleNamespace(async_connections=handler)
+    monkeypatch.setitem(sys.modules, "django_async_backend.db.utils", native)
+    outside = handler["default"]
+    with connected_to({"default": sqlite_database("inside.sqlite3")}):
+        assert handler["default"].settings_dict["NAME"] == "inside.sqlite3"
+    assert handler["default"] is outside
+
+
+def test_an_async_connection_is_ended_without_its_event_loop() -> None:
+    class Connection:
+        def __init__(self) -> None:
+            self.connection = Mock()
+
+        async def close(self) -> None:
+            """What only the connection's own event loop can await."""
+
+    left, driver = Connection(), None
+    with connected_to({"default": sqlite_database("inside.sqlite3")}):
+        connection_created.send(sender=Connection, connection=left)
+        driver = left.connection
+    driver.pgconn.finish.assert_called_once_with()
+    assert left.connection is None

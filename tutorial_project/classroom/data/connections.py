@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from inspect import iscoroutinefunction
 from time import monotonic, sleep
 from traceback import walk_stack
 from types import FrameType
@@ -41,37 +42,49 @@ def connect_to(databases: dict[str, Any]) -> None:
     Args:
         databases: as in `settings.DATABASES`, which is left alone.
     """
-    from django.db import connections
     from django.db.backends.signals import connection_created
 
     connection_created.connect(_remember, dispatch_uid="classroom")
     in_thread(close_connections)
     # Trap: a connection belongs to its thread, and no thread can reach those of another. A new store
     # for all of them is the only way to let the others forget theirs.
-    connections.settings = connections.configure_settings(deepcopy(databases))
-    connections._connections = Local(connections.thread_critical)
+    for handler in _handlers():
+        handler.settings = handler.configure_settings(deepcopy(databases))
+        handler._connections = Local(handler.thread_critical)
     _forget_content_types()
 
 
 @contextmanager
 def connected_to(databases: dict[str, Any]) -> Iterator[None]:
     """Lead every thread to other databases within the `with` block; their connections do not outlive it."""
-    from django.db import connections
-
-    before = connections.settings, connections._connections, _Opened.connections
+    before = [(handler, handler.settings, handler._connections) for handler in _handlers()]
+    opened_before = _Opened.connections
     _Opened.connections = set()
     connect_to(databases)
     try:
         yield
     finally:
         in_thread(close_connections)
-        connections.settings, connections._connections, _Opened.connections = before
+        for handler, settings, kept in before:
+            handler.settings, handler._connections = settings, kept
+        _Opened.connections = opened_before
         _forget_content_types()
+
+
+def _handlers() -> list[Any]:
+    """Where Django keeps its connections, and where django-async-backend does, if somebody imported that."""
+    from django.db import connections
+
+    native = sys.modules.get("django_async_backend.db.utils")
+    return [connections, native.async_connections] if native else [connections]
 
 
 def close_connections() -> None:
     """Close the connections of all threads, and their pools. Not for a thread with an event loop."""
     for connection in list(_Opened.connections):
+        if iscoroutinefunction(connection.close):
+            _end(connection)
+            continue
         _cancel_the_query(connection)
         if not let_go(connection.connection):
             connection.connection = None
@@ -82,6 +95,13 @@ def close_connections() -> None:
         if getattr(connection, "pool", None):
             connection.close_pool()
     _Opened.connections.clear()
+
+
+def _end(connection: Any) -> None:
+    # Trap: an async connection is closed by awaiting it on its own event loop, which may be over.
+    if connection.connection is not None:
+        connection.connection.pgconn.finish()
+        connection.connection = None
 
 
 def let_go(connection: Any) -> bool:
