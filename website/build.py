@@ -27,6 +27,7 @@ import build as lessons  # noqa: E402
 from notebook_page import NOTES, linked_modules, page, with_site_links  # noqa: E402
 from pages import index, module_page, questions_page, section_index  # noqa: E402
 from sheet import sheet  # noqa: E402
+from toggles import name_toggles  # noqa: E402
 
 
 class SiteError(Exception):
@@ -88,6 +89,7 @@ def build_site(output: Path) -> None:
         options = ["-W", "--keep-going", "-q", "-d", f"{temporary}/doctrees", "-c", str(WEBSITE)]
         if build_main([*options, str(source), str(site)]):
             raise SiteError("The site is not built: see the warnings above")
+        name_toggles(site)
         shutil.rmtree(output, ignore_errors=True)
         shutil.copytree(site, output)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 import build
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 from project import ROOT
 
@@ -191,3 +193,27 @@ def test_a_live_page_is_replaced_by_a_sentence(site: Path) -> None:
     lesson = (site / "notebooks" / "10_files_and_streaming.html").read_text(encoding="utf-8")
     assert "<iframe" not in lesson
     assert "In JupyterLab, the live page shows here." in lesson
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(browser: Browser, site: Path, address: str, scheme: str) -> None:
+    context = browser.new_context(color_scheme=scheme)
+    page = context.new_page()
+    found = []
+    for file in pages(site):
+        page.goto(f"{address}/{file.relative_to(site).as_posix()}", wait_until="load")
+        violations = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        found += [
+            (file.name, violation["id"], node["target"])
+            for violation in violations
+            for node in violation["nodes"]
+            if violation["impact"] in ("serious", "critical")
+        ]
+    context.close()
+    assert found == []
+
+
+def test_the_sheet_prints_on_two_pages(page: Page, address: str) -> None:
+    page.goto(f"{address}/sheet.html")
+    paper = page.pdf(prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", paper)) == 2
