@@ -24,7 +24,7 @@ from tutorial_project.classroom.opening import fresh_sample_database
 from .odd_requests import OddRequest
 
 PATIENCE = 10.0
-"""Seconds that a request may take."""
+"""Seconds that a request may take which is alone."""
 
 
 class Site:
@@ -75,11 +75,15 @@ class Site:
         await session.acycle_key()
         self._cookies["somebody with a session"] = f"sessionid={session.session_key}"
 
-    async def status(self, request: OddRequest) -> int:
+    async def status(self, request: OddRequest, patience: float = PATIENCE) -> int:
         """Send one request as a server would, leave after the first piece of a stream, and return the status.
 
+        Args:
+            request: what is asked, and by whom.
+            patience: seconds that it may take.
+
         Raises:
-            TimeoutError: when the request is not over after ten seconds.
+            TimeoutError: when the request is not over by then.
             whatever the application raises.
         """
         started: list[int] = []
@@ -98,7 +102,7 @@ class Site:
             elif message.get("more_body") and message.get("body"):
                 gone.set()
 
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             await self.application(self._scope(request), receive, send)
         return started[0] if started else 0
 
