@@ -10,7 +10,7 @@ from tutorial_project.trips.models import Destination
 PAGE = "trips/destination_detail.html"
 
 
-@known_answer("destination_page")
+@known_answer("destination_page", when="Where the view works with the rows itself before it shows them.")
 async def rows_and_user_before_render(request, slug):
     destination = await aget_object_or_404(Destination, slug=slug)
     trips = destination.trips.filter(active=True).order_by("price").prefetch_related("themes")
@@ -18,7 +18,7 @@ async def rows_and_user_before_render(request, slug):
     return render(request, PAGE, {"destination": destination, **context})
 
 
-@known_answer("destination_page")
+@known_answer("destination_page", when="Where the sync view is there already: one crossing for all of it.")
 @sync_to_async
 def render_in_a_thread(request, slug):
     destination = get_object_or_404(Destination, slug=slug)
@@ -101,3 +101,10 @@ async def prices_sorted_as_text(request, slug):
 async def rests_before_it_renders(request, slug):
     time.sleep(0.01)
     return await rows_and_user_before_render(request, slug)
+
+
+@known_answer("destination_page", breaks="shows_the_trips", says="expected the trips")
+async def hides_what_is_sold_out(request, slug):
+    destination = await aget_object_or_404(Destination, slug=slug)
+    trips = lazy_trips(destination).filter(seats_left__gt=0)
+    return TemplateResponse(request, PAGE, {"destination": destination, "trips": trips})

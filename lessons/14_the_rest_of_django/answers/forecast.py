@@ -1,6 +1,7 @@
 import asyncio
 from collections import Counter
 from urllib.parse import quote
+from uuid import uuid4
 from weakref import WeakValueDictionary
 
 from django.core.cache import cache
@@ -36,7 +37,9 @@ def queue_for(city):
     return queues.setdefault((asyncio.get_running_loop(), city), asyncio.Lock())
 
 
-@known_answer("forecast")
+@known_answer(
+    "forecast", when="Where the visitor's own request shall ask, and no task of its own goes on without it."
+)
 async def queue_that_tells_of_a_failure(request, city):
     if len(key_of(city)) > 250:
         return no_such_city()
@@ -73,21 +76,24 @@ async def one_task_that_all_await(request, city):
     return JsonResponse(found)
 
 
-@known_answer("forecast")
+@known_answer(
+    "forecast", when="Where several processes serve the site: the cache, which they share, decides who asks."
+)
 async def the_cache_itself_decides(request, city):
     key = key_of(city)
     if len(key) > 200:
         return no_such_city()
-    came, failed = asyncio.get_running_loop().time(), f"{key}:failed"
+    failed = f"{key}:failed"
+    came = await cache.aget(failed)
     while (found := await cache.aget(key)) is None:
-        if await cache.aget(failed, came) > came:
+        if await cache.aget(failed) != came:
             return no_forecast()
         if await cache.aadd(f"{key}:busy", True, timeout=10):
             try:
                 found = await cache.aget(key) or await asked_and_kept(city)
                 break
             except ServiceError:
-                await cache.aset(failed, asyncio.get_running_loop().time(), timeout=10)
+                await cache.aset(failed, uuid4().hex, timeout=60)
                 return no_forecast()
             finally:
                 await cache.adelete(f"{key}:busy")
@@ -361,3 +367,48 @@ async def never_wakes_the_others_up(request, city):
         return no_forecast()
     waiting.pop(city).set()
     return JsonResponse(found)
+
+
+def one_task_under(key):
+    """The right answer with one task, and another key."""
+
+    async def answer(request, city):
+        found = await cache.aget(key(city))
+        if found is None:
+            place = key(city)
+            if place not in questions:
+                questions[place] = asyncio.ensure_future(asked(place, city))
+                questions[place].add_done_callback(lambda _: questions.pop(place))
+            try:
+                found = await asyncio.shield(questions[place])
+            except ServiceError:
+                return no_forecast()
+        return JsonResponse(found)
+
+    async def asked(place, city):
+        found = await ask(f"weather/{quote(city, safe='')}")
+        await cache.aset(place, found, timeout=60)
+        return found
+
+    return answer
+
+
+@known_answer("forecast", breaks="keeps_it_in_the_cache", says="another city's name begins in the same way")
+async def cuts_the_key(request, city):
+    return await one_task_under(lambda city: key_of(city)[:60])(request, city)
+
+
+@known_answer("forecast", breaks="takes_odd_cities", says="longer than 250 characters")
+async def takes_a_name_of_any_length(request, city):
+    return await one_task_under(key_of)(request, city)
+
+
+remembered = {}
+
+
+@known_answer("forecast", breaks="tells_the_weather", says="remembered somewhere else as well")
+async def remembers_in_the_module(request, city):
+    if city not in remembered:
+        remembered[city] = await ask(f"weather/{quote(city, safe='')}")
+        await cache.aset(key_of(city), remembered[city], timeout=60)
+    return JsonResponse(remembered[city])

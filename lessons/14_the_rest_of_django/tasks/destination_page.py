@@ -58,7 +58,11 @@ async def shows_the_trips(trial: Trial) -> None:
     cheapest = await place.trips.filter(active=True).order_by("price").afirst()
     await Trip.objects.filter(pk=cheapest.pk).aupdate(active=False)
     await place.trips.filter(pk=(await place.trips.filter(active=True).alast()).pk).aupdate(price=1)
+    place.name = uuid4().hex[:8].title()
+    await place.asave()
     await expect_the_page(trial, place)
+    empty = await Destination.objects.acreate(name=(name := uuid4().hex[:8]), slug=name, country="Nowhere")
+    await expect_the_page(trial, empty)
 
 
 async def expect_the_page(trial: Trial, place: Destination) -> None:
@@ -98,7 +102,7 @@ async def made_up_destination() -> Destination:
             nights=2,
             price=price,
             seats=4,
-            seats_left=4,
+            seats_left=4 if day % 2 else 0,
             active=day != 4,
         )
         await trip.themes.aset(random.sample(themes, random.randint(0, 2)))
@@ -126,7 +130,11 @@ async def greets_ada(trial: Trial) -> None:
 
 @destination_page.requirement("answers 404 for `GET /destinations/atlantis/`, a slug that no destination has")
 async def knows_no_atlantis(trial: Trial) -> None:
-    reply = await trial.get("/destinations/atlantis/")
+    for slug in ("atlantis", uuid4().hex[:8]):
+        await expect_not_found(await trial.get(f"/destinations/{slug}/"))
+
+
+async def expect_not_found(reply: Reply) -> None:
     words = {}
     if isinstance(reply.error, ObjectDoesNotExist):
         words["because"] = "`aget` raises when there is no such row, and the visitor gets a 500"
