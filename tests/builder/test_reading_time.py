@@ -8,7 +8,7 @@ import build
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from reading_time import CORE_LIMIT, ReadingTime, reading_time
 
-LONGER = {"07_many_apis", "09_orm_limits", "12_users_and_sessions"}
+LONGER = {"07_many_apis", "09_orm_limits"}
 """Lessons whose core takes longer; a line goes when it is short enough, and none comes."""
 
 

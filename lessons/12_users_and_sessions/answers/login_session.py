@@ -42,7 +42,7 @@ async def rest_of_the_session(request):
     return named(await request.auser())
 
 
-@known_answer("login_session")
+@known_answer("login_session", when="Where each method has a body of its own: no `if` asks for the method.")
 class LoginSession(View):
     async def get(self, request):
         return named(await aget_user(request))
@@ -336,3 +336,18 @@ async def keeps_the_request_in_the_module(request):
     current.update(request=request)
     await asyncio.sleep(0.02)
     return await LoginSession.as_view()(current["request"])
+
+
+@wrong_login("logs_in", "every letter and every space counts")
+async def strips_the_password(request):
+    sent = credentials(request)
+    return await finish(
+        request, await aauthenticate(request, username=sent["username"], password=sent["password"].strip())
+    )
+
+
+@known_answer("login_session", breaks="logs_out", says="who is not logged in, and has made a wish")
+async def logs_out_only_who_is_logged_in(request):
+    if request.method == "DELETE" and (await request.auser()).is_anonymous:
+        return JsonResponse({"traveller": None})
+    return await logs_in_well(request)

@@ -25,7 +25,9 @@ CHANGE = "trips.change_trip"
 may_change = permission_required(CHANGE, raise_exception=True)
 
 
-@known_answer("take_off_sale")
+@known_answer(
+    "take_off_sale", when="Where several views ask for the same: the rules stand above each, in one line."
+)
 @require_POST
 @login_required
 @may_change
@@ -45,7 +47,7 @@ def staff_or_403(user):
     raise PermissionDenied
 
 
-@known_answer("take_off_sale")
+@known_answer("take_off_sale", when="Where the rule is a sync function already: Django runs it in a thread.")
 @require_POST
 @login_required
 @user_passes_test(staff_or_403)

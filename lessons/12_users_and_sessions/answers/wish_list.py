@@ -34,7 +34,7 @@ async def changes_the_list_and_writes_it_back(request):
     return wishes_as_json(wishes)
 
 
-@known_answer("wish_list")
+@known_answer("wish_list", when="Where the list grows long: a key of a dictionary is found without a search.")
 @require_http_methods(["GET", "POST"])
 async def keeps_the_keys_of_a_dictionary(request):
     wishes = await request.session.asetdefault("wishes", {})
@@ -127,7 +127,7 @@ async def forgets_to_await_the_read(request):
     return wishes_as_json(wishes, 201)
 
 
-@known_answer("wish_list", breaks="answers_in_order", says="a set has none")
+@known_answer("wish_list", breaks="answers_in_order", says="a set does not keep")
 async def keeps_a_set(request):
     wishes = await request.session.aget("wish_list", [])
     if request.method == "GET":
@@ -267,3 +267,54 @@ async def keeps_the_request_in_the_module(request):
     current.update(request=request)
     await asyncio.sleep(0.02)
     return await keeps_the_keys_of_a_dictionary(current["request"])
+
+
+@wrong_reading("wish_list")
+def takes_a_truth_for_a_number(request):
+    try:
+        trip = json.loads(request.body)["trip"]
+    except (ValueError, KeyError, TypeError):
+        raise BadRequest from None
+    if not isinstance(trip, int):
+        raise BadRequest
+    return trip
+
+
+def writes_with(write):
+    """A view that is right, but for what it does to write the list."""
+
+    @require_http_methods(["GET", "POST"])
+    async def view(request):
+        wishes = await request.session.aget("wish_list", [])
+        if request.method == "GET":
+            return wishes_as_json(wishes)
+        wishes = list(dict.fromkeys([*wishes, sent_trip(request)]))
+        wishes = await write(request, wishes) or wishes
+        await request.session.aset("wish_list", wishes)
+        return wishes_as_json(wishes, 201)
+
+    view.__name__ = write.__name__
+    return view
+
+
+@known_answer("wish_list", breaks="serves_who_has_a_session", says="the session holds more than the wishes")
+@writes_with
+async def logs_the_traveller_out(request, wishes):
+    await request.session.aflush()
+
+
+@known_answer("wish_list", breaks="adds_a_trip", says="expected 201")
+@writes_with
+async def keeps_ten_at_most(request, wishes):
+    return wishes[:10]
+
+
+reading = {}
+
+
+@known_answer("wish_list", breaks="keeps_lists_apart", says="while two others add a trip")
+@writes_with
+async def keeps_the_list_in_the_module(request, wishes):
+    reading["wishes"] = wishes
+    await asyncio.sleep(0.02)
+    return reading["wishes"]

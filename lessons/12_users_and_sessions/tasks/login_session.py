@@ -37,10 +37,10 @@ login_session = Task(
 )
 
 
-async def new_user(password: str = "", **fields: Any) -> str:
+async def new_user(password: str = "", *, name: str = "", **fields: Any) -> str:
     """Make a user that no answer can know, and return the name."""
     user = await User.objects.acreate(
-        username=made_up("traveller"), password=make_password(password or None), **fields
+        username=name or made_up("traveller"), password=make_password(password or None), **fields
     )
     return user.username
 
@@ -87,8 +87,9 @@ async def says_who_is_there(trial: Trial) -> None:
     '`{"traveller": "ada"}`; the next GET says the same'
 )
 async def logs_in(trial: Trial) -> None:
-    for password in (made_up("traveller"), made_up("traveller")):
-        name = await new_user(password)
+    credentials = {made_up("traveller"): made_up("traveller"), made_up("Ada"): f" {made_up('traveller')} "}
+    for name, password in credentials.items():
+        await new_user(password, name=name)
         reply, words = await log_in(trial, name, password)
         expect(
             reply,
@@ -134,7 +135,9 @@ async def why_not_logged_in(trial: Trial, reply: Reply, name: str, password: str
                 "because": "the same credentials are taken from a form, and this body is JSON",
                 "next": "`json.loads(request.body)`, and its two texts to `aauthenticate`",
             }
-        return {"because": "these credentials are right"}
+        return {
+            "because": "these credentials are right, as they were sent: every letter and every space counts"
+        }
     if reply.status != 200:
         return {}
     following, _ = await sent(trial, "GET", "/session/")
@@ -306,6 +309,21 @@ async def logs_out(trial: Trial) -> None:
         got=f"a session with {sorted(left)}",
         because="what the session held stayed for whoever comes next",
         next="await alogout(request)",
+    )
+    await expect_no_wish_left(Trial(trial.answer, trial.task))
+
+
+async def expect_no_wish_left(visitor: Trial) -> None:
+    """Refuse unless a DELETE empties the session of a visitor who is not logged in, too."""
+    wish = made_up("traveller")
+    key = await visitor_with_a_wish(visitor, wish)
+    reply, words = await sent(visitor, "DELETE", "/session/")
+    reply.sent += "   of a visitor who is not logged in, and has made a wish"
+    expect(reply, json={"traveller": None}, **words)
+    new = visitor.cookies.get(settings.SESSION_COOKIE_NAME)
+    left = {**await SessionStore(key).aload(), **(await SessionStore(new).aload() if new else {})}
+    reply.expect_that(
+        wish not in left.values(), "nothing left of the session", got=f"a session with {sorted(left)}"
     )
 
 

@@ -40,7 +40,17 @@ def button(pk: int) -> str:
 
 
 async def on_sale(pk: int) -> bool:
-    return (await Trip.objects.aget(pk=pk)).active
+    return await Trip.objects.filter(pk=pk, active=True).aexists()
+
+
+async def a_trip_that_is_gone() -> int:
+    """The key of a trip that was there a moment ago."""
+    trip = await Trip.objects.afirst()
+    trip.pk = None
+    await trip.asave()
+    pk: int = trip.pk
+    await trip.adelete()
+    return pk
 
 
 async def member(*, staff: bool = False, may: bool = False) -> User:
@@ -85,6 +95,9 @@ async def expect_off_sale(trial: Trial, user: User, who: str, pk: int, **otherwi
         words = words or otherwise
     expect(reply, json={"trip": pk, "active": False, "by": user.username}, **words)
     off = f"trip {pk} off sale in the database"
+    reply.expect_that(
+        await Trip.objects.filter(pk=pk).aexists(), off, got=f"trip {pk} is gone from the database"
+    )
     reply.expect_that(not await on_sale(pk), off, got=f"trip {pk} on sale in the database", **words)
     reply.expect_that(
         await others.acount() == before, f"{off}, and no other", got="other trips off sale, too"
@@ -208,7 +221,7 @@ BY_GET = {
 )
 async def knows_no_such_trip(trial: Trial) -> None:
     user = await member(staff=True, may=True)
-    for pk in (7000, 10**40):
+    for pk in (7000, 10**40, await a_trip_that_is_gone()):
         reply, words = await pressed_by(trial, user, "staff with the permission", pk)
         if isinstance(reply.error, ObjectDoesNotExist):
             words = words or {
