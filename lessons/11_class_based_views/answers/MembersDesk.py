@@ -30,19 +30,22 @@ class DecoratedAsyncDispatch(Desk):
         return await super().dispatch(request, *args, **kwargs)
 
 
-@known_answer("MembersDesk")
+@known_answer("MembersDesk", when="Where only some handlers of the class need a login.")
 @method_decorator(login_required, name="get")
 @method_decorator(login_required, name="post")
 class EachHandlerDecorated(Desk):
     pass
 
 
-@known_answer("MembersDesk")
+@known_answer("MembersDesk", when="Where the class is not yours: the URL protects it.")
 async def wrapped_as_in_urls(request, pk):
     return await login_required(Desk.as_view())(request, pk)
 
 
-@known_answer("MembersDesk")
+@known_answer(
+    "MembersDesk",
+    when="Where the class shall have its own login page, or a 403: the mixin has attributes for them.",
+)
 class AnswersWithTheAccessMixin(AccessMixin, Desk):
     async def dispatch(self, request, *args, **kwargs):
         if (await request.auser()).is_anonymous:
@@ -68,7 +71,7 @@ class Guard:
         return await super().dispatch(request, *args, **kwargs)
 
 
-@known_answer("MembersDesk")
+@known_answer("MembersDesk", when="Where several classes need the same guard.")
 class GuardToTheLeft(Guard, Desk):
     pass
 
@@ -199,3 +202,11 @@ class RestsBeforeItServes(DecoratedAsyncDispatch):
     async def get(self, request, pk):
         time.sleep(0.01)
         return await super().get(request, pk)
+
+
+@known_answer("MembersDesk", breaks="sends_visitors_to_the_login", says="the visitor reached the handler")
+class BelievesTheSession(Desk):
+    async def dispatch(self, request, *args, **kwargs):
+        if not await request.session.ahas_key("_auth_user_id"):
+            return redirect_to_login(request.get_full_path())
+        return await super().dispatch(request, *args, **kwargs)

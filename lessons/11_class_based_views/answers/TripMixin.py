@@ -13,7 +13,7 @@ from tutorial_project.trips.models import Destination, Trip
 ON_SALE = Trip.objects.filter(active=True).select_related("destination")
 
 
-@known_answer("TripMixin")
+@known_answer("TripMixin", when="Where a sync function for it exists already, with more than one query.")
 class LoadsInAThread:
     async def dispatch(self, request, *args, **kwargs):
         self.trip = await sync_to_async(get_object_or_404)(ON_SALE.all(), pk=kwargs["pk"])
@@ -173,4 +173,19 @@ class RestsBeforeTheHandler:
     async def dispatch(self, request, *args, **kwargs):
         self.trip = await aget_object_or_404(ON_SALE, pk=kwargs["pk"])
         time.sleep(0.01)
+        return await super().dispatch(request, *args, **kwargs)
+
+
+@known_answer("TripMixin", breaks="loads_the_trip", says="got 404")
+class RefusesWhatIsSoldOut:
+    async def dispatch(self, request, *args, **kwargs):
+        self.trip = await aget_object_or_404(ON_SALE.filter(seats_left__gt=0), pk=kwargs["pk"])
+        return await super().dispatch(request, *args, **kwargs)
+
+
+@known_answer("TripMixin", breaks="loads_the_trip", says="with a handler for POST")
+class LoadsForGetAlone:
+    async def dispatch(self, request, *args, **kwargs):
+        if request.method == "GET":
+            self.trip = await aget_object_or_404(ON_SALE, pk=kwargs["pk"])
         return await super().dispatch(request, *args, **kwargs)

@@ -28,7 +28,9 @@ async def created(pk, sent):
     return await Review.objects.acreate(trip_id=pk, author=author, rating=sent["rating"], text=sent["text"])
 
 
-@known_answer("TripReviews")
+@known_answer(
+    "TripReviews", when="Where what is saved belongs in one transaction: one sync method, in a thread."
+)
 class SavesInASyncMethod(Lists):
     async def post(self, request, pk):
         sent = json.loads(request.body)
@@ -42,7 +44,7 @@ class SavesInASyncMethod(Lists):
         return as_row(Review.objects.create(trip_id=pk, author=author, **sent))
 
 
-@known_answer("TripReviews")
+@known_answer("TripReviews", when="Where every handler begins with the trip: `dispatch` loads it once.")
 class ThroughTheTrip(View):
     async def dispatch(self, request, *args, **kwargs):
         self.trip = await aget_object_or_404(Trip, pk=kwargs["pk"])
@@ -172,3 +174,47 @@ class SyncHandlers(View):
             return HttpResponse(status=400)
         author = User.objects.get(username=sent.pop("author"))
         return JsonResponse(as_row(Review.objects.create(trip_id=pk, author=author, **sent)), status=201)
+
+
+@known_answer("TripReviews", breaks="lists_the_reviews", says="the 12 reviews of trip")
+class TenAtMost(Lists):
+    async def get(self, request, pk):
+        reviews = Review.objects.filter(trip_id=pk).select_related("author")[:10]
+        return JsonResponse({"reviews": [as_row(review) async for review in reviews]})
+
+    async def post(self, request, pk):
+        return JsonResponse(as_row(await created(pk, json.loads(request.body))), status=201)
+
+
+@known_answer("TripReviews", breaks="adds_a_review", says="expected 201")
+class CutsTheText(Lists):
+    async def post(self, request, pk):
+        sent = json.loads(request.body)
+        return JsonResponse(as_row(await created(pk, {**sent, "text": sent["text"][:80]})), status=201)
+
+
+class Sent:
+    body = b""
+
+
+@known_answer("TripReviews", breaks="does_the_same_beside_itself", says="two calls share something")
+class KeepsTheBodyOnAClass(Lists):
+    async def post(self, request, pk):
+        Sent.body = request.body
+        sent = json.loads(Sent.body)
+        if not 1 <= sent["rating"] <= 5:
+            return HttpResponse(status=400)
+        author = await User.objects.aget(username=sent["author"])
+        sent = json.loads(Sent.body)
+        review = Review(trip_id=pk, author=author, rating=sent["rating"], text=sent["text"])
+        await review.asave()
+        return JsonResponse(as_row(review), status=201)
+
+
+@known_answer("TripReviews", breaks="refuses_other_ratings", says="the database refuses such a rating")
+class LooksForTwoRatings(Lists):
+    async def post(self, request, pk):
+        sent = json.loads(request.body)
+        if sent["rating"] in (0, 6):
+            return HttpResponse(status=400)
+        return JsonResponse(as_row(await created(pk, sent)), status=201)

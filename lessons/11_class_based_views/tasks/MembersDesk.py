@@ -37,14 +37,20 @@ async def expect_seats(reply: Reply, trip: Trip, expected: int, because: str | N
 
 
 async def visitors(trial: Trial) -> list[Trial]:
-    """Three who are not logged in: without a cookie, with an old one, and with a session that the site began."""
+    """Four who are not logged in: without a cookie, with an old one, with a session that the site began, and with that of
+    a login that ended when the password was changed."""
     session = SessionStore()
     await session.aset("seen", True)
     await session.asave()
-    new, old, known = (Trial(trial.answer, trial.task) for _ in range(3))
+    new, old, known, ended = (Trial(trial.answer, trial.task) for _ in range(4))
     old.set_cookie("sessionid", made_up("old"))
     known.set_cookie("sessionid", session.session_key)
-    return [new, old, known]
+    traveller = await made_up_traveller()
+    await ended.log_in(traveller.username)
+    await ended.get("/desk/8/")  # while it is logged in
+    traveller.password = made_up("changed")
+    await traveller.asave()
+    return [new, old, known, ended]
 
 
 def expect_the_login(reply: Reply, path: str, because: dict[str, Any]) -> None:

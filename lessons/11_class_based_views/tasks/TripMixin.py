@@ -58,6 +58,9 @@ def pages(mixin: Any) -> TrialHandler:
         async def get(self, request: Any, pk: int) -> JsonResponse:
             return JsonResponse({"to": self.trip.destination.name})
 
+        async def post(self, request: Any, pk: int) -> JsonResponse:
+            return JsonResponse({"booked": self.trip.title})
+
     class DayPage(mixin, View):
         async def get(self, request: Any, pk: int, day: int) -> JsonResponse:
             return JsonResponse({"id": self.trip.pk, "pk": pk, "day": day})
@@ -102,7 +105,8 @@ async def loads_the_trip(trial: Trial) -> None:
     trip = await made_up_trip()
     for title in (trip.title, made_up("renamed")):
         pk, trip.title = trip.pk, title
-        await trip.asave(update_fields=["title"])
+        trip.seats_left = 0 if title.startswith("renamed") else trip.seats_left  # on sale, and sold out
+        await trip.asave(update_fields=["title", "seats_left"])
         reply = await trial.get(f"/trips/{pk}/")
         expected = f'200 {{"id": {pk}, "title": "{trip.title}"}}'
         words = {}
@@ -120,6 +124,9 @@ async def loads_the_trip(trial: Trial) -> None:
             words = NOT_HANDED_ON
         holds = reply.error is None and reply.status == 200 and reply.json == {"id": pk, "title": trip.title}
         reply.expect_that(holds, expected, **words)
+    reply = await trial.post(f"/trips/{trip.pk}/place/")
+    reply.sent += "   with a handler for POST"
+    reply.expect(200, json={"booked": trip.title})
 
 
 @TripMixin.requirement(

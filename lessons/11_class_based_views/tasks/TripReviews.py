@@ -12,6 +12,7 @@ from ..shared import expect_405, explain_the_relation, made_up_traveller, made_u
 
 TripReviews = Task(
     "TripReviews",
+    beside="adds_a_review",
     routes=["trips/<int:pk>/reviews/"],
     hints=(
         "Which of your lines ask the database, and which attribute of a review does so without looking like it?",
@@ -46,10 +47,15 @@ async def lists_the_reviews(trial: Trial) -> None:
     trip = await made_up_trip()
     await expect_the_reviews(trial, 8)
     await expect_the_reviews(trial, trip.pk)
-    for _ in range(2):
-        author = await made_up_traveller()
-        await Review.objects.acreate(trip=trip, author=author, rating=randint(1, 5), text=made_up("text"))
+    authors = [await made_up_traveller() for _ in range(12)]
+    await Review.objects.abulk_create(
+        Review(trip=trip, author=author, rating=randint(1, 5), text=a_long_text()) for author in authors
+    )
     await expect_the_reviews(trial, trip.pk)
+
+
+def a_long_text() -> str:
+    return " ".join(made_up("text") for _ in range(20))
 
 
 async def expect_the_reviews(trial: Trial, pk: int) -> None:
@@ -81,7 +87,7 @@ async def adds_a_review(trial: Trial) -> None:
 
 async def expect_a_review(trial: Trial, trip: Trip, rating: int) -> None:
     author = await made_up_traveller()
-    new = {"author": author.username, "rating": rating, "text": made_up("text")}
+    new = {"author": author.username, "rating": rating, "text": a_long_text()}
     reply, words = await trial.post(f"/trips/{trip.pk}/reviews/", json=new), {}
     explain_the_relation(reply, f"201 with {new}", "author", None)
     if isinstance(reply.error, MultiValueDictKeyError):
@@ -96,10 +102,10 @@ async def expect_a_review(trial: Trial, trip: Trip, rating: int) -> None:
     )
 
 
-@TripReviews.requirement("answers 400 to a rating of 0 or 6, and saves nothing")
+@TripReviews.requirement("answers 400 to a rating below 1 or above 5, such as 0 or 6, and saves nothing")
 async def refuses_other_ratings(trial: Trial) -> None:
     trip, author = await made_up_trip(), await made_up_traveller()
-    for rating in (0, 6):
+    for rating in (0, 6, -1, 60):
         body = {"author": author.username, "rating": rating, "text": ""}
         reply = await trial.post(f"/trips/{trip.pk}/reviews/", json=body)
         refused = isinstance(reply.error, IntegrityError)
