@@ -43,7 +43,7 @@ class Named:
         return response
 
 
-@known_answer("RequestId")
+@known_answer("RequestId", when="Where the middleware holds nothing: a function needs no mark.")
 @async_only_middleware
 def as_a_function(get_response):
     async def middleware(request):
@@ -58,7 +58,9 @@ def as_a_function(get_response):
     return middleware
 
 
-@known_answer("RequestId")
+@known_answer(
+    "RequestId", when="Where other code sets the variable too, and each shall find its own value again."
+)
 class WrapsTheStream(Named):
     async def __call__(self, request):
         request_id = self.id_of(request)
@@ -77,7 +79,9 @@ class WrapsTheStream(Named):
             yield chunk
 
 
-@known_answer("RequestId")
+@known_answer(
+    "RequestId", when="Where the middleware serves sync sites, too: the mixin makes both forms of two hooks."
+)
 class InTheHooksOfTheMixin(MiddlewareMixin):
     def process_request(self, request):
         current_id.set(id_from(request))
@@ -288,3 +292,20 @@ class CutsALongOne(TrustsTheHeader):
     def id_of(self, request):
         brought = request.headers.get("X-Request-ID", "")[:64]
         return brought if well_formed(brought) else uuid4().hex
+
+
+@known_answer("RequestId", breaks="takes_no_odd_id", says="whoever sends the header writes into your log")
+class LogsWhatWasSent(Named):
+    async def __call__(self, request):
+        request_id = id_from(request)
+        current_id.set(request.headers.get("X-Request-ID") or request_id)
+        return await self.answered(request, request_id)
+
+
+@known_answer("RequestId", breaks="takes_no_odd_id", says="as it was sent")
+class TakesLettersOfEveryAlphabet(Named):
+    async def __call__(self, request):
+        brought = request.headers.get("X-Request-ID", "")
+        request_id = brought if re.fullmatch(r"[\w-]{1,64}", brought) else uuid4().hex
+        current_id.set(request_id)
+        return await self.answered(request, request_id)

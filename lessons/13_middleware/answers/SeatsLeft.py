@@ -32,7 +32,7 @@ async def aasked(request):
     return await Trip.objects.filter(pk=number(request)).afirst()
 
 
-@known_answer("SeatsLeft")
+@known_answer("SeatsLeft", when="Where two crossings for each request are no matter: no form to write twice.")
 class WithTheHooks(MiddlewareMixin):
     def process_request(self, request):
         request.trip = asked(request)
@@ -43,7 +43,7 @@ class WithTheHooks(MiddlewareMixin):
         return response if response.status_code == 409 else stamped(response, request.trip)
 
 
-@known_answer("SeatsLeft")
+@known_answer("SeatsLeft", when="Where nothing of the mixin is needed: two functions, each for its world.")
 @sync_and_async_middleware
 def as_two_functions(get_response):
     async def in_the_loop(request):
@@ -230,4 +230,35 @@ class AsyncHooks(MiddlewareMixin):
             return sold_out()
 
     async def process_response(self, request, response):
+        return response if response.status_code == 409 else stamped(response, request.trip)
+
+
+remembered = {}
+
+
+@known_answer("SeatsLeft", breaks="serves_wsgi_too", says="expected X-Seats-Left")
+class RemembersTheTripsOfSyncSites(MiddlewareMixin):
+    def __call__(self, request):
+        if self.async_mode:
+            return self.__acall__(request)
+        trip = remembered.setdefault(number(request), asked(request))
+        if trip and trip.seats_left == 0:
+            return sold_out()
+        return stamped(self.get_response(request), trip)
+
+    async def __acall__(self, request):
+        trip = await aasked(request)
+        if trip and trip.seats_left == 0:
+            return sold_out()
+        return stamped(await self.get_response(request), trip)
+
+
+@known_answer("SeatsLeft", breaks="adds_the_seats", says="no such header")
+class LooksAtGetAlone(MiddlewareMixin):
+    def process_request(self, request):
+        request.trip = asked(request) if request.method == "GET" else None
+        if request.trip and not request.trip.seats_left:
+            return sold_out()
+
+    def process_response(self, request, response):
         return response if response.status_code == 409 else stamped(response, request.trip)

@@ -1,5 +1,5 @@
 import asyncio
-from time import perf_counter
+from time import perf_counter, process_time
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.utils.decorators import async_only_middleware, sync_and_async_middleware
@@ -13,7 +13,9 @@ def timed(response, started):
     return response
 
 
-@known_answer("request_timing")
+@known_answer(
+    "request_timing", when="Where the middleware has settings or helpers of its own: methods hold them."
+)
 class MarksItsInstances:
     sync_capable = async_capable = True
 
@@ -247,4 +249,21 @@ class AsyncHooks(MiddlewareMixin):
 async def makes_it_up(get_response, request):
     response = await get_response(request)
     response["X-Time-Ms"] = "60000"
+    return response
+
+
+@known_answer("request_timing", breaks="times_an_async_view", says="without the header X-Time-Ms")
+@in_both_worlds
+async def times_get_alone(get_response, request):
+    started = perf_counter()
+    response = await get_response(request)
+    return timed(response, started) if request.method == "GET" else response
+
+
+@known_answer("request_timing", breaks="times_an_async_view", says="stands still while a view waits")
+@in_both_worlds
+async def asks_the_clock_of_the_processor(get_response, request):
+    started = process_time()
+    response = await get_response(request)
+    response["X-Time-Ms"] = str(round((process_time() - started) * 1000))
     return response

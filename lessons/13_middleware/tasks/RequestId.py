@@ -72,7 +72,7 @@ RequestId = Task(
     "gives the id that comes in the header `X-Request-ID` back in the answer's header of that name"
 )
 async def gives_the_id_back(trial: Trial) -> None:
-    for name in (made_up_id(), made_up_id(), "Z", longest_id()):
+    for name in (*(form.format(uuid4().hex[:10]) for form in FORMS), "Z", longest_id()):
         text = uuid4().hex
         reply = await named(trial, f"/offers/?text={text}", name)
         reply.expect(200, text=text)
@@ -105,12 +105,20 @@ async def makes_new_ids(trial: Trial) -> None:
 )
 async def takes_no_odd_id(trial: Trial) -> None:
     name = made_up_id()
-    for odd in ("", f"{longest_id()}a", f"{name} 1", f"{name};", f"<{name}", f"{name}\t{name}"):
-        reply = await named(trial, "/offers/", odd)
+    for odd in ("", f"{longest_id()}a", f"{name} 1", f"{name};", f"<{name}", f"{name}\t{name}", f"{name}ê"):
+        with logged() as records:
+            reply = await named(trial, "/offers/", odd)
         reply.expect_that(reply.status == 200, "200 with a header X-Request-ID")
         made = new_id(reply)
         sent = "as it was sent" if made == odd else "a part of what was sent"
         reply.expect_that(made not in odd, "a new X-Request-ID", got=f"X-Request-ID: {made}, {sent}")
+        as_sent = [record for record in records if str(record.request_id) == odd]
+        reply.expect_that(
+            not as_sent,
+            "log lines with the new id",
+            got=f"log lines with the id {odd!r}, as it was sent",
+            because="whoever sends the header writes into your log",
+        )
 
 
 @RequestId.requirement("has the id on every log line of the view, also on those of calls that it gathers")
@@ -173,7 +181,11 @@ async def names_streams(trial: Trial) -> None:
 
 
 def made_up_id() -> str:
-    return random.choice(["ada-{}", "Grace_{}", "{}"]).format(uuid4().hex[:10])
+    return random.choice(FORMS).format(uuid4().hex[:10])
+
+
+FORMS = ("ada-{}", "Grace_{}", "{}")
+"""Ids as clients write them."""
 
 
 def longest_id() -> str:
@@ -195,7 +207,8 @@ def expect_the_id(reply: Reply, name: str, **words: str) -> None:
 
 
 async def named(trial: Trial, url: str, name: str) -> Reply:
-    return expect_a_response(told(await trial.get(url, headers={"X-Request-ID": name})))
+    reply = await trial.get(url, headers={"X-Request-ID": name if name.isascii() else name.encode("latin-1")})
+    return expect_a_response(told(reply))
 
 
 @contextmanager
@@ -222,7 +235,7 @@ def expect_ids(reply: Reply, records: list[logging.LogRecord], ids: list[str], *
     """Refuse unless the records carry these ids."""
     found = [str(record.request_id) for record in records]  # a UUID is a fine id, too
     if not words:
-        words = words_about(found, ids[0])
+        words = words_about(found, reply.response.headers.get("X-Request-ID"))
     reply.expect_that(
         found == ids,
         f"{len(ids)} log lines with the id {ids[0]}",
@@ -231,11 +244,11 @@ def expect_ids(reply: Reply, records: list[logging.LogRecord], ids: list[str], *
     )
 
 
-def words_about(found: list[str], expected: str) -> dict[str, str]:
-    """What is certain about log lines with these ids."""
+def words_about(found: list[str], header: str | None) -> dict[str, str]:
+    """What is certain about log lines with these ids, and an answer with this one."""
     if "-" in found:
         return NOT_SET
-    if found and set(found) != {expected} and len(set(found)) == 1:
+    if header and len(set(found)) == 1 and set(found) != {header}:
         return {
             "because": "the log lines carry one id and the answer's header another",
             "next": "make the id once, and keep it in a variable of `__call__`",
