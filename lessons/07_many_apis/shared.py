@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import quote
@@ -30,6 +30,9 @@ ONE_BY_ONE = {
 SEVEN = ("Albatros", "Borealis", "Condor", "Dunlin", "Eider", "Falcon", "Gannet")
 
 
+TWELVE = (*SEVEN, "Heron", "Ibis", "Jacana", "Kestrel", "Lapwing")
+
+
 def counting_anew() -> Services:
     services = running_services()
     services.forget()
@@ -40,20 +43,26 @@ def counting_anew() -> Services:
 
 
 @contextmanager
-def made_up_offers(*suppliers: str, city: str = "Lisbon") -> Iterator[list[dict[str, Any]]]:
-    """Let suppliers say prices that nobody can know; no two are the same, and as texts they have another order."""
-    digits = random.sample([(20, 99), (100, 999), (1000, 4999), (5000, 9999)], 4) * 2
-    prices = [random.randint(*digits[place]) for place in range(len(suppliers))]
-    if len(set(prices)) < len(prices):
-        prices = [price * 10 + place for place, price in enumerate(prices)]
-    offers = [
-        {"supplier": supplier, "city": city, "price": price}
-        for supplier, price in zip(suppliers, prices, strict=True)
-    ]
+def made_up_offers(
+    *suppliers: str, city: str = "Lisbon", prices: Iterable[float] = ()
+) -> Iterator[list[dict[str, Any]]]:
+    """Let suppliers say these prices, or some that nobody can know; those differ, and as texts have another order."""
     with ExitStack() as stack:
+        offers = [
+            {"supplier": supplier, "city": city, "price": price}
+            for supplier, price in zip(suppliers, prices or _made_up_prices(suppliers), strict=True)
+        ]
         for offer in offers:
             stack.enter_context(running_services().saying(f"/quotes/{offer['supplier']}/{city}", offer))
         yield offers
+
+
+def _made_up_prices(suppliers: tuple[str, ...]) -> list[int]:
+    digits = random.sample([(20, 99), (100, 999), (1000, 4999), (5000, 9999)], 4) * 3
+    prices = [random.randint(*digits[place]) for place in range(len(suppliers))]
+    if len(set(prices)) < len(prices):
+        prices = [price * 100 + place for place, price in enumerate(prices)]
+    return prices
 
 
 @contextmanager
@@ -153,16 +162,40 @@ async def waiting_together(trial: Trial, number: int, *paths: str) -> tuple[list
     return waiting, replies
 
 
-async def expect_two_travellers_together(trial: Trial, *paths: str) -> None:
-    """Refuse unless the questions of two requests, for Lisbon and Kyoto, wait at the suppliers at the same time."""
-    waiting, replies = await waiting_together(trial, 2 * max(1, paths[0].count("supplier=")), *paths)
+async def expect_two_travellers_together(
+    trial: Trial, path: str, answer: Callable[[list[dict[str, Any]]], Any]
+) -> None:
+    """Refuse unless the questions of two requests wait at the suppliers together, and each gets its own answer.
+
+    Args:
+        trial: the answer.
+        path: of the request for Lisbon; the other one is for Kyoto.
+        answer: what is to be answered when the suppliers make these offers, in the order of the URL.
+    """
+    suppliers = [part.partition("&")[0] for part in path.split("supplier=")[1:]] or ["Albatros"]
+    paths = [path, path.replace("Lisbon", "Kyoto")]
+    with (
+        made_up_offers(*suppliers) as in_lisbon,
+        made_up_offers(*suppliers, city="Kyoto") as in_kyoto,
+    ):
+        waiting, replies = await waiting_together(trial, 2 * len(suppliers), *paths)
     cities = sorted({question.path.split("/")[3] for question in waiting})
     words = {"because": "the second traveller waits for the first one's answer"} if len(cities) == 1 else {}
     sent = f"GET {paths[0]}  and one for Kyoto at the same moment"
     found = Outcome(sent, f"questions about {' and '.join(cities) or 'nothing'}")
     found.expect_that(cities == ["Kyoto", "Lisbon"], "questions about both at the suppliers", **words)
-    for reply in replies:
-        reply.expect(200)
+    for reply, mine, others in ((replies[0], in_lisbon, "Kyoto"), (replies[1], in_kyoto, "Lisbon")):
+        reply.sent += "  while another traveller asks"
+        reply.expect(200, json=answer(mine), **_words_about_another(reply, others))
+
+
+def _words_about_another(reply: Reply, city: str) -> dict[str, str]:
+    if f'"{city}"' in reply.got:
+        return {
+            "because": f"offers for {city} are in it, which another traveller has asked for at the same moment",
+            "next": "keep what belongs to one request inside of the view, and nothing of it in the module",
+        }
+    return {}
 
 
 def words_about_failures(reply: Reply) -> dict[str, str]:
@@ -177,7 +210,7 @@ def words_about_failures(reply: Reply) -> dict[str, str]:
     if "ServiceError" in reply.got:
         return {"because": "the error of one supplier ends the whole view"} | each
     if '{"offers": []' in reply.got:
-        return {"because": "the offers that came are lost with the one that did not"} | each
+        return {"because": "one supplier has failed, and the offers of the others are missing with it"} | each
     return {}
 
 

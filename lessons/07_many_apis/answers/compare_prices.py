@@ -43,7 +43,7 @@ async def group_that_keeps_offers(request, city):
     return by_price(offers)
 
 
-@known_answer("compare_prices")
+@known_answer("compare_prices", when="Where each answer is used as soon as it comes, such as in a stream.")
 async def as_they_come(request, city):
     questions = [through(gate(), supplier, city) for supplier in request.GET.getlist("supplier")]
     return by_price([await answer for answer in asyncio.as_completed(questions)])
@@ -52,7 +52,9 @@ async def as_they_come(request, city):
 five_threads = ThreadPoolExecutor(max_workers=5)
 
 
-@known_answer("compare_prices")
+@known_answer(
+    "compare_prices", when="Where the suppliers' library knows no async: its threads are the limit."
+)
 def five_threads_for_everybody(request, city):
     suppliers = request.GET.getlist("supplier")
     return by_price(five_threads.map(offer_of, suppliers, [city] * len(suppliers)))
@@ -85,7 +87,7 @@ async def gathers_without_await(request, city):
 
 
 @known_answer(
-    "compare_prices", breaks="leaves_out_who_fails", says="the error of one supplier ends the whole view"
+    "compare_prices", breaks="goes_on_after_failures", says="the error of one supplier ends the whole view"
 )
 async def lets_the_error_through(request, city):
     async def offer(supplier):
@@ -96,14 +98,14 @@ async def lets_the_error_through(request, city):
 
 
 @known_answer(
-    "compare_prices", breaks="leaves_out_who_fails", says="errors stand in the list in the place of offers"
+    "compare_prices", breaks="goes_on_after_failures", says="errors stand in the list in the place of offers"
 )
 async def sorts_the_errors_too(request, city):
     questions = (offer_from(supplier, city) for supplier in request.GET.getlist("supplier"))
     return by_price(await asyncio.gather(*questions, return_exceptions=True))
 
 
-@known_answer("compare_prices", breaks="leaves_out_who_fails", says="cancels all of its other tasks")
+@known_answer("compare_prices", breaks="goes_on_after_failures", says="cancels all of its other tasks")
 async def catches_after_the_group(request, city):
     tasks = []
     try:
@@ -198,17 +200,105 @@ async def one_pass_for_the_whole_page(request, city):
         return by_price(await asyncio.gather(*questions))
 
 
-@known_answer("compare_prices", breaks="never_asks_six_for_two", says="each request has a limit of its own")
+@known_answer(
+    "compare_prices", breaks="never_asks_six_for_two", says="not all requests pass the same semaphore"
+)
 async def makes_its_own_semaphore(request, city):
     five = asyncio.Semaphore(5)
     questions = (through(five, supplier, city) for supplier in request.GET.getlist("supplier"))
     return by_price(await asyncio.gather(*questions))
 
 
-@known_answer("compare_prices", breaks="never_asks_six_for_two", says="each request has a limit of its own")
+@known_answer(
+    "compare_prices", breaks="never_asks_six_for_two", says="not all requests pass the same semaphore"
+)
 async def in_rounds_of_five(request, city):
     suppliers, offers = request.GET.getlist("supplier"), []
     for first in range(0, len(suppliers), 5):
         questions = (offer_or_none(supplier, city) for supplier in suppliers[first : first + 5])
         offers += await asyncio.gather(*questions)
     return by_price(offers)
+
+
+def named_suppliers(request):
+    return request.GET.getlist("supplier")
+
+
+async def offers_of(suppliers, city):
+    return await asyncio.gather(*(through(gate(), supplier, city) for supplier in suppliers))
+
+
+@known_answer("compare_prices", breaks="sorts_by_price", says="'<' not supported between instances of")
+async def compares_offers_of_the_same_price(request, city):
+    offers = await offers_of(named_suppliers(request), city)
+    pairs = sorted((offer["price"], offer) for offer in offers if offer)
+    return JsonResponse({"offers": [offer for _, offer in pairs]})
+
+
+@known_answer("compare_prices", breaks="sorts_by_price", says="while two ask the same price")
+async def one_offer_for_each_price(request, city):
+    offers = {o["price"]: o for o in await offers_of(named_suppliers(request), city) if o}
+    return JsonResponse({"offers": [offers[price] for price in sorted(offers)]})
+
+
+@known_answer("compare_prices", breaks="sorts_by_price", says="while two ask the same price")
+async def sorts_by_whole_tens(request, city):
+    offers = [o for o in await offers_of(named_suppliers(request), city) if o]
+    return JsonResponse({"offers": sorted(offers, key=lambda offer: offer["price"] // 10)})
+
+
+@known_answer("compare_prices", breaks="sorts_by_price", says="cheapest first")
+async def no_more_than_seven(request, city):
+    return by_price(await offers_of(named_suppliers(request)[:7], city))
+
+
+on_the_page = []
+
+
+@known_answer("compare_prices", breaks="leaves_the_loop_free", says="which another traveller has asked for")
+async def one_list_for_all_visitors(request, city):
+    on_the_page.clear()
+
+    async def keep(supplier):
+        on_the_page.append(await through(gate(), supplier, city))
+
+    await asyncio.gather(*map(keep, named_suppliers(request)))
+    return by_price(on_the_page)
+
+
+@known_answer("compare_prices", breaks="leaves_out_who_fails", says="takes three seconds")
+async def leaves_out_who_is_slow(request, city):
+    async def soon(supplier):
+        try:
+            async with asyncio.timeout(1):
+                return await through(gate(), supplier, city)
+        except TimeoutError:
+            return None
+
+    return by_price(await asyncio.gather(*map(soon, named_suppliers(request))))
+
+
+@known_answer("compare_prices", breaks="goes_on_after_failures", says="given back twice")
+async def gives_a_place_back_twice(request, city):
+    async def offer(supplier):
+        await gate().acquire()
+        try:
+            return await offer_from(supplier, city)
+        except ServiceError:
+            gate().release()
+        finally:
+            gate().release()
+
+    return by_price(await asyncio.gather(*map(offer, named_suppliers(request))))
+
+
+gates_of_cities = WeakKeyDictionary()
+
+
+@known_answer("compare_prices", breaks="never_asks_six_for_two", says="not all requests pass the same")
+async def a_limit_for_each_city(request, city):
+    gates_here = gates_of_cities.setdefault(asyncio.get_running_loop(), {})
+    gate_here = gates_here.setdefault(city, asyncio.Semaphore(5))
+    return by_price(
+        await asyncio.gather(*(through(gate_here, name, city) for name in named_suppliers(request)))
+    )

@@ -39,7 +39,7 @@ async def hedged(city, cancelled):
     return await first_good(set(cancelled))
 
 
-@known_answer("quick_quote")
+@known_answer("quick_quote", when="Where only the wait has a limit, and what is awaited goes on.")
 async def shields_the_first_question(request, city):
     tasks = [question("Albatros", city)]
     try:
@@ -87,7 +87,7 @@ async def asks_the_wrong_one_first(request, city):
     return JsonResponse(await offer_from("Borealis", city))
 
 
-@known_answer("quick_quote", breaks="asks_only_one", says="did not depend on what Albatros does")
+@known_answer("quick_quote", breaks="asks_only_one", says="asked: Albatros, Borealis")
 async def asks_both_at_once(request, city):
     tasks = {question("Albatros", city), question("Borealis", city)}
     done, _ = await asyncio.wait(tasks, return_when=asyncio.ALL_COMPLETED)
@@ -199,7 +199,7 @@ async def lets_the_loser_go_on(request, city):
     return await hedged(city, [])
 
 
-@known_answer("quick_quote", breaks="asks_only_one", says="did not depend on what Albatros does")
+@known_answer("quick_quote", breaks="asks_only_one", says="asked: Albatros, Borealis")
 async def as_completed_and_a_late_second(request, city):
     async def second():
         await asyncio.sleep(HEDGE_AFTER)
@@ -255,7 +255,7 @@ async def hedges_in_a_function(request, city):
     return await hedged_after(HEDGE_AFTER, city)
 
 
-@known_answer("quick_quote", breaks="asks_only_one", says="asked: Albatros, Borealis")
+@known_answer("quick_quote", breaks="asks_only_one", says="Borealis was asked within 0.27 seconds")
 async def hedges_after_a_quarter(request, city):
     return await hedged_after(HEDGE_AFTER / 4, city)
 
@@ -291,3 +291,20 @@ async def gives_up_albatros_only(request, city):
         return await hedged(city, tasks)
     finally:
         tasks[0].cancel()
+
+
+@known_answer("quick_quote", breaks="waits_for_a_good_answer", says="while Albatros is down")
+async def gives_up_when_albatros_fails_late(request, city):
+    tasks = [question("Albatros", city)]
+    try:
+        await asyncio.wait(tasks, timeout=HEDGE_AFTER)
+        if tasks[0].done():
+            return await hedged_after(0, city)
+        tasks.append(question("Borealis", city))
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if tasks[0].done():
+            return await first_good({tasks[0]})
+        return await first_good(set(tasks))
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -32,7 +32,22 @@ async def waited(tasks):
     return await asyncio.wait(tasks.values(), timeout=LIMIT) if tasks else (set(), set())
 
 
-@known_answer("quotes_in_time")
+@known_answer(
+    "quotes_in_time", when="Where the tasks are needed: to ask which are late, or to go on waiting."
+)
+async def waits_and_cancels_on_every_way_out(request, city):
+    tasks = tasks_for(request, city)
+    try:
+        await waited(tasks)
+        return in_order(tasks, good(tasks))
+    finally:
+        for task in tasks.values():
+            task.cancel()
+
+
+@known_answer(
+    "quotes_in_time", breaks="gives_up_who_is_late", says="and the traveller leaves before they answer"
+)
 async def waits_then_cancels(request, city):
     tasks = tasks_for(request, city)
     _, late = await waited(tasks)
@@ -41,7 +56,7 @@ async def waits_then_cancels(request, city):
     return in_order(tasks, good(tasks))
 
 
-@known_answer("quotes_in_time")
+@known_answer("quotes_in_time", when="Where each supplier may have a limit of its own.")
 async def a_limit_for_each(request, city):
     async def in_time(supplier):
         try:
@@ -150,7 +165,9 @@ async def gives_up_after_a_quarter(request, city):
     return in_order(request.GET.getlist("supplier"), await offers_in_time(request, city, LIMIT / 4))
 
 
-@known_answer("quotes_in_time", breaks="keeps_what_arrived", says="nothing ends the wait")
+@known_answer(
+    "quotes_in_time", breaks="keeps_what_arrived", says="the view still waits for a silent supplier"
+)
 async def waits_twice_as_long(request, city):
     return in_order(request.GET.getlist("supplier"), await offers_in_time(request, city, 2 * LIMIT))
 
@@ -192,7 +209,7 @@ async def takes_every_result(request, city):
 @known_answer(
     "quotes_in_time",
     breaks="names_who_failed",
-    says="the offers that came are lost with the one that did not",
+    says="the offers of the others are missing with it",
 )
 async def catches_around_the_group(request, city):
     suppliers, offers = request.GET.getlist("supplier"), {}
@@ -289,3 +306,16 @@ def threads_that_go_on(request, city):
     wait(asked.values(), timeout=LIMIT)
     pool.shutdown(wait=False)
     return in_order(suppliers, {name: future.result() for name, future in asked.items() if future.done()})
+
+
+@known_answer("quotes_in_time", breaks="keeps_what_arrived", says='"missing": [')
+async def names_the_failed_before_the_silent(request, city):
+    tasks = tasks_for(request, city)
+    try:
+        await waited(tasks)
+        late = [name for name, task in tasks.items() if not task.done()]
+        failed = [name for name in tasks if name not in good(tasks) and name not in late]
+        return JsonResponse({"offers": list(good(tasks).values()), "missing": failed + late})
+    finally:
+        for task in tasks.values():
+            task.cancel()

@@ -41,7 +41,7 @@ quotes_in_time = Task(
         "for each; `except TimeoutError: pass`; then build the two lists in the order of the URL",
     ),
     praise="Right: one deadline for all, the offers that came are kept, and nobody is asked any more. "
-    "`asyncio.wait(tasks, timeout=LIMIT)` does it too, as long as you cancel what is pending.",
+    "`asyncio.wait(tasks, timeout=LIMIT)` does it too, as long as a `finally` cancels what is pending.",
 )
 
 
@@ -67,8 +67,8 @@ async def lists_the_offers(trial: Trial) -> None:
 )
 async def leaves_it_free(trial: Trial) -> None:
     (await trial.never_holds_the_loop(named("quotes-in-time", "Albatros", "Condor"))).expect(200)
-    paths = [named("quotes-in-time", "Albatros", city=city) for city in ("Lisbon", "Kyoto")]
-    await expect_two_travellers_together(trial, *paths)
+    path = named("quotes-in-time", "Albatros", "Condor")
+    await expect_two_travellers_together(trial, path, lambda offers: {"offers": offers, "missing": []})
 
 
 @quotes_in_time.requirement(
@@ -122,21 +122,23 @@ async def asks_all_together(trial: Trial) -> None:
 
 @quotes_in_time.requirement(
     "answers when `LIMIT` seconds are over, and not before, although suppliers are silent: with the offers that have "
-    "arrived by then, and the silent ones under `missing`"
+    "arrived by then, and all others under `missing`"
 )
 async def keeps_what_arrived(trial: Trial) -> None:
-    services, order = counting_anew(), random.sample(SEVEN[:5], 5)
-    late, *silent = random.sample(order, 3)
-    silent.sort(key=order.index)
-    path, state = named("quotes-in-time", *order), f"while {' and '.join(silent)} are silent"
+    services, order = counting_anew(), random.sample(SEVEN[:6], 6)
+    late = random.choice([order[0], order[5]])
+    first, down, second, *_ = [name for name in order if name != late][random.randint(0, 2) :]
+    silent, missing = [first, second], [first, down, second]
+    path, state = named("quotes-in-time", *order), f"while {first} and {second} are silent, {down} is down"
     with (
-        made_up_offers(*order) as offers,
+        failing(down),
+        made_up_offers(*(name for name in order if name != down)) as offers,
         services.held(f"/quotes/{late}/") as hold,
         services.held(f"/quotes/{silent[0]}/"),
         services.held(f"/quotes/{silent[1]}/"),
     ):
         async with visits(trial, path) as visit:
-            await visit.until(lambda: services.waiting == 3 and answered() >= 2)
+            await visit.until(lambda: services.waiting == 3 and answered() >= 3)
             await settled(visit)
             await visit.clock.advance(SHORTLY_BEFORE)
             hold.release()
@@ -146,12 +148,13 @@ async def keeps_what_arrived(trial: Trial) -> None:
             reply = await reply_of(visit, path, state, **_words_about_the_end(given_up()))
     state += f", and {late} answers after {SHORTLY_BEFORE} seconds"
     reply.sent = f"GET {path}  {state}"
-    kept = [offer for offer in offers if offer["supplier"] not in silent]
-    reply.expect(200, json={"offers": kept, "missing": silent}, **_words_about_deadline(reply, late))
+    kept = [offer for offer in offers if offer["supplier"] not in missing]
+    reply.expect(200, json={"offers": kept, "missing": missing}, **_words_about_deadline(reply, late))
 
 
 @quotes_in_time.requirement(
-    "gives up the questions to silent suppliers: when the page is there, nobody is asked any more"
+    "gives up the questions to silent suppliers: when the page is there, or the traveller has left, nobody is asked any "
+    "more"
 )
 async def gives_up_who_is_late(trial: Trial) -> None:
     services, order, before = counting_anew(), random.sample(SEVEN[:3], 3), asyncio.all_tasks()
@@ -165,6 +168,16 @@ async def gives_up_who_is_late(trial: Trial) -> None:
             reply = await reply_of(visit, path, state)
         reply.expect(200)
         await expect_given_up(silent, reply.sent, before)
+    await _expect_given_up_when_the_traveller_leaves(trial, path, silent)
+
+
+async def _expect_given_up_when_the_traveller_leaves(trial: Trial, path: str, silent: list[str]) -> None:
+    services, before = counting_anew(), asyncio.all_tasks()
+    with services.held(f"/quotes/{silent[0]}/"), services.held(f"/quotes/{silent[1]}/"):
+        async with visits(trial, path) as visit:
+            await visit.until(lambda: services.waiting == 2)
+            await settled(visit)
+        await expect_given_up(silent, f"GET {path}, and the traveller leaves before they answer", before)
 
 
 def _words_about_the_end(left: list[str]) -> dict[str, str]:
@@ -175,8 +188,8 @@ def _words_about_the_end(left: list[str]) -> dict[str, str]:
             "next": "catch `ServiceError` alone, and let the cancellation through",
         }
     return {
-        "because": "nothing ends the wait for a silent supplier",
-        "next": "`async with asyncio.timeout(LIMIT):` around the wait for all of them",
+        "because": f"{SHORTLY_AFTER} seconds after its questions, the view still waits for a silent supplier",
+        "next": "one limit of `LIMIT` seconds for all of them: `async with asyncio.timeout(LIMIT):` around the wait",
     }
 
 
