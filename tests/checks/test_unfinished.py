@@ -240,6 +240,28 @@ def test_a_callback_that_blocks_is_interrupted_though_no_line_of_the_answer_runs
     assert "the event loop stood still" in verdict.evidence["got"]
 
 
+class BlocksInItsFinalizer:
+    def __del__(self) -> None:
+        hangs()
+        while True:
+            pass
+
+
+async def blocks_where_nothing_can_be_raised(request: Any) -> HttpResponse:
+    BlocksInItsFinalizer()
+    return HttpResponse()
+
+
+def test_an_interrupt_where_python_cannot_raise_is_reported_to_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reported: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", reported.append)
+    judged(blocks_where_nothing_can_be_raised)
+    assert not reported
+    assert sys.unraisablehook == reported.append
+
+
 async def all_fifty(trial: Trial) -> None:
     await trial.together(*["/page/"] * 50)
 

@@ -7,6 +7,7 @@ import asyncio
 import ctypes
 import itertools
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -92,6 +93,7 @@ class Watchdog:
         asyncio.Handle._run = self._contained(self._run)  # type: ignore[method-assign]
         self._handler = self._loop.get_exception_handler()
         self._loop.set_exception_handler(self._on_error)
+        self._hook, sys.unraisablehook = sys.unraisablehook, self._on_unraisable
         # Trap: at its end Python waits for every thread that is no daemon, and one of the answer's may never end.
         # A thread takes after the one that starts it.
         self._me = cast(Any, threading.current_thread())
@@ -102,6 +104,7 @@ class Watchdog:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._me._daemonic = self._daemon
+        sys.unraisablehook = self._hook
         asyncio.Handle._run = self._run  # type: ignore[method-assign]
         self._loop.set_exception_handler(self._handler)
         for task in filter(None, self._hit):
@@ -200,7 +203,7 @@ class Watchdog:
 
     def _may_raise(self, frame: FrameType | None) -> bool:
         turn = in_one_turn(frames_below(frame))
-        if not turn or any(frame.f_code is self._waiting for frame in turn):
+        if not turn or any(frame.f_code in (self._waiting, _HEARS_OF_UNRAISABLE) for frame in turn):
             return False
         if self._own.innermost(turn) is not None:
             return self._interrupts > 0 or asyncio.current_task(self._loop) in self._condemned
@@ -222,6 +225,12 @@ class Watchdog:
             self._handler(loop, context)
         else:
             loop.default_exception_handler(context)
+
+    def _on_unraisable(self, unraisable: Any) -> None:
+        # Trap: what C calls, such as a driver's callback, a finalizer or a weak reference's, cannot raise: Python
+        # reports it and goes on. It is interrupted again, until the loop turns.
+        if not issubclass(unraisable.exc_type, Interrupted):
+            self._hook(unraisable)
 
     def _contained(self, run: Any) -> Any:
         # Trap: asyncio lets these two through to whoever runs the loop, and ends it; the task has kept its error.
@@ -246,6 +255,7 @@ def in_one_turn(frames: list[FrameType]) -> list[FrameType]:
 
 
 _TURN = asyncio.Handle._run.__code__
+_HEARS_OF_UNRAISABLE = Watchdog._on_unraisable.__code__
 
 
 def doing(thread: int) -> str:
