@@ -64,7 +64,10 @@ def plain_view_with_a_lock(request, pk):
     return answer(True)
 
 
-@known_answer("buy_seat")
+@known_answer(
+    "buy_seat",
+    when="Where no row has to be read before it is written: nothing is held between a look and a write.",
+)
 @guarded
 async def one_conditional_update(request, pk):
     @sync_to_async
@@ -127,7 +130,7 @@ ONE_STATEMENT = """
 """
 
 
-@known_answer("buy_seat")
+@known_answer("buy_seat", when="Where each round trip counts: look, booking and seat are one statement.")
 @guarded
 async def one_statement_of_sql(request, pk):
     def sell():
@@ -564,3 +567,54 @@ async def sells_on_get(request, pk):
     if request.method == "GET":
         return answer(False)
     return await guarded(one_statement_of_sql.__wrapped__)(request, pk)
+
+
+def sell(pk, traveller):
+    try:
+        with transaction.atomic():
+            trip = Trip.objects.select_for_update().filter(pk=pk).first()
+            if trip is None or not trip.seats_left:
+                return False
+            trip.bookings.create(traveller_id=traveller)
+            Trip.objects.filter(pk=pk).update(seats_left=F("seats_left") - 1)
+            return True
+    except IntegrityError:
+        return False
+
+
+@known_answer("buy_seat", breaks="does_all_or_nothing", says="what has to be given back later is seen by all")
+@guarded
+async def gives_the_seat_back(request, pk):
+    this_trip = Trip.objects.filter(pk=pk)
+    if not await this_trip.filter(seats_left__gt=0).aupdate(seats_left=F("seats_left") - 1):
+        return answer(False)
+    try:
+        await Booking.objects.acreate(trip_id=pk, traveller_id=traveller_of(request))
+    except IntegrityError:
+        await this_trip.aupdate(seats_left=F("seats_left") + 1)
+        return answer(False)
+    return answer(True)
+
+
+@known_answer("buy_seat", breaks="leaves_no_connection", says="1 connection more than before")
+@guarded
+async def closes_what_it_has_opened_when_it_is_sold(request, pk):
+    def sell_and_close():
+        sold = sell(pk, traveller_of(request))
+        if sold:
+            connection.close()
+        return sold
+
+    return answer(await asyncio.to_thread(sell_and_close))
+
+
+sold_out = set()
+
+
+@known_answer("buy_seat", breaks="refuses_when_sold_out", says="it was sold out before, and has a seat now")
+@guarded
+async def remembers_what_is_sold_out(request, pk):
+    if pk in sold_out or not await sync_to_async(sell)(pk, traveller_of(request)):
+        sold_out.add(pk)
+        return answer(False)
+    return answer(True)

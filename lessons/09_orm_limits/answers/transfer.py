@@ -27,7 +27,9 @@ def sensible(move):
     return transfer
 
 
-@known_answer("transfer")
+@known_answer(
+    "transfer", when="Where the sum is all that counts: the database does it, and no row is held for a look."
+)
 @sensible
 async def two_updates_in_the_order_of_the_keys(sender, receiver, amount):
     def move():
@@ -83,7 +85,9 @@ ONE_STATEMENT = """
 """
 
 
-@known_answer("transfer")
+@known_answer(
+    "transfer", when="Where each round trip counts: locks, sum and both accounts are one statement."
+)
 @sensible
 async def one_statement_of_sql(sender, receiver, amount):
     names = {"sender": sender, "receiver": receiver, "amount": amount}
@@ -354,3 +358,20 @@ async def nothing_returned(sender, receiver, amount):
         Account.objects.filter(owner__username=receiver).update(balance=F("balance") + amount)
 
     await move()
+
+
+@known_answer("transfer", breaks="moves_all_or_nothing", says="as much money in all accounts as before")
+@sensible
+async def gives_the_money_back(sender, receiver, amount):
+    debtor = await Account.objects.aget(owner__username=sender)
+    creditor = await Account.objects.aget(owner__username=receiver)
+    this_one = Account.objects.filter(pk=debtor.pk)
+    if not await this_one.filter(balance__gte=amount).aupdate(balance=F("balance") - amount):
+        raise ValueError("not enough money")
+    try:
+        await Account.objects.filter(pk=creditor.pk).aupdate(balance=F("balance") + amount)
+    except IntegrityError:
+        await this_one.aupdate(balance=F("balance") + amount)
+        raise
+    await debtor.arefresh_from_db()
+    return debtor.balance

@@ -30,7 +30,7 @@ async def threads_of_asyncio(first, second):
     return await all_of(asyncio.to_thread(closing, first), asyncio.to_thread(closing, second))
 
 
-@known_answer("two_reports")
+@known_answer("two_reports", when="Where these reports shall not take the threads that everybody else needs.")
 async def an_executor_of_its_own(first, second):
     loop = asyncio.get_running_loop()
     pool = ThreadPoolExecutor(2)
@@ -61,7 +61,7 @@ async def a_context_each_and_a_task_each(first, second):
     return await all_of(alone(first), alone(second))
 
 
-@known_answer("two_reports")
+@known_answer("two_reports", when="Where the errors of both are wanted.")
 async def a_task_group_that_hears_of_errors_last(first, second):
     async def outcome(report):
         try:

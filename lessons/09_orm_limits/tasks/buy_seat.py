@@ -150,8 +150,16 @@ def why_nothing_is_stored(sent: list[Statement], heard: list[str]) -> dict[str, 
 @buy_seat.requirement('answers 409 and `{"sold": false}` when no seat is left, and stores nothing')
 async def refuses_when_sold_out(trial: Trial) -> None:
     [buyer] = await travellers(1)
-    sold_out = [pk async for pk in Trip.objects.filter(seats_left=0).values_list("pk", flat=True)]
-    await refused_sale(trial, random.choice(sold_out), buyer)
+    trip = random.choice([pk async for pk in Trip.objects.filter(seats_left=0).values_list("pk", flat=True)])
+    await refused_sale(trial, trip, buyer)
+    await Trip.objects.filter(pk=trip).aupdate(seats_left=F("seats_left") + 1, seats=F("seats") + 1)
+    reply = await buys(trial, trip, buyer)
+    reply.sent += "  when somebody has given a seat back"
+    reply.expect(201, json=SOLD, because=why_still_sold_out(reply))
+
+
+def why_still_sold_out(reply: Reply) -> str | None:
+    return "it was sold out before, and has a seat now" if reply.status == 409 else None
 
 
 async def refused_sale(trial: Trial, trip: int, traveller: int, remark: str = "") -> None:
@@ -280,10 +288,10 @@ async def expect_price(sent: str, trip: int, price: Decimal) -> None:
 
 @buy_seat.requirement(
     "does all or nothing: when the database refuses the booking, no seat is gone, and when it refuses "
-    "the new `seats_left`, there is no booking"
+    "the new `seats_left`, there is no booking; nobody ever sees one without the other"
 )
 async def does_all_or_nothing(trial: Trial) -> None:
-    trip, [buyer] = await a_trip(seats_left=2), await travellers(1)
+    trip, [buyer, *buyers] = await a_trip(seats_left=4), await travellers(3)
     before = await stored()
     async with other_process() as check:
         for table in SEAT_TABLES:
@@ -294,6 +302,29 @@ async def does_all_or_nothing(trial: Trial) -> None:
             await expect_stored(reply.sent, before, **why_a_half_is_left(sent))
             if reply.status == 201:
                 reply.refuse(expected="no 201: nothing was sold")
+    for table, another in zip(SEAT_TABLES, buyers, strict=True):
+        await expect_no_half_is_seen(trial, trip, another, table)
+
+
+async def expect_no_half_is_seen(trial: Trial, trip: int, buyer: int, table: str) -> None:
+    """Refuse when others see a half of the purchase, while its write to this table waits."""
+    seen = f"SELECT seats_left + (SELECT count(*) FROM trips_booking WHERE trip_id = {trip}) FROM trips_trip"
+    async with other_process() as check:
+        before = await check.value(f"{seen} WHERE id = {trip}")
+        await check.close_the_gate([table])
+        async with started(buys(trial, trip, buyer)) as [buying]:
+            await check.all_stand_still([buying])
+            meanwhile = await check.value(f"{seen} WHERE id = {trip}")
+            await check.open_the_gate()
+            reply = await buying
+    half = "a seat gone and no booking" if meanwhile < before else "a booking, and its seat still to be sold"
+    Outcome(f"{reply.sent}  while another process looks, before {table} is written", half).expect_that(
+        meanwhile == before,
+        "neither, or both",
+        because="seat and booking are written in separate transactions: what has to be given back later is seen by all",
+        next=ONE_UNIT,
+    )
+    reply.expect(201, json=SOLD)
 
 
 @buy_seat.requirement(
@@ -334,7 +365,12 @@ async def holds_up_nobody(trial: Trial) -> None:
 
 @buy_seat.requirement("leaves no connection open behind it")
 async def leaves_no_connection(trial: Trial) -> None:
-    trip, [buyer] = await a_trip(seats_left=2), await travellers(1)
+    trip, [buyer, late] = await a_trip(seats_left=1), await travellers(2)
+    for pk, traveller in ((trip, buyer), (trip, late), (random.randrange(10_000, 99_999), late)):
+        await expect_no_connection_left(trial, pk, traveller)
+
+
+async def expect_no_connection_left(trial: Trial, trip: int, buyer: int) -> None:
     async with other_process() as check:
         before = await check.connections()
         reply = await buys(trial, trip, buyer)

@@ -19,7 +19,7 @@ from tutorial_project.checks.proofs.postgresql import (
 from tutorial_project.classroom import postgresql
 from tutorial_project.trips.models import Account
 
-from ..shared import expect_all_kept, locks, tallied, why_a_half_is_left
+from ..shared import ONE_UNIT, expect_all_kept, locks, tallied, why_a_half_is_left
 
 transfer = Task(
     "transfer",
@@ -127,7 +127,8 @@ async def refuses_nonsense(trial: Trial) -> None:
 
 
 @transfer.requirement(
-    "moves nothing, and lets the error out, when the database refuses to write one of the accounts, whichever it is"
+    "moves nothing, and lets the error out, when the database refuses to write one of the accounts, whichever it is; "
+    "nobody ever sees one written without the other"
 )
 async def moves_all_or_nothing(trial: Trial) -> None:
     pair = await two_of_them(rich=True)
@@ -141,6 +142,29 @@ async def moves_all_or_nothing(trial: Trial) -> None:
             await expect_balances(outcome.sent, before, **why_a_half_is_left(sent))
             if outcome.error is None:
                 outcome.refuse(expected="an error: nothing was moved")
+    for held in pair:
+        await expect_no_half_is_seen(trial, pair, held)
+
+
+async def expect_no_half_is_seen(trial: Trial, pair: tuple[str, str], held: str) -> None:
+    """Refuse when others see money that has left one account and not reached the other."""
+    total = "SELECT sum(balance) FROM trips_account"
+    async with other_process() as check, other_process() as another:
+        before = await another.value(total)
+        await check.hold("trips_account", f"id = {await key(held)}")
+        async with started(on_a_thread_of_its_own(trial.call(*pair, TEN))) as [waiting]:
+            await check.all_stand_still([waiting])
+            meanwhile = await another.value(total)
+            await check.execute("COMMIT")
+            outcome = await waiting
+    outcome.sent += f"  while it waits for the account of {held}"
+    outcome.expect_that(True, "a balance")
+    Outcome(outcome.sent, f"together they hold {meanwhile - before:+} for the others").expect_that(
+        meanwhile == before,
+        "as much money in all accounts as before, for whoever looks",
+        because="the two accounts are written in separate transactions",
+        next=ONE_UNIT,
+    )
 
 
 async def key(owner: str) -> int:
