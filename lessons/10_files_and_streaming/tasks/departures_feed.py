@@ -13,6 +13,7 @@ from tutorial_project.checks import Outcome, Task, Trial
 from tutorial_project.checks.kinds.listeners import why_nobody_listens
 from tutorial_project.checks.kinds.streams import OpenStream
 from tutorial_project.checks.outcome import quoted
+from tutorial_project.checks.proofs.clock import held_clock
 from tutorial_project.checks.proofs.event_loop import tasks_of
 from tutorial_project.trips.departures import board
 from tutorial_project.words import counted
@@ -23,7 +24,14 @@ LISBON, KYOTO, BERGEN = (
 )
 
 
+MORE = [{"to": f"Platform {number}", "gate": number} for number in range(1, 7)]
+
+
 HEARTBEAT = ": still here\n\n"
+
+
+SHORTLY_BEFORE, SHORTLY_AFTER = 0.08, 0.12
+"""Seconds, with a HEARTBEAT of 0.1."""
 
 
 departures_feed = Task(
@@ -78,15 +86,26 @@ def left_watched() -> Any:
 
 
 @contextmanager
-def empty_board() -> Iterator[None]:
-    """A board without listeners, now and afterwards, whose `join` is watched."""
+def empty_board() -> Iterator[list[asyncio.Queue[Any]]]:
+    """A board without listeners, now and afterwards, whose `join` is watched: the queues that it gives."""
     for queue in list(board._queues):
         board.leave(queue)
+    queues: list[asyncio.Queue[Any]] = []
+    join = board.join
+
+    def noted() -> asyncio.Queue[Any]:
+        queues.append(join())
+        return queues[-1]
+
     try:
-        with mock.patch.object(board, "join", wraps=board.join), left_watched(), warnings.catch_warnings():
+        with (
+            mock.patch.object(board, "join", side_effect=noted),
+            left_watched(),
+            warnings.catch_warnings(),
+        ):
             # Trap: Django warns of a sync iterator whenever a generator fails with a TypeError, whatever it is.
             warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume")
-            yield
+            yield queues
     finally:
         board.announce(LISBON)  # wakes an answer that would wait for ever, so that it can be ended
 
@@ -157,6 +176,18 @@ async def sends_events_one_by_one(trial: Trial) -> None:
                 because="the feed waits for something else than its queue, and looks into that when it wakes up",
                 next="await `queue.get()`, with a time limit around it",
             )
+            await expect_all_at_once(stream)
+
+
+async def expect_all_at_once(stream: OpenStream) -> None:
+    """Refuse a feed that ends, or loses something, where many depart in one moment."""
+    for departure in MORE:
+        board.announce(departure)
+    said = f"{len(MORE)} departures that are announced in one moment, all of them in their order"
+    expected = [LISBON, KYOTO, BERGEN, *MORE]
+    await stream.until(lambda: MORE[-1]["to"] in stream.text, said, lambda: shown(stream))
+    await turns()
+    Outcome(stream.sent, quoted(repr(stream.text))).expect_that(events(stream.text) == expected, said)
 
 
 def why_no_event(text: str) -> str | None:
@@ -167,6 +198,8 @@ def why_no_event(text: str) -> str | None:
         return "no line starts with `data:`: a browser ignores every line whose field it does not know"
     if not events(text):
         return "the empty line is missing that ends an event: the browser goes on collecting"
+    if all(event in (LISBON, KYOTO, BERGEN) for event in events(text)):
+        return None
     return "the data is not the JSON of the departure"
 
 
@@ -178,17 +211,19 @@ async def serves_many_screens(trial: Trial) -> None:
     with empty_board():
         async with (
             OpenStream(trial, "/departures/", is_slow) as slow,
+            OpenStream(trial, "/departures/") as third,
             OpenStream(trial, "/departures/") as other,
         ):
             slow.sent, other.sent = f"{slow.sent}  by a slow screen", f"{other.sent}  beside a slow screen"
-            await connected(other, screens=2)
+            await connected(other, screens=3)
             board.announce(LISBON)
             await slow.until(lambda: slow.held, json.dumps(LISBON), lambda: shown(slow))
-            board.announce(KYOTO)
-            both = f"{json.dumps(LISBON)} and {json.dumps(KYOTO)}"
-            await event_comes(other, [LISBON, KYOTO], both, lambda: shown(other))
-            slow.take_again()
-            await event_comes(slow, [LISBON, KYOTO], both, lambda: shown(slow))
+            for departure in MORE:
+                board.announce(departure)
+            all_of_them = f"{json.dumps(LISBON)} and the {len(MORE)} that are announced after it"
+            for screen in (other, third, slow):
+                slow.take_again() if screen is slow else None
+                await event_comes(screen, [LISBON, *MORE], all_of_them, lambda: shown(screen))  # noqa: B023
 
 
 @departures_feed.requirement(
@@ -205,6 +240,34 @@ async def sends_heartbeats(trial: Trial) -> None:
             board.announce(BERGEN)
             said = f"two heartbeats, and then {json.dumps(BERGEN)}"
             await event_comes(stream, [BERGEN], said, lambda: shown(stream))
+    await expect_heartbeats_in_time(trial)
+
+
+async def expect_heartbeats_in_time(trial: Trial) -> None:
+    with empty_board():
+        async with OpenStream(trial, "/departures/") as stream:
+            with held_clock() as clock:
+                await clock.until(lambda: board.listeners or stream.ended)
+                await turns()
+                before = stream.text.count(HEARTBEAT)
+                await clock.advance(SHORTLY_BEFORE)
+                await turns()
+                expect_heartbeats(stream, before, 0, f"{SHORTLY_BEFORE} seconds after it began")
+                board.announce(BERGEN)
+                await clock.until(lambda: BERGEN["to"] in stream.text)
+                await clock.advance(SHORTLY_BEFORE)
+                await turns()
+                expect_heartbeats(stream, before, 0, f"{SHORTLY_BEFORE} seconds after a departure")
+                await clock.advance(SHORTLY_AFTER - SHORTLY_BEFORE)
+                await turns()
+                expect_heartbeats(stream, before, 1, f"{SHORTLY_AFTER} seconds after a departure")
+
+
+def expect_heartbeats(stream: OpenStream, before: int, number: int, when: str) -> None:
+    found = stream.text.count(HEARTBEAT) - before
+    Outcome(f"{stream.sent}, {when}", counted(found, "heartbeat")).expect_that(
+        found == number, counted(number, "heartbeat"), got=counted(found, "heartbeat")
+    )
 
 
 @departures_feed.requirement(
@@ -212,7 +275,7 @@ async def sends_heartbeats(trial: Trial) -> None:
 )
 async def leaves_while_waiting(trial: Trial) -> None:
     before = asyncio.all_tasks()
-    with empty_board():
+    with empty_board() as queues:
         async with OpenStream(trial, "/departures/") as stream:
             await connected(stream)
             board.announce(KYOTO)
@@ -221,8 +284,15 @@ async def leaves_while_waiting(trial: Trial) -> None:
             await nobody_listens(stream)
             await turns()  # for a task that is cancelled and has not ended yet
             left = tasks_of(trial.answer, before)
+            still_waits = any(not getter.done() for queue in queues for getter in queue._getters)  # type: ignore[attr-defined]
     for task in left:
         task.cancel()
+    Outcome(f"{stream.sent}, and the client goes", "a task that still waits for `queue.get()`").expect_that(
+        bool(left) or not still_waits,
+        "nobody waits for the queue any more",
+        because="a task that the feed has started is still there, and nothing cancels a task but its own `cancel()`",
+        next="`task.cancel()` in the `finally`; or no task: a time limit around `queue.get()` is enough",
+    )
     Outcome(f"{stream.sent}, and the client goes", f"{len(left)} task of the feed that goes on").expect_that(
         not left,
         "no task that goes on",
