@@ -125,7 +125,7 @@ class ForgetsTheReturn(OneClientEach):
         await super().ask(city)
 
 
-@known_answer("WeatherClient", breaks="keeps_its_connection", says="a new client was made for each call")
+@known_answer("WeatherClient", breaks="keeps_its_connection", says="no call found a connection that was still open")
 class ClientForEachCall(OneClientEach):
     async def ask(self, city):
         async with aiohttp.ClientSession() as session, session.get(weather_url(city)) as response:

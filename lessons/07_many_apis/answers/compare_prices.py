@@ -163,7 +163,7 @@ async def lets_one_visitor_in_at_a_time(request, city):
         return await as_they_come(request, city)
 
 
-@known_answer("compare_prices", breaks="leaves_the_loop_free", says="a blocking call holds the event loop")
+@known_answer("compare_prices", breaks="goes_on_after_failures", says="a blocking call holds the event loop")
 async def blocks(request, city):
     return by_price([offer_of(supplier, city) for supplier in request.GET.getlist("supplier")])
 

@@ -298,13 +298,11 @@ async def gives_up_when_albatros_fails_late(request, city):
     tasks = [question("Albatros", city)]
     try:
         await asyncio.wait(tasks, timeout=HEDGE_AFTER)
-        if tasks[0].done():
-            return await hedged_after(0, city)
-        tasks.append(question("Borealis", city))
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if tasks[0].done():
-            return await first_good({tasks[0]})
-        return await first_good(set(tasks))
+        late = not tasks[0].done()
+        if late or tasks[0].exception():
+            tasks.append(question("Borealis", city))
+        await asyncio.wait(tasks[-1:] if not late else tasks, return_when=asyncio.FIRST_COMPLETED)
+        return await first_good({tasks[0]} if late and tasks[0].done() else set(tasks))
     finally:
         for task in tasks:
             task.cancel()

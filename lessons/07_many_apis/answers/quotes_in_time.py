@@ -265,7 +265,7 @@ async def one_by_one_within_the_limit(request, city):
 
 
 @known_answer(
-    "quotes_in_time", breaks="keeps_what_arrived", says="nothing ends the wait for a silent supplier"
+    "quotes_in_time", breaks="keeps_what_arrived", says="the view still waits for a silent supplier"
 )
 async def waits_without_limit(request, city):
     suppliers = request.GET.getlist("supplier")

@@ -375,3 +375,11 @@ async def gives_the_money_back(sender, receiver, amount):
         raise
     await debtor.arefresh_from_db()
     return debtor.balance
+
+
+@known_answer("transfer", breaks="moves_all_or_nothing", says="the database refused for another reason")
+async def takes_every_refusal_for_too_little_money(sender, receiver, amount):
+    try:
+        return await two_updates_in_the_order_of_the_keys(sender, receiver, amount)
+    except IntegrityError as error:
+        raise ValueError("not enough money") from error

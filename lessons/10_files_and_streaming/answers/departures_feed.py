@@ -29,7 +29,7 @@ async def next_event(queue):
         return STILL_HERE
 
 
-@known_answer("departures_feed")
+@known_answer("departures_feed", when="Where several feeds join and leave: the pair stands in one place.")
 async def a_context_manager_of_its_own(request):
     @asynccontextmanager
     async def listening():
@@ -47,7 +47,10 @@ async def a_context_manager_of_its_own(request):
     return event_stream(events())
 
 
-@known_answer("departures_feed")
+@known_answer(
+    "departures_feed",
+    when="Where what is awaited must not be cancelled: the same task waits on after a heartbeat.",
+)
 async def a_task_that_waits_on(request):
     async def events():
         queue = board.join()
@@ -336,6 +339,87 @@ async def one_queue_for_all_screens(request):
         try:
             while True:
                 yield await next_event(queue)
+        finally:
+            board.leave(queue)
+
+    return event_stream(events())
+
+
+def feed_of(next_line):
+    """A feed that sends what this function makes of its queue."""
+
+    async def feed(request):
+        async def events():
+            queue = board.join()
+            try:
+                while True:
+                    yield await next_line(queue)
+            finally:
+                board.leave(queue)
+
+        return event_stream(events())
+
+    feed.__name__ = next_line.__name__
+    return feed
+
+
+@known_answer("departures_feed", breaks="sends_events_one_by_one", says="announced in one moment")
+@feed_of
+async def the_latest_departure_alone(queue):
+    try:
+        departure = await asyncio.wait_for(queue.get(), HEARTBEAT)
+    except TimeoutError:
+        return STILL_HERE
+    while not queue.empty():
+        departure = queue.get_nowait()
+    return event(departure)
+
+
+@known_answer("departures_feed", breaks="sends_heartbeats", says="0.12 seconds after a departure")
+@feed_of
+async def a_heartbeat_after_twice_the_time(queue):
+    try:
+        return event(await asyncio.wait_for(queue.get(), 2 * HEARTBEAT))
+    except TimeoutError:
+        return STILL_HERE
+
+
+@known_answer("departures_feed", breaks="sends_heartbeats", says="0.08 seconds after it began")
+@feed_of
+async def a_heartbeat_after_half_the_time(queue):
+    try:
+        return event(await asyncio.wait_for(queue.get(), HEARTBEAT / 2))
+    except TimeoutError:
+        return STILL_HERE
+
+
+@known_answer("departures_feed", breaks="sends_events_one_by_one", says="announced in one moment")
+async def ends_after_three_departures(request):
+    async def events():
+        queue = board.join()
+        try:
+            sent = 0
+            while sent < 3:
+                line = await next_event(queue)
+                sent += line != STILL_HERE
+                yield line
+        finally:
+            board.leave(queue)
+
+    return event_stream(events())
+
+
+@known_answer("departures_feed", breaks="leaves_while_waiting", says="still waits for `queue.get()`")
+async def leaves_its_last_task_behind(request):
+    async def events():
+        queue, waiting = board.join(), None
+        try:
+            while True:
+                waiting = waiting or asyncio.ensure_future(queue.get())
+                done, _ = await asyncio.wait([waiting], timeout=HEARTBEAT)
+                if done:
+                    waiting = None
+                yield event(done.pop().result()) if done else STILL_HERE
         finally:
             board.leave(queue)
 

@@ -64,7 +64,7 @@ async def values_list_in_portions(request):
     return csv_file(lines())
 
 
-@known_answer("reviews_csv")
+@known_answer("reviews_csv", when="Where a piece for each line costs too much: a hundred of them are one.")
 async def a_hundred_lines_at_a_time(request):
     reviews = Review.objects.order_by("pk").prefetch_related("trip", "author")
 
@@ -80,7 +80,7 @@ async def a_hundred_lines_at_a_time(request):
     return csv_file(chunks())
 
 
-@known_answer("reviews_csv")
+@known_answer("reviews_csv", when="Where no query shall stay open while a slow partner reads.")
 async def one_page_of_the_table_after_another(request):
     def page(after):
         return [row(review) for review in reviews_with_relations().filter(pk__gt=after)[:1000]]
@@ -272,5 +272,35 @@ async def one_file_at_a_time(request):
         async with door:
             async for line in whole:
                 yield line
+
+    return csv_file(lines())
+
+
+@known_answer("reviews_csv", breaks="has_all_reviews", says="expected")
+async def without_those_that_say_nothing(request):
+    async def lines():
+        yield as_csv(COLUMNS)
+        async for review in reviews_with_relations().exclude(text="").aiterator():
+            yield as_csv(row(review))
+
+    return csv_file(lines())
+
+
+@known_answer("reviews_csv", breaks="has_all_reviews", says="expected")
+async def without_what_surrounds_a_text(request):
+    async def lines():
+        yield as_csv(COLUMNS)
+        async for review in reviews_with_relations().aiterator():
+            yield as_csv([*row(review)[:-1], review.text.strip()])
+
+    return csv_file(lines())
+
+
+@known_answer("reviews_csv", breaks="reads_as_it_sends", says="the whole file, of 2501 lines")
+async def the_first_thousand(request):
+    async def lines():
+        yield as_csv(COLUMNS)
+        async for review in reviews_with_relations()[:1000].aiterator():
+            yield as_csv(row(review))
 
     return csv_file(lines())

@@ -19,7 +19,10 @@ def created(name, size):
 NO_PHOTO = {"error": "no photo"}
 
 
-@known_answer("save_photo")
+@known_answer(
+    "save_photo",
+    when="Where all that the view does is sync: Django runs it in a thread, from its first line on.",
+)
 @csrf_exempt
 def a_sync_view(request):
     if "photo" not in request.FILES:
@@ -28,7 +31,10 @@ def a_sync_view(request):
     return created(default_storage.save(photo.name, photo, max_length=60), photo.size)
 
 
-@known_answer("save_photo")
+@known_answer(
+    "save_photo",
+    when="Where something async is to be done between two chunks, such as to tell how far it is.",
+)
 @csrf_exempt
 async def chunk_by_chunk(request):
     photo = await asyncio.to_thread(lambda: request.FILES.get("photo"))
@@ -162,3 +168,13 @@ async def answers_with_the_name_that_was_sent(request):
         return JsonResponse(NO_PHOTO, status=400)
     await asyncio.to_thread(save_in_storage, photo)
     return created(photo.name[-60:], photo.size)
+
+
+@wrong_saving("saves_the_photo", "expected")
+def cuts_every_name_to_twenty(photo):
+    return default_storage.save(photo.name, photo, max_length=20)
+
+
+@wrong_saving("shortens_long_names", "the disk refuses so long a name")
+def counts_three_bytes_for_a_letter(photo):
+    return default_storage.save(photo.name, photo, max_length=80)
