@@ -8,6 +8,7 @@ import build
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from reading_time import CORE_LIMIT, ReadingTime, reading_time
 
+
 def test_words_lines_predictions_and_runs_count() -> None:
     text = " ".join(["word"] * 298) + " **Predict.** [link](https://example.org/not/read)"  # 300 words: 90 s
     code = "\n\n".join(["wait = 1"] * 4)  # 4 lines: 10 s, and a run

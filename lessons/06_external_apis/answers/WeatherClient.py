@@ -125,7 +125,9 @@ class ForgetsTheReturn(OneClientEach):
         await super().ask(city)
 
 
-@known_answer("WeatherClient", breaks="keeps_its_connection", says="no call found a connection that was still open")
+@known_answer(
+    "WeatherClient", breaks="keeps_its_connection", says="no call found a connection that was still open"
+)
 class ClientForEachCall(OneClientEach):
     async def ask(self, city):
         async with aiohttp.ClientSession() as session, session.get(weather_url(city)) as response:
