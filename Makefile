@@ -61,7 +61,7 @@ mutants: ready-for-proofs
 	$(IN) -m adversaries.mutants $(ARGS)
 
 site: ready-for-proofs
-	$(IN) website/build.py $(ARGS)
+	$(IN) website/build_site.py $(ARGS)
 
 hub: ready-for-proofs
 	$(IN) -m jupyterhub -f deploy/jupyterhub/jupyterhub_config.py $(ARGS)

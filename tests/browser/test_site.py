@@ -55,7 +55,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built where every way out is closed."""
     folder = tmp_path_factory.mktemp("site") / "html"
     closed = {name: NOWHERE for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")}
-    command = [sys.executable, "website/build.py", str(folder)]
+    command = [sys.executable, "website/build_site.py", str(folder)]
     done = subprocess.run(command, cwd=ROOT, env=os.environ | closed, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
     return folder

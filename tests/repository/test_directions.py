@@ -20,5 +20,5 @@ def test_no_room_imports_what_stands_on_it_and_nobody_imports_in_a_circle() -> N
 
 
 def test_the_type_checker_finds_nothing() -> None:
-    done = printed_by("-m", "mypy", "-p", "tutorial_project")
+    done = printed_by("-m", "mypy")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
-from project import ROOT
-
-sys.path.append(str(ROOT / "website"))
-
 from toggles import named_toggles
 
 ENTRY = '<li><a class="reference internal" href="solutions/index.html"><code>All</code> solutions</a>'

@@ -1,18 +1,12 @@
-"""python website/build.py: what becomes of a notebook, and when it refuses to build."""
+"""python website/build_site.py: what becomes of a notebook, and when it refuses to build."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
+from build_site import SiteError, build_site
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from project import ROOT
-
-# At the end: the folder holds a build.py, and the tests mean the one of the lessons.
-sys.path.append(str(ROOT / "website"))
-
 from notebook_page import linked_modules, page, with_site_links
 from pages import index
 from sheet import sheet
@@ -62,11 +56,8 @@ def test_the_start_page_tells_from_where_to_clone_if_the_build_was_told(
 
 def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("Dear Ada")
-    spec = importlib.util.spec_from_file_location("website_build", ROOT / "website" / "build.py")
-    website = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(website)
-    with pytest.raises(website.SiteError, match="name a folder that is new or empty"):
-        website.build_site(tmp_path)
+    with pytest.raises(SiteError, match="name a folder that is new or empty"):
+        build_site(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["letter.txt"]
 
 

@@ -1,4 +1,4 @@
-"""Builds the site to read: `python website/build.py [FOLDER]`, by default `build/site`.
+"""Builds the site to read: `python website/build_site.py [FOLDER]`, by default `build/site`.
 
 Lessons and solutions come with their stored outputs; exercises are fresh, whatever was answered in them.
 Nothing is executed, and nothing is fetched.
@@ -20,7 +20,6 @@ from sphinx.cmd.build import build_main
 
 WEBSITE = Path(__file__).resolve().parent
 ROOT = WEBSITE.parent
-# Trap: both folders hold a build.py, and the one of the lessons is meant.
 sys.path[:0] = [str(ROOT), str(ROOT / "lessons")]
 
 import build as lessons  # noqa: E402
