@@ -142,3 +142,20 @@ def test_a_hold_that_ends_without_a_release_refuses_those_who_wait(services):
         return (await ask("weather/Lisbon", wait=0))["city"], hold.most_waiting
 
     assert asyncio.run(ask_and_end()) == ("Lisbon", 1)
+
+
+def test_a_barrier_that_is_renewed_does_not_give_up():
+    async def renewed():
+        barrier, loop = Barrier(2, timeout=5), asyncio.get_running_loop()
+        held = asyncio.ensure_future(barrier.hold())
+        await asyncio.sleep(0)
+        real, late = loop.time, 0.0
+        loop.time = lambda: real() + late
+        late = 4.0
+        barrier.renew()
+        late = 8.0  # later than the first five seconds, and earlier than the second
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return held.done(), await asyncio.gather(held, barrier.hold())
+
+    assert asyncio.run(renewed()) == (False, [None, None])

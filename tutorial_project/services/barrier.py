@@ -13,7 +13,7 @@ class Barrier:
 
     Attributes:
         parties: how many requests must wait together.
-        timeout: seconds from the first arrival after which the barrier gives up.
+        timeout: seconds from the first arrival, or from `renew`, after which the barrier gives up.
         waiting: how many are held now.
         most_waiting: the most that were ever held at one moment.
         met: True once all of them were held together.
@@ -41,14 +41,24 @@ class Barrier:
         """
         self._enter()
         try:
-            async with asyncio.timeout_at(self._deadline):
-                await self._over.wait()
-        except TimeoutError:
-            self.give_up()
+            while not self.over:
+                await self._until_the_deadline()
         finally:
             self.waiting -= 1
         if not self.met:
             raise NotTogether(f"only {self.most_waiting} of {self.parties} requests were waiting together")
+
+    async def _until_the_deadline(self) -> None:
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                await self._over.wait()
+        except TimeoutError:
+            if asyncio.get_running_loop().time() >= self._deadline:  # nobody has renewed it meanwhile
+                self.give_up()
+
+    def renew(self) -> None:
+        """Count the seconds anew; only on the server's event loop."""
+        self._deadline = asyncio.get_running_loop().time() + self.timeout
 
     def give_up(self) -> None:
         """Let everybody go who is still held; only on the server's event loop."""
@@ -61,7 +71,7 @@ class Barrier:
 
     def _enter(self) -> None:
         if not self.waiting:
-            self._deadline = asyncio.get_running_loop().time() + self.timeout
+            self.renew()
         self.waiting += 1
         self.most_waiting = max(self.most_waiting, self.waiting)
         if self.waiting == self.parties:
@@ -126,6 +136,10 @@ class Hold:
     def most_waiting(self) -> int:
         """The most that were held at one moment."""
         return self._barrier.most_waiting
+
+    def renew(self) -> None:
+        """Count the seconds after which it gives up anew: whoever holds them is there, and looks."""
+        self._call(self._barrier.renew)
 
     def release(self) -> None:
         """Let them be answered, and all that come later."""

@@ -7,7 +7,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tutorial_project.checks.kinds.visits import Visits, visits
-from tutorial_project.checks.outcome import Reply
+from tutorial_project.checks.outcome import Reply, heard
 from tutorial_project.services import ask, running_services
 
 if TYPE_CHECKING:
@@ -90,6 +90,9 @@ class Held:
         for _ in range(number):
             if enough() or self.visit.over:
                 return
+            for hold in self.holds.values():
+                hold.renew()
+            heard.get()()
             await ask("echo")
 
 
@@ -108,7 +111,7 @@ async def held_questions(
     services = running_services()
     services.forget()
     with ExitStack() as held:
-        # Trap: while the loop is blocked, only this limit lets the questions go.
+        # Trap: while the loop is blocked, nothing renews this limit, and only it lets the questions go.
         holds = {prefix: held.enter_context(services.held(prefix, timeout=2.0)) for prefix in at}
         async with visits(trial, *paths, may_block=may_block) as visit:
             yield Held(visit, holds)
