@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 
+from tutorial_project.checks import known_errors
 from tutorial_project.checks.known_errors import explain
 from tutorial_project.questions.store import all_questions
 
@@ -135,3 +136,10 @@ def test_no_two_proven_questions_claim_the_same_words() -> None:
         for quote in question.quotes:
             key = (quote.kind, quote.message.rstrip("."), quote.raised_in, quote.through)
             assert claimed.setdefault(key, question.title) == question.title
+
+
+def test_the_frames_of_an_error_are_written_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = []
+    monkeypatch.setattr(known_errors.traceback, "format_tb", lambda frames: written.append(frames) or [])
+    known_errors.explain(TypeError("Object of type Task is not JSON serializable"))
+    assert len(written) == 1

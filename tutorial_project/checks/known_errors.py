@@ -16,11 +16,12 @@ def explain(error: BaseException) -> tuple[str | None, str | None]:
     """
     if isinstance(error, BaseExceptionGroup):
         return next((words for e in error.exceptions if (words := explain(e)) != (None, None)), (None, None))
+    frames = "".join(traceback.format_tb(error.__traceback__))  # once: for each quote it would take seconds
     known = [
         (quote, question)
         for question in proven_questions()
         for quote in question.quotes
-        if quote.kind == type(error).__name__ and _is_this(quote, error)
+        if quote.kind == type(error).__name__ and _is_this(quote, error, frames)
     ]
     if not known:
         return None, None
@@ -28,8 +29,7 @@ def explain(error: BaseException) -> tuple[str | None, str | None]:
     return question.means.rstrip("."), question.remedy.rstrip(".") or None
 
 
-def _is_this(quote: Quote, error: BaseException) -> bool:
+def _is_this(quote: Quote, error: BaseException, frames: str) -> bool:
     """Whether the quote is this error, and not only a part of what it says."""
-    frames = "".join(traceback.format_tb(error.__traceback__))
     start = len(frames) + len(type(error).__name__) + 2
     return is_at(quote, f"{frames}{type(error).__name__}: {error}\n", start)
