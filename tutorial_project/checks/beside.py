@@ -1,4 +1,4 @@
-"""One call of an answer is held at its first wait, to see what becomes of the others meanwhile."""
+"""The first call of an answer that waits is held there, to see what becomes of the others meanwhile."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Hold:
-    """Holds the first call that is made in its context: after its first wait it goes on only when it is released."""
+    """Holds the first call in its context that waits: after its first wait it goes on only when it is released."""
 
     def __init__(self) -> None:
         self.taken = False
@@ -28,11 +28,10 @@ _hold: ContextVar[Hold | None] = ContextVar("hold", default=None)
 
 
 def holdable(call: Awaitable[Any]) -> Awaitable[Any]:
-    """The same call of an answer, held at its first wait where the context says so; else as it is."""
+    """The same call of an answer, held at its first wait where the context says so and nobody else is; else as it is."""
     hold = _hold.get()
     if hold is None or hold.taken:
         return call
-    hold.taken = True
     return _Held(call, hold)
 
 
@@ -63,7 +62,10 @@ class _Held:
                 return stop.value
             try:
                 step = functools.partial(inner.send, (yield waits_for))
-                if waits_for is not None:  # None is `asyncio.sleep(0)`, which waits for nothing
+                if (
+                    waits_for is not None and not self._hold.taken
+                ):  # None is `asyncio.sleep(0)`, which waits for nothing
+                    self._hold.taken = True
                     self._hold.inside.set()
                     yield from self._hold.released.wait().__await__()
             except GeneratorExit:
