@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from time import monotonic
 from typing import Any
 
+from blockbuster import BlockingError
 from django.test import override_settings
 
 from tutorial_project.classroom.data.connections import connected_to
@@ -18,7 +19,7 @@ from .general import LEAVES_THE_LOOP_FREE, NothingToProve, excused_holder, gener
 from .holding import HoldingWatch
 from .known_errors import explain
 from .outcome import DidNotFinish, NotStarted, Refusal, described, heard
-from .own_code import OwnCode, frames_of, shown_function
+from .own_code import OwnCode, frames_of, shown_function, shown_line
 from .task import Requirement, Task
 from .trial import Trial
 from .unfinished import Surroundings, end_tasks, frames_of_task
@@ -162,7 +163,19 @@ class _Judging:
             return raised(
                 trial, self.watchdog.escaped[0], ", in a task or a callback that the answer left behind"
             )
-        return error if error is None or isinstance(error, Refusal) else raised(trial, error)
+        if error is not None and not isinstance(error, Refusal):
+            error = raised(trial, error)
+        if error is not None and error.at is None:
+            error.at = self.line_that_blocks(error.__cause__)
+        return error
+
+    def line_that_blocks(self, error: BaseException | None) -> str | None:
+        """The learner's line that made a blocking call, as code, where this error or one in this group says so."""
+        if isinstance(error, BaseExceptionGroup):
+            return next(filter(None, map(self.line_that_blocks, error.exceptions)), None)
+        blocking = isinstance(error, BlockingError)
+        frame = self.own.innermost(frames_of(error.__traceback__)) if error is not None and blocking else None
+        return shown_line(frame) if frame is not None else None
 
     async def given_up(self, proving: asyncio.Task[None], trial: Trial) -> Refusal:
         """End a proof that has not ended, and say what the answer was doing."""
