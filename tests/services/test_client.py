@@ -100,3 +100,10 @@ def test_ask_reports_its_wait_to_the_timeline(services, monkeypatch):
     )
     ask_both_ways("weather/Lisbon", wait=0)
     assert reported == ["weather", "weather"]
+
+
+@pytest.mark.parametrize("said", [{}, [], None, {"error": None}])
+def test_an_error_that_says_something_else_than_ever_is_a_service_error(services, said):
+    refused = SimpleNamespace(status_code=500, headers={}, json=lambda: said)
+    with pytest.raises(ServiceError, match="rates/USD answered 500"):
+        client._content("rates/USD", refused)

@@ -25,9 +25,9 @@ def cheapest_fare(city: str) -> int:
         raise NotFlownTo(f"no airline flies to {city}")
     answer = ask_blocking(f"flights/{city}")
     try:
-        prices = [flight["price"] for flight in answer["flights"]]
+        price = min((flight["price"] for flight in answer["flights"]), default=None)
     except (KeyError, TypeError) as error:
         raise ServiceError("the airlines gave no list of flights") from error
-    if not prices:
+    if price is None:
         raise NotFlownTo(f"no airline flies to {city} now")
-    return min(prices)
+    return price

@@ -92,7 +92,8 @@ def _content(service: str, response: httpx.Response) -> dict[str, Any]:
         message = f"{service} answered {response.status_code} with a body that is not JSON"
         raise ServiceError(message, response.status_code) from error
     if response.status_code >= 400:
-        message = f"{service} answered {response.status_code}: {content['error']}"
+        said = content.get("error", content) if isinstance(content, dict) else content
+        message = f"{service} answered {response.status_code}: {said}"
         raise ServiceError(message, response.status_code, response.headers.get("Retry-After"))
     if not isinstance(content, dict):
         raise ServiceError(f"{service} answered with JSON that is no object", response.status_code)
