@@ -19,7 +19,7 @@ async def forecast(city):
 
 async def cheapest_flight(city):
     answer = await ask(f"flights/{city}")
-    return min(flight["price"] for flight in answer["flights"])
+    return min((flight["price"] for flight in answer["flights"]), default=None)
 
 
 async def page(city, insurance):
@@ -58,7 +58,7 @@ def plain_view(request, city, nights):
     return JsonResponse(
         {
             "forecast": f"{weather['celsius']} °C, {weather['sky']}",
-            "flight": min(flight["price"] for flight in flights["flights"]),
+            "flight": min((flight["price"] for flight in flights["flights"]), default=None),
             "insurance": premium(nights),
         }
     )
@@ -174,3 +174,19 @@ async def takes_the_first_flight(request, city, nights):
     flights = (await ask(f"flights/{city}"))["flights"]
     price = await asyncio.to_thread(premium, nights)
     return JsonResponse({"forecast": await forecast(city), "flight": flights[0]["price"], "insurance": price})
+
+
+@known_answer("booking_page", breaks="gives_the_same_answers", says="there is no flight")
+async def expects_a_flight(request, city, nights):
+    flights = (await ask(f"flights/{city}"))["flights"]
+    price = await asyncio.to_thread(premium, nights)
+    cheapest = min(flight["price"] for flight in flights)
+    return JsonResponse({"forecast": await forecast(city), "flight": cheapest, "insurance": price})
+
+
+@known_answer(
+    "booking_page", breaks="does_not_hold_the_loop", says="premium(nights)`, in `a_thread_for_long_ones`"
+)
+async def a_thread_for_long_ones(request, city, nights):
+    price = await asyncio.to_thread(premium, nights) if nights > 7 else premium(nights)
+    return await page(city, price)

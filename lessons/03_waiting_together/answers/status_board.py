@@ -140,7 +140,11 @@ async def passes_the_failure_on(request):
     return response
 
 
-@known_answer("status_board", breaks="keeps_the_good_answers", says="answered 500: Internal Server Error")
+@known_answer(
+    "status_board",
+    breaks="keeps_the_good_answers",
+    says="broken-json answered 200 with a body that is not JSON",
+)
 async def lists_the_messages(request):
     names = request.GET.getlist("service")
     found = dict(zip(names, await asyncio.gather(*map(ask, names), return_exceptions=True), strict=True))
@@ -227,3 +231,53 @@ async def catches_what_came_to_mind(request):
 
     names = request.GET.getlist("service")
     return shown(names, await asyncio.gather(*map(answer_or_none, names)))
+
+
+async def answer_or_none(name):
+    try:
+        return await ask(name)
+    except ServiceError:
+        return None
+
+
+@known_answer("status_board", breaks="raises_every_other_error", says="an empty answer is an answer")
+async def takes_an_empty_answer_for_none(request):
+    names = request.GET.getlist("service")
+    found = await asyncio.gather(*map(answer_or_none, names))
+    answers = {name: answer for name, answer in zip(names, found, strict=True) if answer}
+    return JsonResponse({"answers": answers, "failed": [name for name in names if name not in answers]})
+
+
+@known_answer("status_board", breaks="keeps_the_good_answers", says="half broke off")
+async def knows_only_failures_with_a_status(request):
+    async def answer_or_status(name):
+        try:
+            return await ask(name)
+        except ServiceError as error:
+            if error.status is None:
+                raise
+            return error.status
+
+    names = request.GET.getlist("service")
+    return shown(names, await asyncio.gather(*map(answer_or_status, names)))
+
+
+@known_answer("status_board", breaks="raises_every_other_error", says="expected TimeoutError")
+async def gives_up_early(request):
+    async def answer_in_time(name):
+        try:
+            async with asyncio.timeout(0.3):
+                return await ask(name)
+        except (ServiceError, TimeoutError):
+            return None
+
+    names = request.GET.getlist("service")
+    return shown(names, await asyncio.gather(*map(answer_in_time, names)))
+
+
+@known_answer(
+    "status_board", breaks="asks_all_together", says="a question is sent only when another one is answered"
+)
+async def one_question_after_another(request):
+    names = request.GET.getlist("service")
+    return shown(names, [await answer_or_none(name) for name in names])
