@@ -1,3 +1,4 @@
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,22 +13,21 @@ from tutorial_project.classroom.data.connections import let_go
 
 
 @contextmanager
-def connections_watched() -> Iterator[list[str]]:
-    """Collect, for each thread's connection that a query used, whether it was open at the end."""
-    used: list[BaseDatabaseWrapper] = []
-    left_open: list[str] = []
+def connections_watched() -> Iterator[list[int]]:
+    """Collect the threads whose connection a query used, and that was still open at the end."""
+    used: dict[BaseDatabaseWrapper, int] = {}
+    left_open: list[int] = []
     real = BaseDatabaseWrapper.cursor
 
     def cursor(connection: BaseDatabaseWrapper) -> Any:
-        if connection not in used:
-            used.append(connection)
+        used.setdefault(connection, threading.get_ident())
         return real(connection)
 
     with patch.object(BaseDatabaseWrapper, "cursor", cursor):
         yield left_open
-    for connection in used:
+    for connection, thread in used.items():
         if connection.connection is not None:
-            left_open.append(connection.alias)
+            left_open.append(thread)
             # Trap: nobody else closes it, and a thread of the pool would keep it for the next check.
             raw, connection.connection = connection.connection, None
             if let_go(raw):
@@ -51,15 +51,18 @@ def was_a_query(error: BaseException) -> bool:
     return "execute_sql" in {frame.name for frame in traceback.extract_tb(error.__traceback__)}
 
 
-async def expect_no_connection_left(trial: Trial, path: str) -> None:
+async def expect_no_connection_left(trial: Trial, path: str, status: int = 200) -> None:
     """Refuse when a connection is open after the request."""
     with connections_watched() as left_open:
         reply = await trial.get(path)
-    reply.expect(200)
+    reply.expect(status)
+    on_the_loop = threading.get_ident() in left_open
     Outcome(reply.sent, f"still open after the request: {len(left_open)}").expect_that(
         not left_open,
         "every database connection that the request has used is closed after it",
-        because="a query ran on a thread of the pool: it opened a connection there, and Django closes only the one "
-        "of the request's own thread",
-        next="`sync_to_async` without `thread_sensitive=False` for the function with the query",
+        because=f"a query ran on {'the thread of the event loop' if on_the_loop else 'a thread of a pool'}: it opened "
+        "a connection there, and Django closes only the one of the request's own thread",
+        next=None
+        if on_the_loop
+        else "`sync_to_async` without `thread_sensitive=False` for the function with the query",
     )

@@ -1,11 +1,12 @@
 import asyncio
+import functools
 
 from asgiref.sync import sync_to_async
 from django.db import connection
 from django.http import JsonResponse
 
 from tutorial_project.checks import known_answer
-from tutorial_project.trips.models import Trip
+from tutorial_project.trips.models import Destination, Trip
 
 
 def trips_below(euros):
@@ -16,13 +17,19 @@ def described(trip):
     return f"{trip.title} ({trip.destination.country}): {trip.price} €"
 
 
-@known_answer("cheap_trips")
+@known_answer(
+    "cheap_trips",
+    when="Where the loop shall have its turn between the rows, as with `aiterator` over very many.",
+)
 async def goes_through_the_rows_on_the_loop(request, euros):
     trips = trips_below(euros).select_related("destination")
     return JsonResponse({"trips": [described(trip) async for trip in trips]})
 
 
-@known_answer("cheap_trips")
+@known_answer(
+    "cheap_trips",
+    when="Where a sync view is there already: the async one hands the whole answer to the thread.",
+)
 async def makes_the_whole_response_in_the_thread(request, euros):
     def response():
         return JsonResponse({"trips": list(map(described, trips_below(euros)))})
@@ -94,7 +101,7 @@ async def gathers_the_rows(request, euros):
     return JsonResponse({"trips": texts})
 
 
-@known_answer("cheap_trips", breaks="closes_what_it_opened", says="a query ran on a thread of the pool")
+@known_answer("cheap_trips", breaks="closes_what_it_opened", says="a query ran on a thread of a pool")
 async def queries_in_a_thread_of_asyncio(request, euros):
     def descriptions():
         return [described(trip) for trip in trips_below(euros)]
@@ -138,3 +145,24 @@ async def keeps_the_list(request, euros):
     if euros not in seen:
         seen[euros] = await sync_to_async(descriptions)()
     return JsonResponse({"trips": seen[euros]})
+
+
+@known_answer("cheap_trips", breaks="follows_the_database", says="got")
+async def lists_each_line_once(request, euros):
+    def descriptions():
+        return list(dict.fromkeys(map(described, trips_below(euros))))
+
+    return JsonResponse({"trips": await sync_to_async(descriptions)()})
+
+
+@functools.cache
+def country_of(destination_id):
+    return Destination.objects.get(pk=destination_id).country
+
+
+@known_answer("cheap_trips", breaks="follows_the_database", says="got")
+async def remembers_the_countries(request, euros):
+    def descriptions():
+        return [f"{t.title} ({country_of(t.destination_id)}): {t.price} €" for t in trips_below(euros)]
+
+    return JsonResponse({"trips": await sync_to_async(descriptions)()})

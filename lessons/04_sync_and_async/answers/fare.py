@@ -9,7 +9,9 @@ from tutorial_project.services.airline import NotFlownTo, cheapest_fare
 from tutorial_project.services.client import ask
 
 
-@known_answer("fare")
+@known_answer(
+    "fare", when="Where the library may use Django, or you do not know: it stays on the request's thread."
+)
 async def asks_on_the_requests_thread(request, city):
     try:
         return JsonResponse({"city": city, "euros": await sync_to_async(cheapest_fare)(city)})
@@ -17,7 +19,7 @@ async def asks_on_the_requests_thread(request, city):
         return HttpResponseNotFound("nobody flies there")
 
 
-@known_answer("fare")
+@known_answer("fare", when="Where neither the library nor its caller knows of Django.")
 async def asks_in_a_thread_of_asyncio(request, city):
     try:
         euros = await asyncio.to_thread(cheapest_fare, city)
@@ -136,3 +138,36 @@ async def lets_one_traveller_in(request, city):
     except NotFlownTo:
         raise Http404 from None
     return JsonResponse({"city": city, "euros": euros})
+
+
+@known_answer("fare", breaks="knows_where_nobody_flies", says="the view takes a `ServiceError`")
+async def takes_every_error_for_no_flight(request, city):
+    try:
+        return JsonResponse({"city": city, "euros": await sync_to_async(cheapest_fare)(city)})
+    except Exception:
+        raise Http404 from None
+
+
+@known_answer("fare", breaks="tells_the_fare", says='expected 200 {"city": "Kyoto", "euros": 0}')
+async def takes_a_free_flight_for_none(request, city):
+    euros = await fare_or_none(city)
+    return JsonResponse({"city": city, "euros": euros}) if euros else HttpResponseNotFound()
+
+
+without_flights = set()
+
+
+@known_answer("fare", breaks="knows_where_nobody_flies", says="a moment ago nobody flew there")
+async def remembers_where_nobody_flew(request, city):
+    euros = None if city in without_flights else await fare_or_none(city)
+    if euros is None:
+        without_flights.add(city)
+        raise Http404
+    return JsonResponse({"city": city, "euros": euros})
+
+
+@known_answer("fare", breaks="knows_where_nobody_flies", says="expected 404")
+async def knows_atlantis(request, city):
+    if city == "Atlantis":
+        raise Http404
+    return JsonResponse({"city": city, "euros": await sync_to_async(cheapest_fare)(city)})

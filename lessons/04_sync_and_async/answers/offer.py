@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from asgiref.sync import sync_to_async
 from django.db import connection
-from django.http import HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse
 from django.utils import translation
 from django.utils.formats import date_format
 
@@ -20,6 +20,8 @@ def forecast(city):
 
 def next_trip(city):
     trip = Trip.objects.filter(destination__name=city).first()
+    if trip is None:
+        raise Http404(f"no trip to {city}")
     pounds = float(trip.price) * ask_blocking("rates/GBP")["rate"]
     return f"{date_format(trip.departs, 'j F')}: {trip.title}, £{pounds:.0f}"
 
@@ -28,8 +30,36 @@ def offered(euros, sky, trip):
     return JsonResponse({"fare": euros, "forecast": sky, "trip": trip})
 
 
-@known_answer("offer")
+@known_answer(
+    "offer",
+    when="Where the two helpers know nothing of Django, as no query and no translated text is in them.",
+)
 async def sends_two_to_threads_of_asyncio(request, city):
+    threads = asyncio.to_thread(cheapest_fare, city), asyncio.to_thread(forecast, city)
+    euros, sky, trip = await asyncio.gather(*threads, sync_to_async(next_trip)(city))
+    return offered(euros, sky, trip)
+
+
+@known_answer(
+    "offer", when="Where nothing shall go on behind a page that is lost: what still waits is cancelled."
+)
+async def takes_the_404_out_of_its_group(request, city):
+    try:
+        async with asyncio.TaskGroup() as group:
+            euros = group.create_task(asyncio.to_thread(cheapest_fare, city))
+            sky = group.create_task(asyncio.to_thread(forecast, city))
+            trip = group.create_task(sync_to_async(next_trip)(city))
+    except* Http404:
+        found = None
+    else:
+        found = offered(euros.result(), sky.result(), trip.result())
+    if found is None:
+        raise Http404
+    return found
+
+
+@known_answer("offer", breaks="makes_the_offer", says="inside an `ExceptionGroup`")
+async def leaves_the_404_in_its_group(request, city):
     async with asyncio.TaskGroup() as group:
         euros = group.create_task(asyncio.to_thread(cheapest_fare, city))
         sky = group.create_task(asyncio.to_thread(forecast, city))
@@ -136,7 +166,7 @@ async def awaits_one_after_the_other(request, city):
     )
 
 
-@known_answer("offer", breaks="leaves_no_connection", says="a query ran on a thread of the pool")
+@known_answer("offer", breaks="leaves_no_connection", says="a query ran on a thread of a pool")
 async def sends_all_to_the_pool(request, city):
     helpers = (cheapest_fare, forecast, next_trip)
     calls = (sync_to_async(helper, thread_sensitive=False)(city) for helper in helpers)
@@ -153,3 +183,40 @@ async def remembers_the_first_offer(request, city):
         said_before[city, request.headers.get("Accept-Language")] = offers.content
     remembered = said_before[city, request.headers.get("Accept-Language")]
     return HttpResponse(remembered, content_type="application/json")
+
+
+@known_answer("offer", breaks="makes_the_offer", says="got 200")
+async def shows_a_page_without_a_trip(request, city):
+    async def trip_or_none():
+        try:
+            return await sync_to_async(next_trip)(city)
+        except Http404:
+            return None
+
+    threads = asyncio.to_thread(cheapest_fare, city), asyncio.to_thread(forecast, city)
+    return offered(*await asyncio.gather(*threads, trip_or_none()))
+
+
+@known_answer("offer", breaks="leaves_no_connection", says="a query ran on a thread of a pool")
+async def closes_only_after_a_trip(request, city):
+    def trip_and_close():
+        trip = next_trip(city)
+        connection.close()
+        return trip
+
+    questions = (cheapest_fare, city), (forecast, city), (trip_and_close,)
+    in_the_pool = (sync_to_async(ask, thread_sensitive=False)(*args) for ask, *args in questions)
+    return offered(*await asyncio.gather(*in_the_pool))
+
+
+@known_answer("offer", breaks="speaks_the_language", says='expected "trip": "12 März')
+async def knows_french_only(request, city):
+    def trip():
+        with translation.override("fr" if request.headers.get("Accept-Language") == "fr" else "en"):
+            try:
+                return next_trip(city)
+            finally:
+                connection.close()
+
+    threads = [asyncio.to_thread(ask, city) for ask in (cheapest_fare, forecast)]
+    return offered(*await asyncio.gather(*threads, asyncio.to_thread(trip)))

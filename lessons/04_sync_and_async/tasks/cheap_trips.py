@@ -6,7 +6,8 @@ from unittest.mock import patch
 from asgiref.sync import sync_to_async
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
-from tutorial_project.trips.models import Trip
+from tutorial_project.checks.kinds.made_up import made_up
+from tutorial_project.trips.models import Destination, Trip
 from tutorial_project.words import counted
 
 from ..shared import expect_no_connection_left, get, refuse_a_query_on_the_loop
@@ -61,12 +62,19 @@ async def follows_the_database(trial: Trial) -> None:
 
 
 def with_new_prices(limit: int) -> list[str]:
-    """Give six trips prices that nobody could know, one of them the limit, and say what is to be listed below it."""
+    """Give six trips prices that nobody could know, one of them the limit, and say what is to be listed below it.
+
+    Two of them look the same, and their country has another name.
+    """
     prices = [limit * 100, limit * 100 - 1, *random.sample(range(100_000, 600_000), 4)]
     trips = random.sample(list(Trip.objects.all()), len(prices))
     for trip, cents in zip(trips, prices, strict=True):
         trip.price = Decimal(cents) / 100
         trip.save(update_fields=["price"])
+    *_, one, other = trips
+    other.title, other.destination, other.price = one.title, one.destination, one.price
+    other.save(update_fields=["title", "destination", "price"])
+    Destination.objects.filter(pk=one.destination_id).update(country=made_up("land"))
     rows = Trip.objects.filter(price__lt=limit).select_related("destination").order_by("price")
     return [f"{row.title} ({row.destination.country}): {row.price} €" for row in rows]
 

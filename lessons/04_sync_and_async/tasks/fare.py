@@ -1,8 +1,9 @@
 from typing import Any
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
-from tutorial_project.checks.kinds.made_up import made_up_flights
+from tutorial_project.checks.kinds.made_up import made_up, made_up_flights
 from tutorial_project.checks.kinds.questions import all_saying, expect_free_while_waiting, held_questions
+from tutorial_project.services import running_services
 from tutorial_project.services.airline import NotFlownTo
 
 fare = Task(
@@ -24,8 +25,10 @@ fare = Task(
 )
 async def tells_the_fare(trial: Trial) -> None:
     (await trial.get("/fares/Kyoto/")).expect(200, json={"city": "Kyoto", "euros": 890})
-    for city in ("Reykjavik", "Lisbon", "Lisbon"):
+    for city, free in (("Reykjavik", False), ("Lisbon", False), ("Lisbon", False), ("Kyoto", True)):
         flights = made_up_flights(city)
+        if free:
+            flights["flights"][1]["price"] = 0
         with all_saying({f"flights/{city}": flights}):
             reply = await trial.get(f"/fares/{city}/")
         euros = min(flight["price"] for flight in flights["flights"])
@@ -39,9 +42,31 @@ def words_about_the_fare(reply: Reply, flights: dict[str, Any]) -> dict[str, str
     return {}
 
 
-@fare.requirement("answers 404 when `cheapest_fare` raises `NotFlownTo`, as in `GET /fares/Atlantis/`")
+@fare.requirement(
+    "answers 404 when `cheapest_fare` raises `NotFlownTo`, as in `GET /fares/Atlantis/`, and for no other error"
+)
 async def knows_where_nobody_flies(trial: Trial) -> None:
-    reply = await trial.get("/fares/Atlantis/")
+    for city in ("Atlantis", f"Lisbon {made_up('Bay')}"):
+        expect_no_flights(await trial.get(f"/fares/{city}/"))
+    with all_saying({"flights/Kyoto": {"city": "Kyoto", "flights": []}}):
+        expect_no_flights(await trial.get("/fares/Kyoto/"))
+    (await trial.get("/fares/Kyoto/")).expect(
+        200, because="a moment ago nobody flew there, and now somebody does"
+    )
+    with running_services().replaced("/flights/Kyoto", by="/failing?status=503"):
+        reply = await trial.get("/fares/Kyoto/")
+    Outcome(reply.sent, reply.got).expect_that(
+        reply.status not in (200, 404),
+        "no 200 and no 404: the airlines did not answer",
+        because="the view takes a `ServiceError` for a city that nobody flies to"
+        if reply.status == 404
+        else None,
+        next="catch `NotFlownTo` alone" if reply.status == 404 else None,
+    )
+
+
+def expect_no_flights(reply: Reply) -> None:
+    """Refuse unless it is a 404."""
     words = {}
     if isinstance(reply.error, NotFlownTo):
         words = {
@@ -59,6 +84,8 @@ async def is_async(trial: Trial) -> None:
 @fare.requirement("leaves the event loop free for others while the airlines are asked")
 async def leaves_the_loop_free(trial: Trial) -> None:
     await expect_free_while_waiting(trial, "/fares/Kyoto/", {"flights/Kyoto": made_up_flights("Kyoto")})
+    with all_saying({"flights/Kyoto": {"city": "Kyoto", "flights": []}}):
+        (await trial.never_holds_the_loop("/fares/Kyoto/")).expect(404)
 
 
 @fare.requirement("has the questions of three travellers waiting at the airlines at the same time")
@@ -69,8 +96,16 @@ async def lets_travellers_wait_together(trial: Trial) -> None:
         async with held_questions(trial, *(f"/fares/{city}/" for city in fares), at=["/flights/"]) as held:
             await held.until_waiting(3)
             replies = await held.replies("with two others at the same moment")
+    waited = len(held.waited)
+    if waited:
+        expect_three(replies[0], waited)
     for reply, (city, euros) in zip(replies, fares.items(), strict=True):
         reply.expect(200, json={"city": city, "euros": euros})
-    Outcome(replies[0].sent, f"at most {len(held.waited)} of 3").expect_that(
-        len(held.waited) == 3, "3 questions waiting at the airlines at the same time"
+    expect_three(replies[0], waited)
+
+
+def expect_three(reply: Reply, waited: int) -> None:
+    """Refuse when fewer than three questions waited, whatever became of them afterwards."""
+    Outcome(reply.sent, f"at most {waited} of 3").expect_that(
+        waited == 3, "3 questions waiting at the airlines at the same time"
     )
