@@ -19,8 +19,9 @@ class Desk(View):
         return JsonResponse({"seats_left": trip.seats_left})
 
     async def post(self, request, pk):
-        await Trip.objects.filter(pk=pk).aupdate(seats_left=F("seats_left") - 1)
-        return HttpResponse(status=201)
+        seats = Trip.objects.filter(pk=pk, seats_left__gt=0)
+        taken = await seats.aupdate(seats_left=F("seats_left") - 1)
+        return HttpResponse(status=201 if taken else 409)
 
 
 @known_answer("MembersDesk")
