@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
+import anyio._backends._asyncio  # noqa: F401 - httpx loads both at its first request, 0.2 s on the event loop
 import asgiref
 import django
+import httpcore  # noqa: F401
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from django.conf import settings
@@ -51,8 +53,10 @@ async def tested(trial: Trial, route: str, view: Any, about: str) -> Run:
     with override_settings(ROOT_URLCONF=(path(route, view),), SERVICES_URL=NOWHERE), without_logs():
         try:
             async with asyncio.timeout(LIMIT) as limit:
-                error = await error_of(trial)
-            return Run(sent, error=error, services_url=settings.SERVICES_URL, listeners=board.listeners)
+                value, error = await ended(trial)
+            return Run(
+                sent, value, error=error, services_url=settings.SERVICES_URL, listeners=board.listeners
+            )
         except TimeoutError:
             if limit.expired():
                 endless.add(trial.answer)
@@ -74,13 +78,14 @@ def hangs(sent: str) -> None:
     )
 
 
-async def error_of(trial: Trial) -> BaseException | None:
-    """Call the learner's test, and return the error by which it failed."""
+async def ended(trial: Trial) -> tuple[Any, BaseException | None]:
+    """Call the learner's test: what it returned, and the error by which it failed."""
     try:
-        return (await trial.call()).error
+        outcome = await trial.call()
+        return outcome.value, outcome.error
     except BaseException as error:
         if type(error).__module__.startswith("_pytest"):  # pytest.fail() raises no Exception
-            return error
+            return None, error
         raise
 
 
@@ -145,13 +150,15 @@ def failed_line(error: BaseException | None) -> str:
 async def expect_failure(trial: Trial, route: str, view: Any, about: str, next: str) -> None:
     """Refuse a test that passes for a view that is broken."""
     outcome = await tested(trial, route, view, about)
-    if outcome.error is None:
-        outcome.refuse(
-            expected="the test fails: this view is broken",
-            got="the test passed",
-            because="nothing in the test tells this view from one that is right",
-            next=next,
-        )
+    if outcome.error is not None:
+        return
+    words = {"because": "nothing in the test tells this view from one that is right", "next": next}
+    if isinstance(outcome.value, bool):
+        words = {
+            "because": f"the test returned {outcome.value}, and nobody looks at what a test returns",
+            "next": "`assert` in the place of `return`",
+        }
+    outcome.refuse(expected="the test fails: this view is broken", got="the test passed", **words)
 
 
 @asynccontextmanager

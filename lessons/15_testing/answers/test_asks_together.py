@@ -24,7 +24,9 @@ def price_of(request):
     return web.json_response({"price": PRICES[request.match_info["supplier"]]})
 
 
-@known_answer("test_asks_together")
+@known_answer(
+    "test_asks_together", when="Where what opens the door is another thing than a number of requests."
+)
 async def the_third_opens_the_door():
     came, door = [], asyncio.Event()
 

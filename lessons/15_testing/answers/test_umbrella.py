@@ -18,7 +18,7 @@ async def weather(request):
     return web.json_response({"sky": sky}, status=200 if sky else 500)
 
 
-@known_answer("test_umbrella")
+@known_answer("test_umbrella", when="Where each test says what its service answers, next to what it expects.")
 async def a_service_of_its_own_for_each_request():
     def says(sky, status=200):
         async def handler(request):
@@ -36,7 +36,9 @@ async def a_service_of_its_own_for_each_request():
         assert (await AsyncClient().get("/umbrella/Bergen/")).status_code == 502
 
 
-@known_answer("test_umbrella")
+@known_answer(
+    "test_umbrella", when="Where one fake of all services runs for all tests, and a test changes one of them."
+)
 async def the_tutorials_own_services():
     client = AsyncClient()
     services = start_services()
@@ -166,3 +168,18 @@ async def puts_the_address_back_when_it_passes():
         assert await umbrellas() == BOTH
         assert (await AsyncClient().get("/umbrella/Atlantis/")).status_code == 502
     settings.SERVICES_URL = before
+
+
+@known_answer(
+    "test_umbrella", breaks="fails_for_swallowed_errors", says="a view that answers 200 and an error"
+)
+async def compares_the_words_of_the_error():
+    async with service("/weather/{city}", weather):
+        assert await umbrellas() == BOTH
+        assert (await AsyncClient().get("/umbrella/Atlantis/")).json() == {"error": "no weather today"}
+
+
+@known_answer("test_umbrella", breaks="fails_for_one_answer", says="nobody looks at what a test returns")
+async def returns_what_it_found():
+    async with service("/weather/{city}", weather):
+        return await umbrellas() == BOTH

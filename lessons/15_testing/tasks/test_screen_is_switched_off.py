@@ -97,6 +97,17 @@ async def tells_another() -> Any:
         board.leave(queue)
 
 
+async def tells_another_gate() -> Any:
+    queue = board.join()
+    try:
+        yield ": listening\n\n"
+        while True:
+            departure = await queue.get()
+            yield event({key: value if key == "to" else f"not {value}" for key, value in departure.items()})
+    finally:
+        board.leave(queue)
+
+
 test_screen_is_switched_off = Task(
     "test_screen_is_switched_off",
     excused={
@@ -193,9 +204,9 @@ async def fails_for_held_back(trial: Trial) -> None:
 
 
 @test_screen_is_switched_off.requirement(
-    "fails for a view that tells another departure than the one announced"
+    "fails for a view that tells another departure than the one announced, or another gate"
 )
 async def fails_for_another_departure(trial: Trial) -> None:
-    about = "a view that tells another departure"
-    next_step = 'assert what you received: `event["body"]`'
-    await played(expect_failure, trial, tells_another, about, next_step)
+    next_step = 'assert all that you received: `event["body"]`'
+    for view, what in ((tells_another, "departure"), (tells_another_gate, "gate")):
+        await played(expect_failure, trial, view, f"a view that tells another {what}", next_step)
