@@ -34,7 +34,10 @@ class WaitsFor(Client):
             raise InsurerError(f"no answer in {self.timeout} seconds") from error
 
 
-@known_answer("AsyncInsurer")
+@known_answer(
+    "AsyncInsurer",
+    when="Where the calls run in threads that others use as well: the thread gives the place back.",
+)
 class SemaphoreOfTheThread:
     def __init__(self, sdk, *, at_most, timeout):
         self.sdk, self.timeout = sdk, timeout
@@ -52,7 +55,10 @@ class SemaphoreOfTheThread:
             raise InsurerError from error
 
 
-@known_answer("AsyncInsurer")
+@known_answer(
+    "AsyncInsurer",
+    when="Where the limit belongs to the event loop, and `asyncio.to_thread` carries the context by itself.",
+)
 class ShieldedSemaphore:
     def __init__(self, sdk, *, at_most, timeout):
         self.sdk, self.timeout = sdk, timeout
@@ -246,3 +252,54 @@ class OneExecutorForAll(Client):
             return await asyncio.wait_for(self.ask(nights), self.timeout)
         except (ServiceError, TimeoutError) as error:
             raise InsurerError from error
+
+
+@known_answer(
+    "AsyncInsurer", breaks="lets_others_through", says="a mistake of our own looks like a failing service"
+)
+class TakesEveryOSErrorForTheInsurer(Client):
+    async def premium(self, nights):
+        try:
+            return await asyncio.wait_for(self.ask(nights), self.timeout)
+        except (ServiceError, OSError) as error:
+            raise InsurerError("no premium") from error
+
+
+@known_answer("AsyncInsurer", breaks="gives_the_premium", says="call 2 of one client")
+class RemembersPremiums(WaitsFor):
+    remembered = None
+
+    async def premium(self, nights):
+        self.remembered = self.remembered or {}
+        if nights not in self.remembered:
+            self.remembered[nights] = await super().premium(nights)
+        return self.remembered[nights]
+
+
+@known_answer("AsyncInsurer", breaks="gives_up_in_time", says="none after 0.6 seconds")
+class TriesASecondTime(WaitsFor):
+    async def premium(self, nights):
+        try:
+            return await super().premium(nights)
+        except InsurerError:
+            return await super().premium(nights)
+
+
+@known_answer("AsyncInsurer", breaks="translates_errors", says="was not given back")
+class KeepsTheTurnOfAFailedCall:
+    def __init__(self, sdk, *, at_most, timeout):
+        self.sdk, self.timeout, self.places = sdk, timeout, asyncio.Semaphore(at_most)
+
+    def leave(self, call):
+        if not call.cancelled() and not call.exception():
+            self.places.release()
+
+    async def premium(self, nights):
+        try:
+            async with asyncio.timeout(self.timeout):
+                await self.places.acquire()
+                call = asyncio.ensure_future(asyncio.to_thread(self.sdk.premium, nights))
+                call.add_done_callback(self.leave)
+                return await asyncio.shield(call)
+        except (ServiceError, TimeoutError) as error:
+            raise InsurerError("no premium") from error

@@ -32,7 +32,7 @@ def fare_or_none(city):
         return None
 
 
-@known_answer("journey_costs")
+@known_answer("journey_costs", when="Where one failure shall end the wait for the other at once.")
 async def in_a_task_group(request, pk):
     trip = await TRIPS.filter(pk=pk).afirst()
     if trip is None:
@@ -47,7 +47,7 @@ async def in_a_task_group(request, pk):
     return costs(trip, fare.result(), insurance.result()) if insurance else trouble()
 
 
-@known_answer("journey_costs")
+@known_answer("journey_costs", when="Where each error is looked at after both have ended.")
 async def errors_from_gather(request, pk):
     try:
         trip = await TRIPS.aget(pk=pk)
@@ -63,7 +63,7 @@ async def errors_from_gather(request, pk):
     return costs(trip, None if isinstance(fare, NotFlownTo) else fare, insurance)
 
 
-@known_answer("journey_costs")
+@known_answer("journey_costs", when="Where a package that hangs must not hold the threads of others.")
 async def threads_of_its_own(request, pk):
     trip = await aget_object_or_404(TRIPS, pk=pk)
     loop = asyncio.get_running_loop()
@@ -232,3 +232,19 @@ LOCK = asyncio.Lock()
 async def one_visitor_at_a_time(request, pk):
     async with LOCK:
         return await threads_of_its_own(request, pk)
+
+
+@known_answer("journey_costs", breaks="tells_the_costs", says="while another traveller asks")
+async def looks_for_trips_on_sale(request, pk):
+    await aget_object_or_404(TRIPS, pk=pk, active=True)
+    return await in_a_task_group(request, pk)
+
+
+asked_for = {}
+
+
+@known_answer("journey_costs", breaks="tells_the_costs", says="while another traveller asks")
+async def keeps_the_trip_in_the_module(request, pk):
+    asked_for["trip"] = pk
+    await asyncio.sleep(0.02)
+    return await in_a_task_group(request, asked_for["trip"])

@@ -22,7 +22,7 @@ def flags(middleware):
     }
 
 
-@known_answer("judge")
+@known_answer("judge", when="Where the verdict shall say why: it is not awaitable, or it raises.")
 async def looks_whether_it_is_awaitable(middleware):
     said = flags(middleware)
     if not said["async"]:
@@ -207,3 +207,11 @@ LOCK = asyncio.Lock()
 async def one_at_a_time(middleware):
     async with LOCK:
         return await looks_whether_it_is_awaitable(middleware)
+
+
+@known_answer("judge", breaks="finds_broken_promises", says="its decorator says async")
+async def tries_classes_alone(middleware):
+    said = flags(middleware)
+    if not said["async"] or not isinstance(middleware, type):
+        return {**said, "works": said["sync"] or said["async"]}
+    return await looks_whether_it_is_awaitable(middleware)

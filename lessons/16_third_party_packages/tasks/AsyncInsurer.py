@@ -184,6 +184,17 @@ async def gives_the_premium(trial: Trial) -> None:
         await expect_premium(trial, sdk, nights)
     price += 1
     await expect_premium(trial, sdk, nights)
+    await expect_both_premiums(trial)
+
+
+async def expect_both_premiums(trial: Trial) -> None:
+    """Refuse unless one client gives what its SDK returns now, and not what it returned before."""
+    prices = random.sample(range(20, 90), 2)
+    sdk = SDK(lambda nights: prices[sdk.calls - 1])
+    client = client_of(trial, sdk)
+    for number, price in enumerate(prices, start=1):
+        outcome = Outcome(f"call {number} of one client: await client.premium(7)", await client.premium(7))
+        outcome.expect(price)
 
 
 async def expect_premium(trial: Trial, sdk: SDK, nights: int) -> None:
@@ -251,6 +262,27 @@ async def translates_errors(trial: Trial) -> None:
             got=f"InsurerError, with {cause!r} as its __cause__",
             next="`raise InsurerError(…) from error`" if cause is None else None,
         )
+    await gives_the_turn_back(trial)
+
+
+async def gives_the_turn_back(trial: Trial) -> None:
+    """Refuse when a call that failed keeps others out of the SDK."""
+    sdk = SDK(raising(ServiceError("rates answered 503", 503)))
+    client, sent = client_of(trial, sdk, at_most=1, timeout=1.0), "two calls one after the other, at_most=1"
+    for _ in range(2):
+        try:
+            await client.premium(7)
+        except NotImplementedError as error:
+            raise NotStarted from error
+        except Exception:
+            continue  # both fail
+    refuse_a_standstill(trial, sdk, sent)
+    Outcome(sent).expect_that(
+        sdk.calls >= 2,
+        "both inside the SDK, which raises ServiceError",
+        got=f"{sdk.calls} of them inside the SDK",
+        because="the turn of the call that failed was not given back",
+    )
 
 
 def raising(error: Exception) -> Callable[[int], Any]:
@@ -274,7 +306,7 @@ def expect_insurer_error(outcome: Outcome, **words: str) -> None:
     "lets every other error through as it is: a `ValueError` of the SDK is a mistake in our code"
 )
 async def lets_others_through(trial: Trial) -> None:
-    for kind in (ValueError, random.choice([KeyError, TypeError, ArithmeticError])):
+    for kind in (ValueError, random.choice([KeyError, TypeError, ArithmeticError]), PermissionError):
         mistake = kind("nights must be 1 or more")
         outcome = await outcome_of(trial, SDK(raising(mistake)), ONE_CALL.format(nights=0), 0)
         if outcome.error is not mistake:
@@ -319,6 +351,7 @@ async def gives_up_in_time(trial: Trial) -> None:
                 "`except (ServiceError, TimeoutError) as error:` around the `async with asyncio.timeout(…)`",
             )
         expect_insurer_error(found)
+    await ends_in_time(trial)
 
 
 async def takes_what_is_in_time(trial: Trial) -> None:
@@ -331,6 +364,20 @@ async def takes_what_is_in_time(trial: Trial) -> None:
             sdk.let_go()
             await clock.until(call.done)
         (await call).expect(28.0)
+
+
+async def ends_in_time(trial: Trial) -> None:
+    with held_sdk() as sdk:
+        sent = "one call, timeout=0.5, with an SDK that does not answer"
+        with held_clock() as clock:
+            call = asyncio.ensure_future(outcome_of(trial, sdk, sent, 7, timeout=0.5))
+            await clock.until(lambda: sdk.inside or call.done())
+            await clock.advance(0.6)
+            in_time = await clock.until(call.done, patience=1.5)
+        sdk.let_go()
+        await call
+        await sdk.empty()
+    Outcome(sent).expect_that(in_time, "an end after 0.5 seconds", got="none after 0.6 seconds")
 
 
 @AsyncInsurer.requirement(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import json
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,6 +72,21 @@ async def tells_the_costs(trial: Trial) -> None:
         with made_up_prices(trip) as costs:
             reply = await trial.get(f"/trips/{trip.pk}/costs/")
         reply.expect(200, json=costs)
+    await tells_two_at_once(trial)
+
+
+async def tells_two_at_once(trial: Trial) -> None:
+    """Refuse when two travellers at the same moment do not each hear of their own trip, one of them off sale."""
+    here, there = await made_up_trip(FLOWN_TO[:2]), await made_up_trip(FLOWN_TO[2:])
+    await Trip.objects.filter(pk=there.pk).aupdate(active=False)
+    with made_up_prices(here) as one, made_up_prices(there) as other:
+        replies = await asyncio.gather(*(trial.get(f"/trips/{trip.pk}/costs/") for trip in (here, there)))
+    for reply, costs in zip(replies, (one, other), strict=True):
+        reply.sent += "   while another traveller asks"
+        reply.expect(200)
+        told = {key: reply.json.get(key) for key in ("trip", "flight")}
+        right = {key: costs[key] for key in ("trip", "flight")}
+        reply.expect_that(told == right, f"200 with {json.dumps(right)[1:-1]}")
 
 
 @journey_costs.requirement(

@@ -148,6 +148,11 @@ def decorated_both(get_response: Any) -> Any:
     return middleware if iscoroutinefunction(get_response) else lambda request: get_response(request)
 
 
+@sync_and_async_middleware
+def decorated_and_sync(get_response: Any) -> Any:
+    return lambda request: Closed("closed")
+
+
 def of_today(kind: type) -> type:
     """A new class that does the same, under the same name: nobody has judged it before."""
     return type(kind)(kind.__name__, (kind,), {"made": uuid.uuid4().hex})
@@ -264,6 +269,9 @@ BREAKS = {
         "because": "the mixin marks it as a coroutine function, so it looks async; its own `__call__` gives back a "
         "response, which cannot be awaited",
         "next": "call it with a request, and await what it gives",
+    },
+    decorated_and_sync: {
+        "because": "its decorator says async, and it gives back a response where Django awaits"
     },
     CannotStart: {"because": "it raises when it is built around an async view"},
     FailsAtARequest: {"because": "it raises when what it gives back for a request is awaited"},
