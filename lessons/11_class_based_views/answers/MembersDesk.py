@@ -111,7 +111,7 @@ class HandlesAndThenAsks(Desk):
         return response
 
 
-@known_answer("MembersDesk", breaks="sends_visitors_to_the_login", says="`await` stands before a response")
+@known_answer("MembersDesk", breaks="sends_visitors_to_the_login", says="`await` stands before")
 class AwaitsTheRedirect(Desk):
     async def dispatch(self, request, *args, **kwargs):
         if not (await request.auser()).is_authenticated:
