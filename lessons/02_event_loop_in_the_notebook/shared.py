@@ -16,18 +16,18 @@ from tutorial_project.trips.models import Destination, Trip
 EARLY_CALL = re.compile(r"sync_to_async\(\s*(\w[\w.]*)\(")
 
 
-async def new_destination() -> Destination:
-    """A city of which nobody could know."""
-    name = f"City {uuid4().hex[:6]}"
-    return await Destination.objects.acreate(name=name, slug=name.lower().replace(" ", "-"), country="Utopia")
+async def new_destination(name: str = "") -> Destination:
+    """A city of which nobody could know, unless it is named."""
+    name = name or f"City {uuid4().hex[:6]}"
+    return await Destination.objects.acreate(name=name, slug=f"city-{uuid4().hex[:6]}", country="Utopia")
 
 
-async def new_trip(destination: Destination, price: int | None = None) -> Trip:
-    """A trip with a title of its own, on a day of its own."""
+async def new_trip(destination: Destination, price: int | None = None, title: str = "") -> Trip:
+    """A trip with a title of its own unless one is given, on a day of its own, gone by or to come."""
     return await Trip.objects.acreate(
         destination=destination,
-        title=f"Trip {uuid4().hex[:6]}",
-        departs=date(2030, 1, 1) + timedelta(days=random.randrange(10_000)),
+        title=title or f"Trip {uuid4().hex[:6]}",
+        departs=date(2020, 1, 1) + timedelta(days=random.randrange(10_000)),
         nights=3,
         price=random.randrange(100, 900) if price is None else price,
         seats=8,

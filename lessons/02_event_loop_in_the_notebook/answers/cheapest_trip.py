@@ -25,7 +25,7 @@ async def _async_query(city):
         await sync_to_async(connections.close_all)()
 
 
-@known_answer("cheapest_trip")
+@known_answer("cheapest_trip", when="Where scripts call it often: they pay for no thread.")
 def a_thread_only_where_a_loop_runs(city):
     try:
         asyncio.get_running_loop()
@@ -41,7 +41,7 @@ def a_new_loop_in_a_thread(city):
         return pool.submit(lambda: asyncio.run(_async_query(city))).result()
 
 
-@known_answer("cheapest_trip")
+@known_answer("cheapest_trip", when="Where the code is async already, and plain code calls it.")
 def the_bridge_in_a_thread(city):
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(async_to_sync(_async_query), city).result()

@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 
 from asgiref.sync import sync_to_async
 from django.db import connection
@@ -7,13 +8,15 @@ from tutorial_project.checks import known_answer
 from tutorial_project.trips.models import Destination, Trip
 
 
-@known_answer("count_and_list")
+@known_answer("count_and_list", when="Where the database shall count, as for a number without its rows.")
 async def two_awaited_queries(city):
     trips = Trip.objects.filter(destination__name=city, active=True).order_by("departs")
     return await trips.acount(), [title async for title in trips.values_list("title", flat=True)]
 
 
-@known_answer("count_and_list")
+@known_answer(
+    "count_and_list", when="Where there are several queries, or a transaction: one crossing for all of them."
+)
 async def one_sync_function_in_a_thread(city):
     def query():
         trips = Trip.objects.filter(destination__name=city, active=True)
@@ -141,3 +144,24 @@ async def the_first_result_kept(city):
         titles = [trip.title async for trip in trips]
         _remembered[city] = len(titles), titles
     return _remembered[city]
+
+
+@known_answer("count_and_list", breaks="returns_number_and_titles", says="got (")
+async def every_city_with_this_in_its_name(city):
+    trips = Trip.objects.filter(destination__name__contains=city, active=True).order_by("departs")
+    titles = [trip.title async for trip in trips]
+    return len(titles), titles
+
+
+@known_answer("count_and_list", breaks="returns_number_and_titles", says="got (")
+async def each_title_once(city):
+    trips = Trip.objects.filter(destination__name=city, active=True).order_by("departs")
+    titles = list(dict.fromkeys([trip.title async for trip in trips]))
+    return len(titles), titles
+
+
+@known_answer("count_and_list", breaks="returns_number_and_titles", says="got (")
+async def only_trips_to_come(city):
+    trips = Trip.objects.filter(destination__name=city, active=True, departs__gte=date.today())
+    titles = [trip.title async for trip in trips.order_by("departs")]
+    return len(titles), titles

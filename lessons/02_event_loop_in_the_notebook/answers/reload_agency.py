@@ -11,7 +11,10 @@ from django.db import connection
 from tutorial_project.checks import known_answer
 
 
-@known_answer("reload_agency")
+@known_answer(
+    "reload_agency",
+    when="Where the command shall not hold up other queries of this notebook, and closes its own connection.",
+)
 async def another_thread_with_its_own_connection():
     text = io.StringIO()
 
@@ -32,7 +35,7 @@ async def redirected_output():
     return text.getvalue()
 
 
-@known_answer("reload_agency")
+@known_answer("reload_agency", when="Where you choose the number of threads, as for many commands.")
 async def a_pool_that_is_awaited():
     text = io.StringIO()
 

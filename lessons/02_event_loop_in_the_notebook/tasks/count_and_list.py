@@ -39,8 +39,10 @@ TITLES = [
 async def returns_number_and_titles(trial: Trial) -> None:
     await _expect_trips(trial, "Lisbon", TITLES)
     city, trips = await new_destination(), []
+    for other in (f"New {city.name}", city.name.upper()):
+        await new_trip(await new_destination(other))
     for _ in range(3):
-        trips += [await new_trip(city), await new_trip(city)]
+        trips += [(trip := await new_trip(city)), await new_trip(city, title=trip.title)]
         in_order = sorted(trips, key=lambda trip: (trip.departs, trip.pk))
         await _expect_trips(trial, city.name, [trip.title for trip in in_order])
 
