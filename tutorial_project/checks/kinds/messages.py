@@ -29,7 +29,7 @@ def fault(messages: Sequence[Any], returned: Any) -> Fault | None:
     strange = [message for message in messages if not isinstance(message, dict) or "type" not in message]
     if strange:
         return quoted(strange[0]), 'every message is a dictionary with a "type"', None
-    return _order(messages) or _start(messages[0]) or _body(messages[1:])
+    return _order(messages) or _start(messages[0]) or _body(messages[0], messages[1:])
 
 
 def _order(messages: Sequence[Message]) -> Fault | None:
@@ -55,12 +55,24 @@ def _start(message: Message) -> Fault | None:
     )
 
 
-def _body(messages: Sequence[Message]) -> Fault | None:
+def _body(start: Message, messages: Sequence[Message]) -> Fault | None:
     bodies = [message.get("body", b"") for message in messages]
     wrong = [body for body in bodies if not isinstance(body, bytes)]
     if not wrong:
-        return None
+        return _length(start, sum(map(len, bodies)))
     return f"the body {quoted(repr(wrong[0]))}", "a body is bytes, and this one is not", "`.encode()`"
+
+
+def _length(start: Message, length: int) -> Fault | None:
+    said = {value for name, value in start.get("headers", ()) if name.lower() == b"content-length"}
+    if said <= {str(length).encode()}:
+        return None
+    wrong = min(said - {str(length).encode()}).decode("latin-1")
+    return (
+        f"content-length: {wrong}, and a body of {length} bytes",
+        "the length of a body is that of its bytes",
+        None,
+    )
 
 
 def _is_pair_of_bytes(header: Any) -> bool:
