@@ -89,7 +89,7 @@ def expect_saved(reply: Reply, content: bytes, saved: dict[str, bytes]) -> None:
 async def saves_the_photo(trial: Trial) -> None:
     no_photos()
     for _ in range(2):
-        name, content = f"{uuid4().hex}.jpg", PHOTO + b"!" * random.randint(1, 99)
+        name, content = f"{uuid4().hex}A.JPG", b"\n\xff\x00" + PHOTO + b"\n" * random.randint(1, 99)
         reply = await trial.post("/photos/", files={"photo": (name, content, "image/jpeg")})
         expect_saved(reply, content, photos())
         reply.expect(201, json={"name": name, "size": len(content)})
@@ -192,7 +192,8 @@ async def parses_in_a_thread(trial: Trial) -> None:
 )
 async def shortens_long_names(trial: Trial) -> None:
     no_photos()
-    for stem in ("l" * 250, "\u00e9" * 250, "\u6771" * 250, "\U00020000" * 250):
+    # Trap: Django answers 400 to a part whose headers, the name among them, are longer than 1,024 bytes.
+    for stem in ("l" * 250, "\u00e9" * 250, "\u6771" * 250, "\U00020000" * 200):
         for content in (b"the first", b"another one"):
             reply = await trial.post("/photos/", files={"photo": (f"{stem}.jpg", content, "image/jpeg")})
             too_long = isinstance(reply.error, OSError)
