@@ -52,6 +52,17 @@ class _Held:
         # Under this name a coroutine that is driven by hand is looked for, to tell where it waits.
         self.coroutine, self._hold = call, hold
 
+    def _until_released(self) -> Generator[Any, Any, None]:
+        # Trap: a limit of the answer may end while it is held; it must not go on then, beside whoever is tried meanwhile.
+        cancelled: asyncio.CancelledError | None = None
+        while not self._hold.released.is_set():
+            try:
+                yield from self._hold.released.wait().__await__()
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+
     def __await__(self) -> Generator[Any, Any, Any]:
         inner = self.coroutine.__await__()
         step: Callable[[], Any] = functools.partial(next, inner)
@@ -67,7 +78,7 @@ class _Held:
                 ):  # None is `asyncio.sleep(0)`, which waits for nothing
                     self._hold.taken = True
                     self._hold.inside.set()
-                    yield from self._hold.released.wait().__await__()
+                    yield from self._until_released()
             except GeneratorExit:
                 inner.close()
                 raise
