@@ -79,6 +79,16 @@ async def every_client_kept() -> AsyncIterator[Kept]:
     Those that nobody closed are closed at the end of the block.
     """
     kept = Kept()
+    with added_to(kept):
+        try:
+            yield kept
+        finally:
+            await kept.close()
+
+
+@contextmanager
+def added_to(kept: Kept) -> Iterator[None]:
+    """Keep every HTTP client that is made in the block."""
 
     def keeping(kind: type) -> Any:
         really_init = kind.__init__
@@ -90,10 +100,7 @@ async def every_client_kept() -> AsyncIterator[Kept]:
         return mock.patch.object(kind, "__init__", init)
 
     with keeping(httpx.AsyncClient), keeping(aiohttp.ClientSession):
-        try:
-            yield kept
-        finally:
-            await kept.close()
+        yield
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
@@ -109,6 +116,29 @@ def keeping_every_client(proof: Callable[[Trial], Awaitable[None]]) -> Callable[
     @wraps(proof)
     async def kept_proof(trial: Trial) -> None:
         async with every_client_kept():
+            await proof(trial)
+
+    return kept_proof
+
+
+_judged: list[tuple[Any, Kept]] = []
+"""The answer that was asked last by a proof that leaves clients open, and its clients."""
+
+
+def leaving_clients_open(proof: Callable[[Trial], Awaitable[None]]) -> Callable[[Trial], Awaitable[None]]:
+    """Decorate a proof: the HTTP clients that its answer makes stay open until another answer is asked.
+
+    An answer may keep one client for each event loop, and use it in the next proof.
+    """
+
+    @wraps(proof)
+    async def kept_proof(trial: Trial) -> None:
+        if not _judged or _judged[0][0] is not trial.answer:
+            before = [kept for _, kept in _judged]
+            _judged[:] = [(trial.answer, Kept())]
+            for kept in before:
+                await kept.close()
+        with added_to(_judged[0][1]):
             await proof(trial)
 
     return kept_proof

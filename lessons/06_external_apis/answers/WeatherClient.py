@@ -296,7 +296,7 @@ class ClosesAsAiohttpDoes(OneClientEach):
             await client.close()
 
 
-@known_answer("WeatherClient", breaks="closes_no_other_client", says="closed the client of the first one")
+@known_answer("WeatherClient", breaks="closes_no_other_client", says="the first one has lost its client")
 class ClosesAll(OneClientEach):
     async def close(self):
         for client in list(self.clients.values()):

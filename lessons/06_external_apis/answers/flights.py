@@ -333,3 +333,49 @@ async def catches_the_wrong_timeout(request, city):
         return too_slow()
     except (httpx.NetworkError, httpx.ProtocolError, ValueError):
         return HttpResponse(status=502)
+
+
+kept_clients = WeakKeyDictionary()
+
+
+def kept_client():
+    loop = asyncio.get_running_loop()
+    if loop not in kept_clients:
+        kept_clients[loop] = httpx.AsyncClient(timeout=None)
+    return kept_clients[loop]
+
+
+@known_answer(
+    "flights", when="Where requests are many: one client for each event loop keeps its connections."
+)
+async def one_client_for_each_loop(request, city):
+    try:
+        async with asyncio.timeout(LIMIT):
+            response = await kept_client().get(flights_url(city))
+        if response.status_code == 404:
+            return HttpResponse(status=404)
+        if response.status_code == 429:
+            return busy(response)
+        return JsonResponse(json_object(response.raise_for_status().json()))
+    except TimeoutError:
+        return too_slow()
+    except (httpx.HTTPError, ValueError):
+        return HttpResponse(status=502)
+
+
+@known_answer("flights", breaks="calls_silence_504", says="ends with the headers")
+async def limits_the_wait_for_the_headers(request, city):
+    try:
+        async with aiohttp.ClientSession() as session:
+            async with asyncio.timeout(LIMIT):
+                response = await session.get(flights_url(city))
+            if response.status == 404:
+                return HttpResponse(status=404)
+            if response.status == 429:
+                return busy(response)
+            response.raise_for_status()
+            return JsonResponse(json_object(await response.json()))
+    except TimeoutError:
+        return too_slow()
+    except (aiohttp.ClientError, ValueError):
+        return HttpResponse(status=502)

@@ -161,9 +161,15 @@ async def limits_the_whole_call(trial: Trial) -> None:
     taken.sent += f"  while the service answers after {IN_TIME} seconds"
     taken.expect(report)
     silent.sent += "  while the service says nothing"
-    _expect_an_error(silent, because="nothing limits the call, or not to `LIMIT`", next=LIMIT_IT)
+    _expect_an_error(
+        silent,
+        because="nothing limits the call, or not to `LIMIT`"
+        if silent.got == STILL_WAITING
+        else "the call came back with no error, although the service had said nothing",
+        next=LIMIT_IT,
+    )
     trickle.sent += "  while the service answers in pieces, one every 0.02 seconds"
-    because = "none of the pieces is late: a limit on the wait for the next one starts anew with each"
+    because = "none of the pieces is late: a limit on the wait for the next one starts anew with each, and one on the wait for the headers is over with them"
     _expect_an_error(trickle, because=because, next=LIMIT_IT)
 
 
@@ -212,7 +218,7 @@ async def closes_its_connection(trial: Trial) -> None:
 async def closes_no_other_client(trial: Trial) -> None:
     services = counting_anew()
     words = {
-        "because": "`close` on the second loop closed the client of the first one, whose requests were still coming",
+        "because": "after `close` on the second loop, the first one has lost its client, although its requests were still coming",
         "next": "close one client: `self.clients.pop(asyncio.get_running_loop(), None)`",
     }
     async with every_client_kept() as kept:

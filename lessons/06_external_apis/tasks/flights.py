@@ -16,12 +16,13 @@ from ..shared import (
     NO_OBJECTS,
     counting_anew,
     expect_504,
+    expect_504_for_a_trickle,
     expect_asked_for,
     expect_taken,
     expect_two_visitors_together,
     get,
     get_while,
-    keeping_every_client,
+    leaving_clients_open,
     odd_cities,
     words_about_broken,
     words_about_memory,
@@ -52,7 +53,7 @@ flights = Task(
     "answers `GET /flights/Kyoto/` with 200 and what the service says at that moment, such as "
     '`{"city": "Kyoto", "flights": [{"number": "JL 408", "price": 1035}, …]}`, for a city of any characters'
 )
-@keeping_every_client
+@leaving_clients_open
 async def lists_the_flights(trial: Trial) -> None:
     earlier = None
     for city in ("Kyoto", "Lisbon", "Kyoto"):
@@ -72,14 +73,14 @@ async def lists_the_flights(trial: Trial) -> None:
 @flights.requirement(
     "leaves the event loop free for others: the questions of two visitors wait at the service together"
 )
-@keeping_every_client
+@leaving_clients_open
 async def waits_for_the_partner_without_blocking(trial: Trial) -> None:
     await trial.never_holds_the_loop("/flights/Kyoto/")
     await expect_two_visitors_together(trial, "flights", made_up_flights)
 
 
 @flights.requirement("answers 404 when the service answers 404")
-@keeping_every_client
+@leaving_clients_open
 async def passes_404_on(trial: Trial) -> None:
     reply = await get_while(trial, "/flights/Kyoto/", "/failing?status=404", "404")
     reply.expect(404, **_words_about_status(reply))
@@ -88,7 +89,7 @@ async def passes_404_on(trial: Trial) -> None:
 @flights.requirement(
     "answers 503 at once when the service answers 429 (too many requests), with the service's `Retry-After` if it sent one"
 )
-@keeping_every_client
+@leaving_clients_open
 async def says_when_to_come_back(trial: Trial) -> None:
     for seconds in ("7", str(random.randint(20, 900))):
         reply = await _answer_to_busy(
@@ -122,7 +123,7 @@ async def says_when_to_come_back(trial: Trial) -> None:
 
 
 @flights.requirement("answers 502 when the service answers any other error, such as 403, 500 or 503")
-@keeping_every_client
+@leaving_clients_open
 async def calls_other_errors_502(trial: Trial) -> None:
     for status in (403, 500, 503, 418, random.choice([400, 401, 405, 410, 422, 451, 501, 504, 511])):
         reply = await get_while(trial, "/flights/Kyoto/", f"/failing?status={status}", str(status))
@@ -130,7 +131,7 @@ async def calls_other_errors_502(trial: Trial) -> None:
 
 
 @flights.requirement("answers 502 when the service's answer breaks off half-way, or is no JSON object")
-@keeping_every_client
+@leaving_clients_open
 async def calls_broken_answers_502(trial: Trial) -> None:
     for by, named in NO_OBJECTS.items():
         reply = await get_while(trial, "/flights/Kyoto/", by, named)
@@ -138,12 +139,14 @@ async def calls_broken_answers_502(trial: Trial) -> None:
 
 
 @flights.requirement(
-    "takes an answer that comes shortly before `LIMIT` seconds are over, and answers 504 when they are"
+    "takes an answer that comes shortly before `LIMIT` seconds are over, and answers 504 when they are and it is not "
+    "complete"
 )
-@keeping_every_client
+@leaving_clients_open
 async def calls_silence_504(trial: Trial) -> None:
     await expect_taken(trial, "flights", made_up_flights)
     await expect_504(trial, "flights")
+    await expect_504_for_a_trickle(trial, "flights")
 
 
 async def _answer_to_busy(trial: Trial, by: str, named: str) -> Reply:
