@@ -14,8 +14,8 @@ from tutorial_project.words import counted
 
 async def made_up_destination() -> Destination:
     """A destination that has no trip yet."""
-    name = made_up("island")
-    return await Destination.objects.acreate(name=name.title(), slug=name, country="Maldives")
+    name, slug = made_up("isle").title(), made_up("island")  # neither tells the other
+    return await Destination.objects.acreate(name=name, slug=slug, country="Maldives")
 
 
 async def made_up_trip(place: Destination | None = None, **fields: Any) -> Trip:

@@ -313,3 +313,27 @@ async def trip_not_found_not_caught(request, pk):
 async def rests_before_it_books(request, pk):
     time.sleep(0.01)
     return await both_refusals_are_caught(request, pk)
+
+
+async def takes_one(booking, created, pk):
+    if created:
+        await Trip.objects.filter(pk=pk, seats_left__gt=0).aupdate(seats_left=F("seats_left") - 1)
+    return await answer(booking, await Trip.objects.aget(pk=pk), created)
+
+
+@known_answer("book", breaks="books_a_seat", says="that is the booking of another trip")
+@require_POST
+async def any_booking_of_the_traveller(request, pk):
+    trip, traveller = await aget_object_or_404(Trip, pk=pk), await named_traveller(request)
+    if older := await Booking.objects.filter(traveller=traveller).afirst():
+        return await takes_one(older, False, pk)
+    return await takes_one(await trip.bookings.acreate(traveller=traveller), True, pk)
+
+
+@known_answer("book", breaks="books_once", says="the booking as it was, of two seats")
+@require_POST
+async def writes_one_seat_into_it(request, pk):
+    trip, traveller = await aget_object_or_404(Trip, pk=pk), await named_traveller(request)
+    return await takes_one(
+        *await Booking.objects.aupdate_or_create(trip=trip, traveller=traveller, defaults={"seats": 1}), pk
+    )

@@ -183,3 +183,22 @@ async def one_query_for_each_trip(request):
 async def rests_before_it_lists(request):
     time.sleep(0.01)
     return await from_the_destination(request)
+
+
+@known_answer("trip_list", breaks="keeps_one_destination", says="6 trips, with these ids")
+async def everything_in_the_same_country(request):
+    trips = Trip.objects.filter(active=True).select_related("destination").prefetch_related("themes")
+    if slug := request.GET.get("destination"):
+        place = await aget_object_or_404(Destination, slug=slug)
+        trips = trips.filter(destination__country=place.country)
+    rows = [
+        {
+            "id": trip.pk,
+            "title": trip.title,
+            "price": trip.price,
+            "destination": trip.destination.name,
+            "themes": [theme.name for theme in trip.themes.all()],
+        }
+        async for trip in trips.order_by("price")
+    ]
+    return JsonResponse({"trips": rows})

@@ -104,8 +104,9 @@ def meanwhile(
 )
 async def books_a_seat(trial: Trial) -> None:
     trip, traveller = await made_up_trip(), await made_up_traveller()
+    await Booking.objects.acreate(trip=await made_up_trip(), traveller=traveller)
     reply = await click(trial, trip, traveller)
-    reply.expect(201)
+    reply.expect(201, because="that is the booking of another trip" if reply.status == 200 else None)
     made = await bookings(trip, traveller)
     reply.expect_that(
         [b.seats for b in made] == [1],
@@ -130,6 +131,18 @@ async def books_once(trial: Trial) -> None:
         expected = {"booking": booking, "seats_left": left}
         reply.expect(200, json=expected, **words_about_the_second(reply, left))
         await expect_seats(reply, trip, left, because="a seat is taken for a booking that was there")
+    await expect_as_it_was(trial)
+
+
+async def expect_as_it_was(trial: Trial) -> None:
+    """Refuse an answer that writes into a booking which is there: it may be one of several seats."""
+    trip, traveller = await made_up_trip(), await made_up_traveller()
+    there = await Booking.objects.acreate(trip=trip, traveller=traveller, seats=2)
+    reply = await click(trial, trip, traveller)
+    reply.sent += "  with a booking of two seats"
+    reply.expect(200, json={"booking": there.pk, "seats_left": trip.seats_left})
+    seats = [booking.seats for booking in await bookings(trip, traveller)]
+    reply.expect_that(seats == [2], "the booking as it was, of two seats", got=f"bookings of {seats} seats")
 
 
 def words_about_the_second(reply: Reply, left: int) -> dict[str, str]:
@@ -250,6 +263,7 @@ async def writes_nothing_on_get(trial: Trial) -> None:
         next="`@require_POST`, or look at `request.method` first" if written else None,
     )
     await expect_not_booked(reply, trip, traveller)
+    (await trial.get(f"/trips/{trip.pk}/book/")).expect(405)
 
 
 @book.requirement(FREE)

@@ -104,9 +104,10 @@ async def names_destination_and_themes(trial: Trial) -> None:
 
 @trip_list.requirement("keeps the trips to one destination, by its slug, for `GET /trips/?destination=kyoto`")
 async def keeps_one_destination(trial: Trial) -> None:
-    place = await made_up_destination()
-    await three_trips_on_sale(place)
-    for slug in ("kyoto", place.slug):
+    place, neighbour = await made_up_destination(), await made_up_destination()
+    for each in (place, neighbour):
+        await three_trips_on_sale(each)
+    for slug in ("kyoto", place.slug, neighbour.slug):
         reply = await trial.get(f"/trips/?destination={slug}")
         ids = [row.get("id") for row in listed(reply, "trips")]
         there = Trip.objects.filter(active=True, destination__slug=slug).order_by("price")
