@@ -1,0 +1,191 @@
+import asyncio
+import functools
+import json
+
+from django.contrib.auth.models import User
+from django.db.models import F
+from django.http import JsonResponse
+from django.views.decorators.http import require_POST
+from django_async_backend.db.transaction import async_atomic
+
+from tutorial_project.checks import known_answer
+from tutorial_project.trips.models import Booking, Note, Trip
+
+
+def guarded(view):
+    """What the exercise gives: POST alone, a traveller who is there, and 404 for another trip."""
+
+    @require_POST
+    @functools.wraps(view)
+    async def guarded_view(request, pk):
+        try:
+            key = json.loads(request.body)["traveller"]
+        except (ValueError, TypeError, KeyError):
+            key = None
+        traveller = await User.objects.filter(pk=key).afirst() if isinstance(key, int) else None
+        if traveller is None:
+            return JsonResponse({"error": "no such traveller"}, status=400)
+        if not await Trip.objects.filter(pk=pk).aexists():
+            return JsonResponse({"error": "no such trip"}, status=404)
+        return await view(request, pk, traveller)
+
+    return guarded_view
+
+
+def sold_out():
+    return JsonResponse({"sold": False}, status=409)
+
+
+async def booked(trip):
+    themes = [theme.name async for theme in trip.themes.all()]
+    return JsonResponse({"trip": trip.title, "themes": themes}, status=201)
+
+
+async def take_a_seat(trip, traveller):
+    """Book, if there is a seat and no booking yet; inside of the caller's transaction."""
+    if trip.seats_left == 0 or await Booking.async_objects.filter(trip=trip, traveller=traveller).aexists():
+        return False
+    await Booking.async_objects.acreate(trip=trip, traveller=traveller)
+    trip.seats_left -= 1
+    await trip.async_save(update_fields=["seats_left"])
+    return True
+
+
+def locked():
+    return Trip.async_objects.select_for_update()
+
+
+def words_for(traveller):
+    return f"booked for {traveller.username}"
+
+
+@known_answer("book_trip", when="Where a booking without its note would be wrong: both are one transaction.")
+@guarded
+async def the_note_in_the_transaction(request, pk, traveller):
+    async with async_atomic():
+        trip = await locked().aget(pk=pk)
+        if not await take_a_seat(trip, traveller):
+            return sold_out()
+        await Note.async_objects.acreate(subject=trip, text=words_for(traveller))
+    return await booked(trip)
+
+
+@known_answer("book_trip")
+@guarded
+async def one_conditional_update(request, pk, traveller):
+    async with async_atomic():
+        if await Booking.async_objects.filter(trip_id=pk, traveller=traveller).aexists():
+            return sold_out()
+        free = Trip.async_objects.filter(pk=pk, seats_left__gt=0)
+        if not await free.aupdate(seats_left=F("seats_left") - 1):
+            return sold_out()
+        await Booking.async_objects.acreate(trip_id=pk, traveller=traveller)
+    trip = await Trip.objects.prefetch_related("themes").aget(pk=pk)
+    await trip.notes.acreate(text=words_for(traveller))
+    return await booked(trip)
+
+
+@known_answer("book_trip", breaks="keeps_them_apart", says="below the `async with async_atomic()` block")
+@guarded
+async def the_note_over_the_other_connection(request, pk, traveller):
+    async with async_atomic():
+        trip = await locked().aget(pk=pk)
+        if not await take_a_seat(trip, traveller):
+            return sold_out()
+        await trip.notes.acreate(text=words_for(traveller))
+    return await booked(trip)
+
+
+@known_answer("book_trip", breaks="books_a_seat", says="did not finish")
+@guarded
+async def saves_with_the_other_orm(request, pk, traveller):
+    async with async_atomic():
+        trip = await locked().aget(pk=pk)
+        if trip.seats_left == 0:
+            return sold_out()
+        await Booking.async_objects.acreate(trip=trip, traveller=traveller)
+        trip.seats_left -= 1
+        await trip.asave(update_fields=["seats_left"])
+    await trip.notes.acreate(text=words_for(traveller))
+    return await booked(trip)
+
+
+@known_answer("book_trip", breaks="sells_each_seat_once", says="had seen a free seat before")
+@guarded
+async def reads_with_the_other_orm(request, pk, traveller):
+    async with async_atomic():
+        trip = await Trip.objects.aget(pk=pk)
+        if not await take_a_seat(trip, traveller):
+            return sold_out()
+    await trip.notes.acreate(text=words_for(traveller))
+    return await booked(trip)
+
+
+@known_answer("book_trip", breaks="keeps_them_apart", says="was not one transaction")
+@guarded
+async def without_a_transaction(request, pk, traveller):
+    trip = await Trip.async_objects.aget(pk=pk)
+    if not await take_a_seat(trip, traveller):
+        return sold_out()
+    await trip.notes.acreate(text=words_for(traveller))
+    return await booked(trip)
+
+
+@known_answer("book_trip", breaks="books_a_seat", says="You cannot call this from an async context")
+@guarded
+async def themes_in_a_plain_loop(request, pk, traveller):
+    async with async_atomic():
+        trip = await locked().aget(pk=pk)
+        if not await take_a_seat(trip, traveller):
+            return sold_out()
+    await trip.notes.acreate(text=words_for(traveller))
+    themes = [theme.name for theme in trip.themes.all()]
+    return JsonResponse({"trip": trip.title, "themes": themes}, status=201)
+
+
+@known_answer("book_trip", breaks="refuses_when_sold_out", says="409")
+@guarded
+async def nobody_looks_at_the_booking(request, pk, traveller):
+    async with async_atomic():
+        trip = await locked().aget(pk=pk)
+        if trip.seats_left == 0:
+            return sold_out()
+        await Booking.async_objects.acreate(trip=trip, traveller=traveller)
+        trip.seats_left -= 1
+        await trip.async_save(update_fields=["seats_left"])
+    await trip.notes.acreate(text=words_for(traveller))
+    return await booked(trip)
+
+
+@known_answer("book_trip", breaks="books_a_seat", says="An async connection can only be used by the task")
+@guarded
+async def gathers_in_the_transaction(request, pk, traveller):
+    async with async_atomic():
+        trip = await locked().aget(pk=pk)
+        trip.seats_left -= 1
+        create = Booking.async_objects.acreate(trip=trip, traveller=traveller)
+        await asyncio.gather(create, trip.async_save(update_fields=["seats_left"]))
+    await trip.notes.acreate(text=words_for(traveller))
+    return await booked(trip)
+
+
+@known_answer("book_trip", breaks="writes_a_note", says="notes")
+@guarded
+async def forgets_the_note(request, pk, traveller):
+    async with async_atomic():
+        trip = await locked().aget(pk=pk)
+        if not await take_a_seat(trip, traveller):
+            return sold_out()
+    return await booked(trip)
+
+
+@known_answer("book_trip", breaks="refuses_what_it_cannot_read", says="404")
+@require_POST
+async def whoever_and_whatever(request, pk):
+    traveller = await User.objects.aget(pk=json.loads(request.body)["traveller"])
+    async with async_atomic():
+        trip = await locked().aget(pk=pk)
+        if not await take_a_seat(trip, traveller):
+            return sold_out()
+    await trip.notes.acreate(text=words_for(traveller))
+    return await booked(trip)

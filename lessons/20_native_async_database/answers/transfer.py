@@ -1,0 +1,133 @@
+from asgiref.sync import sync_to_async
+from django.db import transaction
+from django.db.models import F
+from django_async_backend.db import async_new_connection
+from django_async_backend.db.transaction import async_atomic
+
+from tutorial_project.checks import known_answer
+from tutorial_project.trips.models import Account
+
+
+def demand(sender, receiver, amount):
+    if amount <= 0 or sender == receiver:
+        raise ValueError("not a transfer")
+
+
+def of(manager, *owners):
+    accounts = manager.filter(owner__username__in=owners).select_related("owner")
+    return accounts.select_for_update(of=("self",)).order_by("pk")
+
+
+def both(accounts, sender, receiver, amount):
+    """The two accounts with their new balances."""
+    by_name = {account.owner.username: account for account in accounts}
+    if len(by_name) < 2:
+        raise Account.DoesNotExist
+    if by_name[sender].balance < amount:
+        raise ValueError("not enough money")
+    by_name[sender].balance -= amount
+    by_name[receiver].balance += amount
+    return by_name[sender], by_name[receiver]
+
+
+@known_answer(
+    "transfer", when="Where the rows shall be written in one statement each, whatever else they hold."
+)
+async def updates_in_one_order(sender, receiver, amount):
+    demand(sender, receiver, amount)
+    async with async_atomic():
+        keys = {
+            name: (await Account.async_objects.aget(owner__username=name)).pk for name in (sender, receiver)
+        }
+        steps = {keys[sender]: -amount, keys[receiver]: amount}
+        for key in sorted(steps):
+            enough = Account.async_objects.filter(pk=key, balance__gte=-steps[key])
+            if not await enough.aupdate(balance=F("balance") + steps[key]):
+                raise ValueError("not enough money")
+        return (await Account.async_objects.aget(pk=keys[sender])).balance
+
+
+@known_answer("transfer")
+@async_atomic
+async def decorated(sender, receiver, amount):
+    demand(sender, receiver, amount)
+    accounts = [account async for account in of(Account.async_objects, sender, receiver)]
+    changed = both(accounts, sender, receiver, amount)
+    await Account.async_objects.abulk_update(changed, ["balance"])
+    return changed[0].balance
+
+
+@known_answer("transfer", breaks="moves_all_or_nothing", says="one of the two writes was kept")
+async def without_a_transaction(sender, receiver, amount):
+    demand(sender, receiver, amount)
+    accounts = Account.async_objects.filter(owner__username__in=(sender, receiver)).select_related("owner")
+    changed = both([account async for account in accounts], sender, receiver, amount)
+    for account in changed:
+        await account.async_save(update_fields=["balance"])
+    return changed[0].balance
+
+
+@known_answer("transfer", breaks="moves_money", says="did not finish")
+async def saves_with_the_other_orm(sender, receiver, amount):
+    demand(sender, receiver, amount)
+    async with async_atomic():
+        accounts = [account async for account in of(Account.async_objects, sender, receiver)]
+        changed = both(accounts, sender, receiver, amount)
+        for account in changed:
+            await account.asave(update_fields=["balance"])
+    return changed[0].balance
+
+
+@known_answer("transfer", breaks="joins_the_callers_transaction", says="over another connection")
+async def in_one_sync_function(sender, receiver, amount):
+    demand(sender, receiver, amount)
+
+    @transaction.atomic
+    def move():
+        changed = both(of(Account.objects, sender, receiver), sender, receiver, amount)
+        for account in changed:
+            account.save(update_fields=["balance"])
+        return changed[0].balance
+
+    return await sync_to_async(move)()
+
+
+@known_answer("transfer", breaks="joins_the_callers_transaction", says="over another connection")
+async def on_a_connection_of_its_own(sender, receiver, amount):
+    return await async_new_connection(decorated(sender, receiver, amount))
+
+
+@known_answer("transfer", breaks="joins_the_callers_transaction", says="durable")
+async def durable(sender, receiver, amount):
+    async with async_atomic(durable=True):
+        return await decorated(sender, receiver, amount)
+
+
+@known_answer("transfer", breaks="keeps_count", says="changed meanwhile")
+async def looks_without_a_lock(sender, receiver, amount):
+    demand(sender, receiver, amount)
+    async with async_atomic():
+        accounts = Account.async_objects.filter(owner__username__in=(sender, receiver))
+        rows = [account async for account in accounts.select_related("owner").order_by("pk")]
+        changed = both(rows, sender, receiver, amount)
+        for account in sorted(changed, key=lambda account: account.pk):
+            await account.async_save(update_fields=["balance"])
+    return changed[0].balance
+
+
+@known_answer("transfer", breaks="keeps_count", says="in different orders")
+async def locks_the_sender_first(sender, receiver, amount):
+    demand(sender, receiver, amount)
+    async with async_atomic():
+        accounts = Account.async_objects.select_for_update(of=("self",)).select_related("owner")
+        rows = [await accounts.aget(owner__username=name) for name in (sender, receiver)]
+        changed = both(rows, sender, receiver, amount)
+        for account in changed:
+            await account.async_save(update_fields=["balance"])
+    return changed[0].balance
+
+
+@known_answer("transfer", breaks="moves_money", says="TypeError")
+async def with_djangos_atomic(sender, receiver, amount):
+    async with transaction.atomic():
+        return await decorated(sender, receiver, amount)

@@ -1,0 +1,202 @@
+import random
+import uuid
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models import F
+
+from tutorial_project.checks import Outcome, Reply, Task, Trial
+from tutorial_project.checks.proofs.postgresql import (
+    everyone_looks_before_anyone_writes,
+    other_process,
+    refused_writes,
+)
+from tutorial_project.trips.models import Booking, Note, Theme, Trip
+
+from ..shared import native_postgresql
+
+book_trip = Task(
+    "book_trip",
+    beside="refuses_what_it_cannot_read",
+    routes=["trips/<int:pk>/book/"],
+    database=native_postgresql,
+    hints=(
+        "Which connection does `trip.notes` write to, and which one holds the transaction?",
+        "Inside of `async_atomic`: lock the trip, look, book, save, all with `async_objects` and `async_save`. What only "
+        "Django's managers can do, the note and the themes, comes after the block, when the booking is certain.",
+        "`async with async_atomic():` `trip = await Trip.async_objects.select_for_update().filter(pk=pk).afirst()`, return "
+        "404 or 409, `acreate` the booking, `await trip.async_save(update_fields=[…])`. Below the block "
+        '`await trip.notes.acreate(text=f"booked for {traveller.username}")`, and '
+        "`[theme.name async for theme in trip.themes.all()]`.",
+    ),
+    praise="Right: what belongs together is one transaction of one ORM, and the other ORM has its turn before and after "
+    "it. The note through `Note.async_objects` in the transaction would have been as good.",
+)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the database holds of a trip: the seats left, who has booked, and its notes."""
+
+    seats_left: int
+    travellers: tuple[int, ...]
+    notes: tuple[str, ...]
+
+    def with_booked(self, *buyers: User) -> "Stored":
+        return Stored(
+            self.seats_left - len(buyers),
+            tuple(sorted([*self.travellers, *(buyer.pk for buyer in buyers)])),
+            tuple(sorted([*self.notes, *(f"booked for {buyer.username}" for buyer in buyers)])),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.seats_left} seats left, {len(self.travellers)} bookings, notes: {list(self.notes)}"
+
+
+async def stored(trip: Trip) -> Stored:
+    travellers = [pk async for pk in Booking.objects.filter(trip=trip).values_list("traveller_id", flat=True)]
+    notes = [text async for text in trip.notes.values_list("text", flat=True)]
+    left = (await Trip.objects.aget(pk=trip.pk)).seats_left
+    return Stored(left, tuple(sorted(travellers)), tuple(sorted(notes)))
+
+
+async def expect_stored(sent: str, trip: Trip, expected: Stored, **words: Any) -> None:
+    found = await stored(trip)
+    Outcome(sent).expect_that(found == expected, str(expected), got=str(found), **words)
+
+
+async def a_trip(seats_left: int) -> Trip:
+    """A trip with so many seats left, a title and themes that nobody could know, and a note of the staff."""
+    trip = random.choice([trip async for trip in Trip.objects.filter(active=True)])
+    await Trip.objects.filter(pk=trip.pk).aupdate(
+        title=f"To {uuid.uuid4().hex[:8]}", seats_left=seats_left, seats=F("seats") + seats_left
+    )
+    await trip.themes.aset([await Theme.objects.acreate(name=uuid.uuid4().hex[:8]) for _ in range(2)])
+    await Note.objects.acreate(subject=trip, text=f"window seats {uuid.uuid4().hex[:4]}")
+    return await Trip.objects.aget(pk=trip.pk)
+
+
+async def travellers(number: int) -> list[User]:
+    first = (await User.objects.order_by("pk").alast()).pk + random.randrange(1, 900)
+    rows = [User(pk=first + n, username=uuid.uuid4().hex[:8], password="!") for n in range(number)]
+    return await User.objects.abulk_create(rows)
+
+
+async def book(trial: Trial, trip: Trip, traveller: User) -> Reply:
+    return await trial.post(f"/trips/{trip.pk}/book/", json={"traveller": traveller.pk})
+
+
+@book_trip.requirement(
+    '`POST /trips/7/book/` with `{"traveller": 104}` books one seat, and answers 201 with the title of the trip and the '
+    'names of its themes in their order, `{"trip": "Tea masters of Uji", "themes": ["culture", "food"]}`'
+)
+async def books_a_seat(trial: Trial) -> None:
+    for seats_left in (1, 3):
+        trip, [buyer] = await a_trip(seats_left), await travellers(1)
+        themes = [theme.name async for theme in trip.themes.all()]
+        reply = await book(trial, trip, buyer)
+        reply.expect(201, json={"trip": trip.title, "themes": themes})
+        found = await stored(trip)
+        booked = found.seats_left == seats_left - 1 and buyer.pk in found.travellers
+        Outcome(reply.sent).expect_that(booked, "one seat fewer, and a booking", got=str(found))
+
+
+@book_trip.requirement("writes a note of the trip, `booked for USERNAME`, once the booking is certain")
+async def writes_a_note(trial: Trial) -> None:
+    trip, [buyer] = await a_trip(2), await travellers(1)
+    before = await stored(trip)
+    reply = await book(trial, trip, buyer)
+    reply.expect_that(reply.status == 201, "201")
+    await expect_stored(reply.sent, trip, before.with_booked(buyer))
+
+
+@book_trip.requirement(
+    'answers 409 with `{"sold": false}` when no seat is left, or when the traveller has a booking of this trip, and '
+    "writes nothing then"
+)
+async def refuses_when_sold_out(trial: Trial) -> None:
+    full, free = await a_trip(0), None
+    [buyer] = await travellers(1)
+    while free is None or free.pk == full.pk:
+        free = await a_trip(3)
+    await Booking.objects.acreate(trip=free, traveller=buyer)
+    await Trip.objects.filter(pk=full.pk).aupdate(seats_left=0)
+    for trip in (full, free):
+        before = await stored(trip)
+        reply = await book(trial, trip, buyer)
+        reply.expect(409, json={"sold": False})
+        await expect_stored(reply.sent, trip, before)
+
+
+@book_trip.requirement(
+    "answers 404 for a trip that is not there, 400 for a body that names no traveller, 405 to anything but POST"
+)
+async def refuses_what_it_cannot_read(trial: Trial) -> None:
+    last = (await Trip.objects.order_by("pk").alast()).pk
+    known = {"traveller": (await User.objects.afirst()).pk}
+    (await trial.post(f"/trips/{last + random.randrange(1, 99)}/book/", json=known)).expect(404)
+    for body in ({"traveller": 10**6}, {"traveller": "ada"}, {}, [1]):
+        (await trial.post(f"/trips/{last}/book/", json=body)).expect(400)
+    (await trial.get(f"/trips/{last}/book/")).expect(405)
+
+
+@book_trip.requirement(
+    "keeps the two ORMs apart: when the database refuses the transaction at its commit, the error comes out, and "
+    "nothing is left: no booking, no note, no seat less"
+)
+async def keeps_them_apart(trial: Trial) -> None:
+    trip, [buyer] = await a_trip(2), await travellers(1)
+    before = await stored(trip)
+    for table, when in (
+        ("trips_booking", f"NEW.traveller_id = {buyer.pk}"),
+        ("trips_trip", f"NEW.id = {trip.pk}"),
+    ):
+        async with other_process() as check, refused_writes(check, table, when=when, at_commit=True):
+            reply = await book(trial, trip, buyer)
+        reply.sent += f"  while the database refuses what is written to {table} at the commit"
+        found = await stored(trip)
+        if found.notes != before.notes and found.travellers == before.travellers:
+            Outcome(reply.sent, str(found)).refuse(
+                expected=str(before),
+                because="the note went over the other connection, so it was certain before the booking was",
+                next="write it below the `async with async_atomic()` block",
+            )
+        Outcome(reply.sent).expect_that(
+            found == before,
+            str(before),
+            got=str(found),
+            because="a part was kept, so what belongs together was not one transaction",
+            next="everything that belongs together with `async_objects` and `async_save`, in one `async with async_atomic()`",
+        )
+        Outcome(reply.sent, f"{reply.status}").expect_that(
+            reply.error is not None, "the error of the database"
+        )
+
+
+@book_trip.requirement(
+    "sells each seat once: of twenty travellers at once two get the last two seats, the others a 409"
+)
+async def sells_each_seat_once(trial: Trial) -> None:
+    trip, buyers = await a_trip(2), await travellers(20)
+    before = await stored(trip)
+    async with other_process() as check:
+        calls = [book(trial, trip, buyer) for buyer in buyers]
+        replies = await everyone_looks_before_anyone_writes(check, ["trips_trip", "trips_booking"], calls)
+    sent = f"{len(replies)} × {replies[0].sent} at once"
+    answers = Counter(str(reply.status or type(reply.error).__name__) for reply in replies)
+    told = ", ".join(f"{answer} ×{times}" for answer, times in sorted(answers.items()))
+    Outcome(sent, told).expect_that(
+        answers == {"201": 2, "409": 18},
+        "201 ×2, 409 ×18",
+        **(READ_TOO_EARLY if answers["409"] < 18 else {}),
+    )
+    sold = [buyer for buyer, reply in zip(buyers, replies, strict=True) if reply.status == 201]
+    await expect_stored(sent, trip, before.with_booked(*sold))
+
+
+READ_TOO_EARLY = {
+    "because": "more than two of them had seen a free seat before the first one wrote",
+    "next": "read the trip with `select_for_update()`, inside of the transaction, with `async_objects`",
+}

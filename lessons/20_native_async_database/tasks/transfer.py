@@ -1,0 +1,177 @@
+import random
+from collections import Counter
+from decimal import Decimal
+
+from tutorial_project.checks import Outcome, Task, Trial
+from tutorial_project.checks.outcome import described
+from tutorial_project.checks.proofs.postgresql import (
+    everyone_looks_before_anyone_writes,
+    other_process,
+    refused_writes,
+)
+from tutorial_project.trips.models import Account
+
+from ..shared import native_postgresql, on_its_own, undone_transaction
+
+transfer = Task(
+    "transfer",
+    beside="refuses_nonsense",
+    database=native_postgresql,
+    hints=(
+        "Which rows must nobody else change between your look at the balance and your last write?",
+        "`async with async_atomic():` around everything, both rows locked in one order for everybody, and nothing but "
+        "`async_objects` and `async_save` inside.",
+        '`async with async_atomic():` `accounts = Account.async_objects.select_for_update(of=("self",))'
+        '.filter(owner__username__in=…).select_related("owner").order_by("pk")`, read them with `async for`, raise what '
+        "has to be raised, change both balances, `await account.async_save(…)` both, return the sender's.",
+    ),
+    praise="Right: one coroutine, both rows locked in one order, both written in one transaction, which joins the "
+    "caller's if there is one. Two `aupdate` with `F()` and a condition on the balance do as well, in the order of the keys.",
+)
+
+FIFTY = 50
+CENT = Decimal("0.01")
+
+
+async def balances() -> dict[str, Decimal]:
+    return {a.owner.username: a.balance async for a in Account.objects.select_related("owner")}
+
+
+async def expect_balances(sent: str, expected: dict[str, Decimal], **words: str | None) -> None:
+    found = await balances()
+    wrong = [name for name in expected if found[name] != expected[name]]
+    describe = lambda balances: ", ".join(f"{name} has {balances[name]}" for name in wrong)  # noqa: E731
+    Outcome(sent).expect_that(not wrong, describe(expected), got=describe(found), **words)
+
+
+async def two_rich_ones() -> tuple[str, str]:
+    """Two owners of accounts, in either order of their keys, who have an amount that nobody could know."""
+    pair = random.sample(sorted(await balances()), 2)
+    for name in pair:
+        balance = random.randrange(10_000_00, 20_000_00) * CENT
+        await Account.objects.filter(owner__username=name).aupdate(balance=balance)
+    return pair[0], pair[1]
+
+
+def some_money() -> Decimal:
+    return random.randrange(1_00, 99_00) * CENT
+
+
+def moved(before: dict[str, Decimal], sender: str, receiver: str, amount: Decimal) -> dict[str, Decimal]:
+    return before | {sender: before[sender] - amount, receiver: before[receiver] + amount}
+
+
+@transfer.requirement(
+    'moves money: `await transfer("ada", "grace", Decimal("100.00"))` returns the new balance of ada; all that an '
+    "account holds can be moved"
+)
+async def moves_money(trial: Trial) -> None:
+    pair = await two_rich_ones()
+    for amount in (some_money(), (await balances())[pair[0]]):
+        before = await balances()
+        amount = min(amount, before[pair[0]])
+        outcome = await on_its_own(trial.call(*pair, amount))
+        outcome.expect(before[pair[0]] - amount)
+        await expect_balances(outcome.sent, moved(before, *pair, amount))
+
+
+@transfer.requirement(
+    "raises a `ValueError` when the balance does not cover the amount, when the amount is not positive, or when somebody "
+    "would pay themselves, and moves nothing"
+)
+async def refuses_nonsense(trial: Trial) -> None:
+    sender, receiver = await two_rich_ones()
+    before = await balances()
+    cases = [
+        (sender, receiver, before[sender] + CENT),
+        (sender, receiver, Decimal(0)),
+        (sender, receiver, -some_money()),
+        (sender, sender, some_money()),
+    ]
+    for case in cases:
+        outcome = await on_its_own(trial.call(*case))
+        outcome.expect_error(ValueError, expected="ValueError")
+        await expect_balances(outcome.sent, {name: before[name] for name in (sender, receiver)})
+
+
+@transfer.requirement("raises `Account.DoesNotExist` when one of them has no account, and moves nothing")
+async def refuses_a_stranger(trial: Trial) -> None:
+    name, _ = await two_rich_ones()
+    before = await balances()
+    for pair in ((name, "nobody"), ("nobody", name), (name, "frances")):
+        outcome = await on_its_own(trial.call(*pair, some_money()))
+        outcome.expect_error(Account.DoesNotExist, expected="Account.DoesNotExist")
+        await expect_balances(outcome.sent, before)
+
+
+@transfer.requirement(
+    "moves nothing, and lets the error out, when the database refuses to write one of the accounts, whichever it is"
+)
+async def moves_all_or_nothing(trial: Trial) -> None:
+    pair = await two_rich_ones()
+    before = await balances()
+    async with other_process() as check:
+        for refused in pair:
+            key = (await Account.objects.aget(owner__username=refused)).pk
+            async with refused_writes(check, "trips_account", when=f"NEW.id = {key}"):
+                outcome = await on_its_own(trial.call(*pair, some_money()))
+            outcome.sent += f"  while the database refuses to write the account of {refused}"
+            await expect_balances(
+                outcome.sent,
+                before,
+                because="one of the two writes was kept, so they were no transaction",
+                next="`async with async_atomic():` around both, with `async_objects` and `async_save`",
+            )
+            if outcome.error is None:
+                outcome.refuse(expected="an error: nothing was moved")
+
+
+@transfer.requirement(
+    "joins the async transaction of whoever calls it: when that is undone, the transfer is undone with it"
+)
+async def joins_the_callers_transaction(trial: Trial) -> None:
+    pair = await two_rich_ones()
+    before, amount = await balances(), some_money()
+    async with undone_transaction():
+        outcome = await trial.call(*pair, amount)
+    outcome.sent += "  in an async transaction of the caller's, which is undone"
+    outcome.expect(before[pair[0]] - amount)
+    await expect_balances(
+        outcome.sent,
+        before,
+        because="the transfer was written over another connection than the one that the caller's transaction is on",
+        next="`async with async_atomic():` in the task that calls, with `async_objects` and `async_save`",
+    )
+
+
+@transfer.requirement(
+    "keeps count when fifty run at once, in both directions between the same two: all arrive, and no cent is lost"
+)
+async def keeps_count(trial: Trial) -> None:
+    pair = await two_rich_ones()
+    after, calls = await balances(), []
+    for number in range(FIFTY):
+        arguments = (*(pair if number % 2 else pair[::-1]), some_money())
+        after = moved(after, *arguments)
+        calls.append(on_its_own(trial.call(*arguments)))
+    async with other_process() as check:
+        outcomes = await everyone_looks_before_anyone_writes(check, ["trips_account"], calls)
+    errors = Counter(described(outcome.error).splitlines()[0] for outcome in outcomes if outcome.error)
+    sent = f"{FIFTY} × {outcomes[0].sent}, and back, at once"
+    Outcome(sent, ", ".join(f"{error} ×{times}" for error, times in errors.items())).expect_that(
+        not errors,
+        "all of them go through",
+        **(TWO_ORDERS if any("deadlock" in error for error in errors) else {}),
+    )
+    await expect_balances(
+        sent,
+        after,
+        because="balances were written that had been worked out from others, which somebody changed meanwhile",
+        next="lock the accounts when you read them, with `select_for_update()`, in the transaction that writes them",
+    )
+
+
+TWO_ORDERS = {
+    "because": "two transfers locked the same two rows in different orders, and each waited for the other",
+    "next": 'lock both in one order for everybody: `.order_by("pk")`',
+}
