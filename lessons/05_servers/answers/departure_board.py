@@ -8,7 +8,9 @@ DEPARTURES = "07:10 Lisbon\n09:45 Québec\n"
 PLAIN = [(b"content-type", b"text/plain; charset=utf-8")]
 
 
-@known_answer("departure_board")
+@known_answer(
+    "departure_board", when="Where the body is long, or comes piece by piece: what is there goes out at once."
+)
 async def in_several_messages(scope, receive, send):
     if scope["type"] != "http":
         raise ValueError(scope["type"])
@@ -141,7 +143,10 @@ async def a_page_for_everybody(scope, receive, send):
     await no_look_at_the_type({"path": "/", **scope}, receive, send)
 
 
-@known_answer("departure_board")
+@known_answer(
+    "departure_board",
+    when="Where the length is known, as for a file: the client can show how much is still to come.",
+)
 async def looks_up_what_to_say(scope, receive, send):
     pages = {"/departures/": (200, DEPARTURES)}
     if (kind := scope.get("type")) != "http":
@@ -171,3 +176,16 @@ async def knows_two_other_types(scope, receive, send):
     if scope["type"] in ("websocket", "lifespan"):
         raise ValueError(scope["type"])
     await no_look_at_the_type(scope, receive, send)
+
+
+@known_answer(
+    "departure_board", breaks="answers_with_the_departures", says="content-length: 26, and a body of 27 bytes"
+)
+async def counts_letters(scope, receive, send):
+    if scope["type"] != "http":
+        raise ValueError(scope["type"])
+    known = scope["path"] == "/departures/"
+    text = DEPARTURES if known else "no such page"
+    headers = [*PLAIN, (b"content-length", b"%d" % len(text))]
+    await send({"type": "http.response.start", "status": 200 if known else 404, "headers": headers})
+    await send({"type": "http.response.body", "body": text.encode()})

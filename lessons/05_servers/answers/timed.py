@@ -1,10 +1,12 @@
 import functools
 import time
+from contextlib import suppress
+from copy import deepcopy
 
 from tutorial_project.checks import known_answer
 
 
-@known_answer("timed")
+@known_answer("timed", when="Where the layer has settings, or keeps something: its attributes have a place.")
 class AsAClass:
     def __init__(self, application, clock=time.perf_counter):
         self.application, self.clock = application, clock
@@ -23,7 +25,7 @@ class AsAClass:
         await self.application(scope, receive, send_with_time)
 
 
-@known_answer("timed")
+@known_answer("timed", when="Where nobody else keeps the message; else make a new one.")
 def changes_the_message_in_place(application, clock=time.perf_counter):
     async def layer(scope, receive, send):
         start = clock()
@@ -318,5 +320,26 @@ class KeptByTheLayer:
 def passes_everything_on(application, clock=time.perf_counter):
     async def layer(scope, receive, send):
         await application(scope, receive, send)
+
+    return layer
+
+
+@known_answer("timed", breaks="leaves_other_connections_alone", says="the layer has caught it")
+def catches_what_goes_wrong(application, clock=time.perf_counter):
+    inner = changes_the_message_in_place(application, clock)
+
+    async def layer(scope, receive, send):
+        with suppress(Exception):
+            await inner(scope, receive, send)
+
+    return layer
+
+
+@known_answer("timed", breaks="leaves_other_connections_alone", says="does not reach the server")
+def hands_on_a_copy_of_the_state(application, clock=time.perf_counter):
+    inner = changes_the_message_in_place(application, clock)
+
+    async def layer(scope, receive, send):
+        await inner(deepcopy(scope), receive, send)
 
     return layer

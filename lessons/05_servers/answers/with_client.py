@@ -4,7 +4,10 @@ from contextlib import AsyncExitStack
 from tutorial_project.checks import known_answer
 
 
-@known_answer("with_client")
+@known_answer(
+    "with_client",
+    when="Where more than one thing is opened: what was opened is closed, in turn, if the next one fails.",
+)
 def an_exit_stack(application, open_client):
     async def layer(scope, receive, send):
         if scope["type"] != "lifespan":
@@ -24,7 +27,10 @@ def an_exit_stack(application, open_client):
     return layer
 
 
-@known_answer("with_client")
+@known_answer(
+    "with_client",
+    when="Where a server speaks `lifespan` and hands on no state: the layer itself gives the client to each request.",
+)
 class RememberedByTheLayer:
     def __init__(self, application, open_client):
         self.application, self.open_client, self.client = application, open_client, None
@@ -251,7 +257,7 @@ def starts_without_a_client(application, open_client):
     return layer
 
 
-@known_answer("with_client")
+@known_answer("with_client", when="Where the wait may be cancelled: the client is closed then, too.")
 def a_finally_around_the_wait(application, open_client):
     async def lifespan(scope, receive, send):
         await receive()

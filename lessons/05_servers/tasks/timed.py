@@ -30,7 +30,7 @@ timed = Task(
     hints=(
         "Who calls `send`, and can you be the one who is called?",
         "Hand the inner application a `send` of your own. It looks for one type of message, and passes everything on.",
-        'Inside: `if message["type"] == "http.response.start": message["headers"] = [*message["headers"], (b"x-milliseconds", …)]`, '
+        'Inside: `if message["type"] == "http.response.start": message["headers"] = [*message.get("headers", ()), (b"x-milliseconds", …)]`, '
         "then `await send(message)`. The moment of the start belongs in the inner function, where each request has its own.",
     ),
     praise="Right: a layer around the application sees every message and needs nothing of Django. "
@@ -239,9 +239,16 @@ async def leaves_other_connections_alone(trial: Trial) -> None:
 
         async def talks(scope, receive, send, heard=heard, answer=answer):
             heard.append((scope["type"], (await receive())["type"]))
+            if "state" in scope:
+                scope["state"]["client"] = answer
             await send({"type": answer})
 
-        scope = {"type": kind} if kind == "lifespan" else http_scope("/chat/", type=kind)
+        state: dict[str, str] = {}
+        scope = (
+            {"type": kind, "state": state}
+            if kind == "lifespan"
+            else http_scope("/chat/", type=kind, state=state)
+        )
         found = await exchange(application_from(trial, talks, Clock()), scope, {"type": first})
         found.sent = f'a connection of the type "{kind}"'
         inside = f"{first} inside, {answer} outside"
@@ -249,3 +256,23 @@ async def leaves_other_connections_alone(trial: Trial) -> None:
             heard == [(kind, first)], inside, got="the inner application was not called with it"
         )
         found.expect_that(found.messages == [{"type": answer}], inside, got=f"outside: {found.messages!r}")
+        found.expect_that(
+            kind != "lifespan" or state == {"client": answer},
+            'the same `scope["state"]` inside as outside',
+            got="another one, or none: what the application puts into it does not reach the server",
+        )
+    await _expect_the_error_of_the_application(trial)
+
+
+async def _expect_the_error_of_the_application(trial: Trial) -> None:
+    async def knows_http_only(scope, receive, send):
+        raise ValueError(f"no {scope['type']} here")
+
+    found = await exchange(application_from(trial, knows_http_only, Clock()), {"type": "lifespan"})
+    found.sent = 'a connection of the type "lifespan", which the application refuses with a `ValueError`'
+    found.expect_error(
+        ValueError,
+        because=None
+        if found.error
+        else "the layer has caught it, and a server takes a quiet return for a connection that was served",
+    )
