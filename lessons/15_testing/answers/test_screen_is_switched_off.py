@@ -167,7 +167,7 @@ async def announces_two_and_reads_one():
 
 
 @known_answer(
-    "test_screen_is_switched_off", breaks="fails_for_another_departure", says="assert what you received"
+    "test_screen_is_switched_off", breaks="fails_for_another_departure", says="assert all that you received"
 )
 async def does_not_look_at_the_event():
     async with opened() as server:

@@ -139,7 +139,7 @@ BOTH = ({"city": "Bergen", "umbrella": True}, {"city": "Athens", "umbrella": Fal
 @known_answer(
     "test_umbrella",
     breaks="fails_for_swallowed_errors",
-    says="a view that answers 200 when the service fails",
+    says="a view that answers 200 and no umbrella when",
 )
 async def lets_the_service_work_always():
     async with service("/weather/{city}", weather):
