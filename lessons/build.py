@@ -32,6 +32,7 @@ sys.path[:0] = [str(ROOT), str(LESSONS)]
 from reading_time import ReadingTime, reading_time  # noqa: E402
 from sources import TITLE, lesson_faults  # noqa: E402
 
+from tutorial_project.checks.gaps import solved, to_solve  # noqa: E402
 from tutorial_project.checks.loading import REQUIREMENTS, load_tasks  # noqa: E402
 from tutorial_project.classroom.requirement import in_short  # noqa: E402
 from tutorial_project.desk.front_matter import line_under, missing_for  # noqa: E402
@@ -40,8 +41,6 @@ from tutorial_project.desk.management.files import set_aside  # noqa: E402
 from tutorial_project.desk.management.notebook_file import edited, original_id, parsed  # noqa: E402
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-GAP = re.compile(r"^( *)### BEGIN SOLUTION\n(.*?)^ *### END SOLUTION *\n?", re.DOTALL | re.MULTILINE)
-STUB = r"\1# Your code here\n\1raise NotImplementedError\n"
 FRAME_OUTSIDE = re.compile(r"File .*(site-packages|lib/python|asyncio|tutorial_project)")
 CELL_LIMIT = 120
 """Seconds that one cell may take."""
@@ -64,12 +63,18 @@ def lesson_notebook(folder: Path) -> NotebookNode:
 
 def solution_notebook(folder: Path) -> NotebookNode:
     """`exercise.md` with the solutions in place, not executed yet."""
-    return _notebook(folder, GAP.sub(r"\2", _exercise_text(folder)), exercise_sources(folder))
+    return _notebook(folder, solved(_exercise_text(folder)), exercise_sources(folder))
 
 
 def exercise_notebook(folder: Path) -> NotebookNode:
-    """`exercise.md` as the learner gets it, with every solution replaced by a gap."""
-    return _notebook(folder, GAP.sub(STUB, _exercise_text(folder)), exercise_sources(folder))
+    """`exercise.md` as the learner gets it, with every solution replaced by a gap, or by the broken code to repair."""
+    return _notebook(folder, to_solve(_exercise_text(folder)), exercise_sources(folder))
+
+
+def exercise_text(lesson: str) -> str:
+    """The text of a lesson's `exercise.md`; nothing where it has none."""
+    file = LESSONS / lesson / "exercise.md"
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
 def _exercise_text(folder: Path) -> str:

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from tutorial_project.checks.gaps import CELL, MARKER, broken_cell, marks_are_right
 from tutorial_project.checks.loading import REQUIREMENTS
 
 TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
-MARKER = re.compile(r"^ *### (BEGIN|END) SOLUTION *$", re.MULTILINE)
+BROKEN = re.compile(r"^BROKEN = ", re.MULTILINE)
 PLACEHOLDER = re.compile(r"^.*\{\{.*$", re.MULTILINE)
-CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 def lesson_faults(folder: Path) -> list[str]:
@@ -44,11 +44,12 @@ def _faults_of_the_exercise(file: str, text: str) -> Iterator[str]:
     for line in PLACEHOLDER.findall(REQUIREMENTS.sub("", text)):
         yield f"{file}: {line!r} is no placeholder. Write  {{{{ requirements: TASK }}}}  on a line of its own"
     for number, cell in enumerate(CELL.findall(text), start=1):
-        found = MARKER.findall(cell)
-        if found != ["BEGIN", "END"] * (len(found) // 2):
+        if not marks_are_right(cell):
+            found = ", ".join(map(" ".join, MARKER.findall(cell)))
             yield (
-                f"{file}: in code cell {number} the markers are {' '.join(found)}. Each gap has a line "
-                "### BEGIN SOLUTION  and a line  ### END SOLUTION,  or its solution would be in the exercise"
+                f"{file}: in code cell {number} the markers are {found}. Each gap has a line "
+                "### BEGIN SOLUTION  and a line  ### END SOLUTION,  or its solution would be in the exercise; "
+                "broken code stands above it, below a line  ### BEGIN BROKEN"
             )
 
 
@@ -69,3 +70,8 @@ def _faults_of_the_tasks(folder: Path, text: str) -> Iterator[str]:
     for task in tasks:
         if not (folder / "answers" / f"{task}.py").is_file():
             yield f"{named}/answers/{task}.py: is missing. It holds at least 1 other right answer and 3 wrong ones"
+        elif bool(broken_cell(text, task)) != bool(BROKEN.search(_read(folder / "answers" / f"{task}.py"))):
+            yield (
+                f"{named}/answers/{task}.py: a gap that holds broken code, and a line  BROKEN = …  which "
+                "names the requirement that refuses it, belong together: one of them is missing"
+            )

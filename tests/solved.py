@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import hashlib
 import inspect
+import linecache
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,11 +29,19 @@ def answer_in(notebook: NotebookNode, task_name: str, place: Path) -> Any:
     for number, cell in enumerate(notebook.cells):
         if cell.cell_type == "code" and "exercise" not in cell.source:
             tree = _without_what_it_shows(ast.parse(cell.source))
-            code = compile(tree, f"{place.name} cell {number}", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            file = _file_of(cell.source, f"{place.name} cell {number}")
+            code = compile(tree, file, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
             result = eval(code, namespace)
             if inspect.iscoroutine(result):
                 asyncio.run(result)
     return namespace[task_name]
+
+
+def _file_of(source: str, name: str) -> str:
+    """The name of a file that holds a cell, as a kernel gives it one: whoever asks `linecache` finds its lines."""
+    file = f"{name} {hashlib.sha256(source.encode()).hexdigest()[:8]}"
+    linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file
+    return file
 
 
 def _without_what_it_shows(cell: ast.Module) -> ast.Module:

@@ -4,25 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import build
 import pytest
 from solved import LESSONS, TASKS, answer_in
 
+from tutorial_project.checks.gaps import broken_cell
 from tutorial_project.checks.judge import judge
 from tutorial_project.checks.known_answers import KnownAnswer
-from tutorial_project.checks.loading import load_known_answers, load_tasks
+from tutorial_project.checks.loading import load_broken, load_known_answers, load_tasks
 from tutorial_project.checks.task import Task
 from tutorial_project.checks.verdict import Verdict
 
 pytestmark = pytest.mark.usefixtures("the_machine_may_be_busy")
 
+RUNS_OF_BROKEN_CODE = int(os.environ.get("RUNS_OF_BROKEN_CODE", "3"))
+"""How often broken code is judged: a fault that shows on some runs only could be called repaired."""
+
 ANSWERS = [(name, answer) for name in LESSONS for answer in load_known_answers(name)]
 
+BROKEN = [(lesson, task) for lesson, task in TASKS if broken_cell(build.exercise_text(lesson), task)]
+
 each_task = pytest.mark.parametrize(("lesson_name", "task_name"), TASKS, ids=[f"{n}-{t}" for n, t in TASKS])
+
+
+each_broken_task = pytest.mark.parametrize(
+    ("lesson_name", "task_name"), BROKEN, ids=[f"{n}-{t}" for n, t in BROKEN]
+)
 
 
 def answers(wrong: bool) -> Any:
@@ -52,11 +65,37 @@ def fresh_task(lesson_name: str, task_name: str) -> Task:
     return load_tasks(lesson_name)[task_name]
 
 
+def stub_of(lesson_name: str, task_name: str) -> Any:
+    """What the learner begins with: a stub, or broken code."""
+    folder = build.LESSONS / lesson_name
+    return answer_in(build.exercise_notebook(folder), task_name, folder)
+
+
 @each_task
 def test_the_stub_is_not_started(lesson_name: str, task_name: str, sample_database: Any) -> None:
-    folder = build.LESSONS / lesson_name
-    stub = answer_in(build.exercise_notebook(folder), task_name, folder)
+    stub = stub_of(lesson_name, task_name)
     assert verdict(sample_database, fresh_task(lesson_name, task_name), stub).state == "not started"
+
+
+@each_broken_task
+def test_broken_code_shows_what_it_does_until_it_is_changed(
+    lesson_name: str, task_name: str, sample_database: Any
+) -> None:
+    found = verdict(sample_database, fresh_task(lesson_name, task_name), stub_of(lesson_name, task_name))
+    assert found.state == "not started"
+    assert found.broken == load_broken(lesson_name, task_name), found.text
+    assert {"sent", "expected", "got"} == set(found.evidence), "what operations see, and not its cause"
+
+
+@each_broken_task
+def test_broken_code_is_refused_by_the_requirement_that_is_named(
+    lesson_name: str, task_name: str, sample_database: Any
+) -> None:
+    known_as_any = replace(fresh_task(lesson_name, task_name), broken="")
+    for _ in range(RUNS_OF_BROKEN_CODE):
+        answer = stub_of(lesson_name, task_name)
+        found = verdict(sample_database, known_as_any, answer, until_refused=True)
+        assert (found.state, found.broken) == ("not yet", load_broken(lesson_name, task_name)), found.text
 
 
 @each_task
@@ -97,5 +136,6 @@ def test_every_requirement_refuses_some_known_answer_or_the_stub(lesson_name: st
     """A proof that no known answer fails might be unable to fail."""
     task = fresh_task(lesson_name, task_name)
     broken = {answer.breaks for name, answer in ANSWERS if (name, answer.task) == (lesson_name, task_name)}
+    broken.add(load_broken(lesson_name, task_name))
     never_seen_to_fail = {requirement.name for requirement in task.requirements} - broken
     assert never_seen_to_fail == set()

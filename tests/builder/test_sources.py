@@ -61,3 +61,16 @@ def test_a_file_that_no_exercise_shows_is_named(folder: Path) -> None:
 
 def test_every_lesson_is_without_fault(lesson: Path) -> None:
     assert lesson_faults(lesson) == []
+
+
+def test_broken_code_and_the_requirement_that_refuses_it_belong_together(folder: Path) -> None:
+    exercise, answers = folder / "exercise.md", folder / "answers" / "trip_title.py"
+    text = exercise.read_text(encoding="utf-8")
+    exercise.write_text(
+        text.replace("    ### BEGIN SOL", "    ### BEGIN BROKEN\n    return 1\n    ### BEGIN SOL")
+    )
+    assert "BROKEN = …" in lesson_faults(folder)[0]
+    answers.write_text(answers.read_text(encoding="utf-8") + '\nBROKEN = "answers"\n')
+    assert lesson_faults(folder) == []
+    exercise.write_text(text)
+    assert "BROKEN = …" in lesson_faults(folder)[0]

@@ -67,6 +67,21 @@ def test_a_stub_is_not_started_and_raises_nothing(exercise: Exercise, tmp_path: 
     assert progress(tmp_path)["opening_hours"]["checks"] == 0
 
 
+def test_what_operations_see_is_shown_for_the_task_of_the_answer_on_fresh_data(exercise: Exercise) -> None:
+    from tutorial_project.trips.models import Trip
+
+    @exercise.tasks["opening_hours"].seen_by_operations
+    async def seen(answer: Any) -> Any:
+        await Trip.objects.all().adelete()
+        return answer.__name__, await Trip.objects.acount()
+
+    for _ in range(2):
+        assert asyncio.run(exercise.operations(opening_hours)) == ("opening_hours", 0)
+    exercise.tasks["opening_hours"].operations = None
+    with pytest.raises(LookupError, match="no traffic"):
+        asyncio.run(exercise.operations(opening_hours))
+
+
 def test_a_name_that_is_no_task_is_told_the_tasks_there_are(exercise: Exercise) -> None:
     async def office_hours(request: Any) -> JsonResponse:
         return JsonResponse({})

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -22,6 +23,7 @@ from .outcome import DidNotFinish, NotStarted, Refusal, described, heard
 from .own_code import OwnCode, frames_of, shown_function, shown_line
 from .task import Requirement, Task
 from .trial import Trial
+from .unchanged import is_unchanged
 from .unfinished import Surroundings, end_tasks, frames_of_task
 from .verdict import NOT_TRIED, Result, Verdict
 from .watchdog import Watchdog, done_within
@@ -51,15 +53,19 @@ async def judge(
         until_refused: prove no more after the first requirement that does not hold.
 
     Returns:
-        The verdict: not started, not yet or done.
+        The verdict: not started, not yet or done. Broken code that is unchanged is not started, and the verdict
+        shows what it does.
     """
     if problem := unusable(task, answer):
         return Verdict(task, [], problem)
+    unchanged = bool(task.broken) and is_unchanged(answer, task.broken)
     own = OwnCode(answer, [requirement.proof for requirement in task.requirements])
     settings = override_settings(**{"DEBUG_PROPAGATE_EXCEPTIONS": True, **task.settings})
     async with _one_at_a_time:
         with settings, Watchdog(own, judge.__code__) as watchdog, HoldingWatch(own) as holding:
-            return await _Judging(task, answer, restore, own, watchdog, holding).verdict(until_refused)
+            judging = _Judging(task, answer, restore, own, watchdog, holding)
+            verdict = await judging.verdict(until_refused or unchanged)
+    return replace(verdict, started=False) if unchanged else verdict
 
 
 class _Judging:

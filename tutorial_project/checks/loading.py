@@ -10,6 +10,7 @@ from types import ModuleType
 
 from tutorial_project import paths
 
+from .gaps import broken_cell
 from .known_answers import KnownAnswer, known_answers
 from .task import Task
 
@@ -61,6 +62,14 @@ def load_equal_mutants(lesson: str, task: str) -> dict[str, str]:
     return equal
 
 
+def load_broken(lesson: str, task: str) -> str:
+    """The name of the requirement that refuses the broken code of a task: `BROKEN` in `answers/TASK.py`, or nothing."""
+    if not _file(lesson, "answers", task).is_file():
+        return ""
+    named: str = getattr(_load(lesson, "answers", task), "BROKEN", "")
+    return named
+
+
 def _load_task(lesson: str, name: str) -> Task:
     file = _file(lesson, "tasks", name)
     shown = file.relative_to(paths.LESSONS.parent).as_posix()
@@ -71,6 +80,7 @@ def _load_task(lesson: str, name: str) -> Task:
     task = getattr(_load(lesson, "tasks", name), name, None)
     if not isinstance(task, Task) or task.name != name:
         raise LookupError(f'{shown} has to hold  {name} = Task("{name}", …)')
+    task.broken = broken_cell((paths.LESSONS / lesson / "exercise.md").read_text(encoding="utf-8"), name)
     return task
 
 

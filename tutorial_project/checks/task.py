@@ -39,6 +39,9 @@ class Task:
             database of the process.
         beside: the name of the proof that is made a second time, while a call of the answer waits inside; by default
             that of the first requirement.
+        broken: the cell that the learner gets, where its gap holds broken code to repair; `load_tasks` reads it from
+            `exercise.md`.
+        operations: shows what operations see of an answer: see `seen_by_operations`.
         excused: why a machine-made adversary passes as right, by its name in `tests/adversaries`, such as
             {"replay": "opening hours never change"}.
     """
@@ -52,6 +55,8 @@ class Task:
     database: Callable[[], dict[str, Any]] | None = None
     excused: Mapping[str, str] = field(default_factory=dict)
     beside: str = ""
+    broken: str = ""
+    operations: Callable[[Any], Awaitable[Any]] | None = None
     requirements: list[Requirement] = field(default_factory=list)
 
     @property
@@ -71,3 +76,8 @@ class Task:
             return proof
 
         return add
+
+    def seen_by_operations(self, show: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
+        """Decorate `async def show(answer)`, which runs an answer under traffic and returns what operations see of it."""
+        self.operations = show
+        return show

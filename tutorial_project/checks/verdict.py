@@ -15,6 +15,8 @@ WIDTH = 92
 """Characters in a line: what JupyterLab shows on a page of 1280 pixels, beside its list of files."""
 MARKS = {"done": "✓", "not yet": "✗", "not started": "○"}
 EVIDENCE = ("sent", "expected", "got", "at", "because", "next")
+SEEN = ("sent", "expected", "got")
+"""The evidence that is shown against broken code which nobody has changed yet: its cause is to be found."""
 ADDRESS = re.compile(r"(?<=/)|(?=[?&])")
 """Where an address may be broken: after a slash, before ? and &."""
 
@@ -85,13 +87,15 @@ class Verdict:
             return self.task.praise, ""
         hint = f"exercise.hint({self.task.name!r})" if self.task.hints or self.task.requirements else ""
         if not self.started:
-            return "Fill the gap, run the cell, and check again. Stuck?", hint
+            step = "Repair the code" if self.results else "Fill the gap"
+            return f"{step}, run the cell, and check again. Stuck?", hint
         return ("A hint:", hint) if hint else ("", "")
 
     @property
     def evidence(self) -> dict[str, str]:
         """What the verdict shows against the answer, by name, without what there is no evidence for."""
-        return {name: value for name in EVIDENCE if (value := getattr(self.refusal, name, None))}
+        names = EVIDENCE if self.started else SEEN
+        return {name: value for name in names if (value := getattr(self.refusal, name, None))}
 
     @property
     def text(self) -> str:

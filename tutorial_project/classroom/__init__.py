@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .processes.web_servers import ServerDidNotStart, start_server, start_servers, stop_servers
     from .refusing import require
     from .serving.feeds import read_feed
+    from .serving.on_duty import on_duty
     from .serving.server import serve
     from .serving.together import send_together
     from .watching.crossings import crossings
@@ -43,6 +44,7 @@ __all__ = [
     "crossings",
     "ends_within",
     "most_at_once",
+    "on_duty",
     "open_exercise",
     "open_lesson",
     "open_small_project",
@@ -85,6 +87,7 @@ _WHERE = {
     ".processes.web_servers": ["ServerDidNotStart", "start_server", "start_servers", "stop_servers"],
     ".refusing": ["require"],
     ".serving.feeds": ["read_feed"],
+    ".serving.on_duty": ["on_duty"],
     ".serving.server": ["serve"],
     ".serving.together": ["send_together"],
     ".watching.crossings": ["crossings"],

@@ -9,6 +9,7 @@ from IPython.display import display
 
 from tutorial_project.checks.judge import judge
 from tutorial_project.checks.loading import load_tasks
+from tutorial_project.checks.operations import seen_by_operations
 from tutorial_project.checks.outcome import Refusal
 from tutorial_project.checks.own_code import names_of
 from tutorial_project.checks.task import Task
@@ -72,9 +73,9 @@ class Exercise:
 
     async def judge(self, answer: Any, task: str | None = None) -> Verdict:
         """The verdict on an answer, without showing or recording it."""
-        names = [task] if task else list(dict.fromkeys((*names_in_notebook(answer), *names_of(answer))))
-        name = next((name for name in names if name in self.tasks), None)
+        name = self._task_of(answer, task)
         if name is None:
+            names = [task] if task else [*names_in_notebook(answer), *names_of(answer)]
             return self._not_a_task((names or [type(answer).__name__])[0])
         return await judge(self.tasks[name], answer, self._database.restore)
 
@@ -89,6 +90,25 @@ class Exercise:
             f'`exercise.check(…, task="{next(iter(self.tasks))}")`',
         )
         return Verdict(Task(name, (), ""), [], refusal)
+
+    async def operations(self, answer: Any, task: str | None = None) -> Any:
+        """What operations see while an answer runs under traffic: `await exercise.operations(view)`.
+
+        Args:
+            answer: as for `check`.
+            task: as for `check`.
+
+        Raises:
+            LookupError: when the answer belongs to no task that has traffic.
+        """
+        name = self._task_of(answer, task)
+        if name is None or self.tasks[name].operations is None:
+            raise LookupError("there is no traffic for this; it is found by the name of the answer")
+        return await seen_by_operations(self.tasks[name], answer, self._database.restore)
+
+    def _task_of(self, answer: Any, task: str | None) -> str | None:
+        names = [task] if task else [*names_in_notebook(answer), *names_of(answer)]
+        return next((name for name in names if name in self.tasks), None)
 
     def hint(self, task: str) -> None:
         """Print the next hint of a task: first a question, then a direction, then nearly the code."""

@@ -13,9 +13,9 @@ import jupytext
 import libcst as cst
 from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 
-from .operators import OPERATORS, name_of
+from tutorial_project.checks.gaps import BEGIN, END, defines, marked_solution
 
-BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+from .operators import OPERATORS, name_of
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Mutant:
 
 
 def cells_of(exercise: Path) -> list[tuple[str, str]]:
-    """The type and source of each cell of an `exercise.md`, with the marks of its gaps."""
-    notebook = jupytext.reads(exercise.read_text(encoding="utf-8"), fmt="md:myst")
+    """The type and source of each cell of an `exercise.md`, with the marks of its solutions."""
+    notebook = jupytext.reads(marked_solution(exercise.read_text(encoding="utf-8")), fmt="md:myst")
     return [(cell.cell_type, cell.source) for cell in notebook.cells]
 
 
@@ -46,13 +46,9 @@ def mutants_of(exercise: Path, task: str) -> list[Mutant]:
     return [
         mutant
         for number, (kind, source) in enumerate(cells_of(exercise))
-        if kind == "code" and BEGIN in source and _defines(source, task)
+        if kind == "code" and BEGIN in source and defines(source, task)
         for mutant in mutants_of_cell(source, number)
     ]
-
-
-def _defines(source: str, name: str) -> bool:
-    return any(getattr(statement, "name", None) == name for statement in ast.parse(source).body)
 
 
 def mutants_of_cell(source: str, number: int = 0) -> list[Mutant]:

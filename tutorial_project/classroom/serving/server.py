@@ -31,6 +31,7 @@ class Server:
         self.port: int = self._socket.getsockname()[1]
         options = {"lifespan": "off", "log_config": None, "access_log": False, "timeout_graceful_shutdown": 2}
         self._uvicorn = uvicorn.Server(uvicorn.Config(application, **(options | config)))
+        self.loop: asyncio.AbstractEventLoop
         self._failure: BaseException | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"server-{self.port}", daemon=True)
@@ -55,6 +56,11 @@ class Server:
             domain = os.environ.get("GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN", "app.github.dev")
             return f"https://{codespace}-{self.port}.{domain}{path}"
         return f"{self.url}{path}"
+
+    @property
+    def thread_id(self) -> int:
+        """The identifier of the thread on which its event loop runs; 0 before it is started."""
+        return self._thread.ident or 0
 
     @property
     def running(self) -> bool:
@@ -85,6 +91,7 @@ class Server:
             self._ready.set()
 
     async def _serve(self) -> None:
+        self.loop = asyncio.get_running_loop()
         serving = asyncio.create_task(self._uvicorn.serve(sockets=[self._socket]))
         while not self._uvicorn.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.005)

@@ -1,0 +1,274 @@
+"""What operations see while a real server has visitors: answers and times, the event loop, threads, the log."""
+
+from __future__ import annotations
+
+import asyncio
+import linecache
+import logging
+import math
+import sys
+import sysconfig
+import threading
+import warnings
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from types import FrameType
+from typing import Any
+
+import httpx
+from django.http import HttpRequest
+from django.urls import URLPattern
+
+import tutorial_project
+
+from .handlers import RecordedASGIHandler, asgi_application
+from .server import Server
+
+LIMIT = 12.0
+"""Seconds after which a visitor goes away."""
+STANDS_STILL = 0.1
+"""Seconds without a turn of the event loop that are worth a line."""
+NOT_OWN = (
+    sysconfig.get_paths()["stdlib"],
+    sysconfig.get_paths()["purelib"],
+    str(Path(tutorial_project.__file__).parent),
+)
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One request, and what became of it.
+
+    Attributes:
+        path: where it went.
+        status: of the answer; 0 where there was none.
+        first, last: seconds until the first byte of the body had come, and until its last one had.
+        pieces: in how many pieces the body came.
+        text: the body, or the error that came instead.
+    """
+
+    path: str
+    status: int
+    first: float
+    last: float
+    pieces: int
+    text: str
+
+
+@dataclass
+class Duty:
+    """What operations see of a server; its text is a table.
+
+    Attributes:
+        server: the running server.
+        visits: every request, in the order in which they were answered.
+        log: what was logged and warned about, each line with how often it came.
+        held: the longest time for which the event loop did not turn, in seconds, and the line on which it stood.
+        threads: how many threads there were more than before, at most.
+        figures: what else was measured, by name.
+    """
+
+    server: Server
+    visits: list[Visit] = field(default_factory=list)
+    log: Counter[str] = field(default_factory=Counter)
+    held: tuple[float, str] = (0.0, "")
+    threads: int = 0
+    figures: dict[str, object] = field(default_factory=dict)
+
+    async def send(
+        self, *paths: str, times: int = 1, method: str = "GET", leaves_after: float = LIMIT, **request: Any
+    ) -> list[Visit]:
+        """Send requests at the same moment, and wait until each is over.
+
+        Args:
+            paths: where they go.
+            times: how often each is sent.
+            method: the HTTP method of all of them.
+            leaves_after: seconds after which a visitor goes away.
+            request: options of `httpx.AsyncClient.stream`, such as `json` and `headers`.
+
+        Returns:
+            What became of each, in the order of the paths.
+        """
+        async with httpx.AsyncClient(
+            base_url=self.server.url, timeout=None, trust_env=False, verify=False
+        ) as client:
+            visiting = [
+                self._visit(client, method, path, leaves_after, request)
+                for path in paths
+                for _ in range(times)
+            ]
+            return await asyncio.gather(*visiting)
+
+    async def _visit(self, client: Any, method: str, path: str, limit: float, request: Any) -> Visit:
+        sent, first, status, pieces = perf_counter(), 0.0, 0, []
+        try:
+            async with asyncio.timeout(limit), client.stream(method, path, **request) as response:
+                status = response.status_code
+                async for piece in response.aiter_bytes():
+                    first = first or perf_counter() - sent
+                    pieces.append(piece)
+            text = b"".join(pieces).decode(errors="replace")
+        except (httpx.HTTPError, TimeoutError) as error:
+            text = type(error).__name__
+        last = perf_counter() - sent
+        self.visits.append(visit := Visit(path, status, first or last, last, len(pieces), text))
+        return visit
+
+    def note(self, name: str, value: object) -> None:
+        """Add a figure to the table."""
+        self.figures[name] = value
+
+    def statuses(self, path: str) -> dict[int, int]:
+        """How often which status was the answer to a path; 0 stands for no answer."""
+        return dict(Counter(visit.status for visit in self.visits if visit.path == path))
+
+    def __repr__(self) -> str:
+        rows = [(path, self._answers(path)) for path in dict.fromkeys(visit.path for visit in self.visits)]
+        rows += [(name, str(value)) for name, value in self.figures.items()]
+        rows += [("event loop", self._loop), ("threads", f"{self.threads} more than before, at most")]
+        rows += [("log", f"{line}  × {times}" if times > 1 else line) for line, times in self.log.items()]
+        rows += [("log", "nothing")] * (not self.log)
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(f"{name:<{width}}   {value}" for name, value in rows)
+
+    @property
+    def _loop(self) -> str:
+        seconds, place = self.held
+        if seconds < STANDS_STILL:
+            return "turned all the time"
+        return f"did not turn for {seconds:.2f} s" + (f", at {place}" if place else "")
+
+    def _answers(self, path: str) -> str:
+        visits = [visit for visit in self.visits if visit.path == path]
+        statuses = Counter(str(visit.status or visit.text) for visit in visits)
+        answers = ", ".join(f"{number} × {status}" for status, number in statuses.items())
+        first, last = ([getattr(visit, name) for visit in visits] for name in ("first", "last"))
+        if len(visits) == 1:
+            return f"{answers}   first byte after {first[0]:.2f} s, last after {last[0]:.2f} s"
+        return f"{answers}   p50 {percentile(last, 50):.2f} s, p95 {percentile(last, 95):.2f} s"
+
+
+def percentile(seconds: Sequence[float], share: float) -> float:
+    """The nearest-rank percentile: the smallest time that at least `share` percent did not exceed."""
+    return sorted(seconds)[max(math.ceil(len(seconds) * share / 100) - 1, 0)]
+
+
+@asynccontextmanager
+async def on_duty(
+    urlpatterns: Sequence[URLPattern] = (), *, application: Any = None, **config: Any
+) -> AsyncIterator[Duty]:
+    """A real server with somebody who looks at it, for the `async with` block.
+
+    Args:
+        urlpatterns: what it serves; without any, the URLs of the notebook. No request needs a CSRF token.
+        application: an ASGI application to serve in place of Django.
+        config: options of `uvicorn.Config`, such as `lifespan="on"`.
+
+    Returns:
+        What is seen: print it when the block is over.
+    """
+    if application is None:
+        application = _Site(urlpatterns) if urlpatterns else asgi_application()
+    with Server(application, **config).start() as server:
+        duty = Duty(server)
+        with _LogWatch(duty.log), _LoopWatch(duty):
+            yield duty
+
+
+class _Site(RecordedASGIHandler):
+    def __init__(self, urlpatterns: Sequence[URLPattern]) -> None:
+        super().__init__()
+        self._urlpatterns = tuple(urlpatterns)
+
+    async def get_response_async(self, request: HttpRequest) -> Any:
+        request.urlconf = self._urlpatterns
+        request._dont_enforce_csrf_checks = True
+        return await super().get_response_async(request)
+
+
+class _LogWatch(logging.Handler):
+    """Collects what is logged from WARNING on, and warnings; nothing of it is printed meanwhile."""
+
+    def __init__(self, lines: Counter[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name == "py.warnings":
+            message = record.getMessage().splitlines()[0].partition(": ")[2]
+            self._lines[message] += 1
+            return
+        line = f"{record.levelname} {record.name}: {record.getMessage().splitlines()[0]}"
+        self._lines[line + _error_line(record.exc_info)] += 1
+
+    def __enter__(self) -> None:
+        self._warnings = warnings.catch_warnings()
+        self._warnings.__enter__()
+        warnings.simplefilter("always")
+        logging.captureWarnings(True)
+        logging.root.addHandler(self)
+
+    def __exit__(self, *error: Any) -> None:
+        logging.root.removeHandler(self)
+        logging.captureWarnings(False)
+        self._warnings.__exit__(*error)
+
+
+def _error_line(exc_info: Any) -> str:
+    if not exc_info or exc_info[1] is None:
+        return ""
+    error = exc_info[1]
+    frames, traceback = [], error.__traceback__
+    while traceback is not None:
+        frames.append((traceback.tb_frame, traceback.tb_lineno))
+        traceback = traceback.tb_next
+    own = [_shown(frame, line) for frame, line in frames if _is_own(frame)]
+    at = f", at {own[-1]}" if own else ""
+    return f" | {type(error).__name__}: {str(error).partition(chr(10))[0]}{at}"
+
+
+class _LoopWatch:
+    """Asks the server's loop for a turn, again and again, from another thread, and notes where it stands meanwhile."""
+
+    def __init__(self, duty: Duty) -> None:
+        self._duty, self._over = duty, threading.Event()
+        self._before = threading.active_count() + 1
+        self._watching = threading.Thread(target=self._watch, name="on duty", daemon=True)
+
+    def __enter__(self) -> None:
+        self._watching.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._watching.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.01):
+            turn, asked, place = threading.Event(), perf_counter(), ""
+            self._duty.server.loop.call_soon_threadsafe(turn.set)
+            while not turn.wait(0.04) and not self._over.is_set():
+                place = self._place() or place
+            self._duty.held = max(self._duty.held, (perf_counter() - asked, place), key=lambda held: held[0])
+            self._duty.threads = max(self._duty.threads, threading.active_count() - self._before)
+
+    def _place(self) -> str:
+        frame, own = sys._current_frames().get(self._duty.server.thread_id), None
+        while frame is not None and own is None:
+            own = frame if _is_own(frame) else None
+            frame = frame.f_back
+        return _shown(own, own.f_lineno) if own is not None else ""
+
+
+def _is_own(frame: FrameType) -> bool:
+    """Whether a frame runs neither Python's library, nor a package, nor the classroom: what a reader wrote."""
+    return not frame.f_code.co_filename.startswith((*NOT_OWN, "<"))
+
+
+def _shown(frame: FrameType, line: int) -> str:
+    text = linecache.getline(frame.f_code.co_filename, line).strip()
+    return f"`{text}`, in `{frame.f_code.co_name}`" if text else f"`{frame.f_code.co_name}`"
