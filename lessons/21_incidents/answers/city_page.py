@@ -1,0 +1,107 @@
+import asyncio
+import functools
+from urllib.parse import quote
+
+import httpx
+from asgiref.sync import sync_to_async
+from django.http import JsonResponse
+
+from tutorial_project.checks.known_answers import known_answer
+from tutorial_project.services import ServiceError, ask, running_services
+from tutorial_project.trips.models import Trip
+
+BROKEN = "keeps_nobody_waiting"
+
+
+def blocking_sky(city):
+    url = f"{running_services().url}/weather/{quote(city, safe='')}"
+    try:
+        return httpx.get(url, timeout=5, trust_env=False, verify=False).raise_for_status().json()["sky"]
+    except (httpx.HTTPError, ValueError, KeyError):
+        return None
+
+
+async def sky(city):
+    try:
+        return (await ask(f"weather/{quote(city, safe='')}"))["sky"]
+    except ServiceError:
+        return None
+
+
+async def titles_in(city):
+    trips = Trip.objects.filter(destination__name=city, active=True).values_list("title", flat=True)
+    return [title async for title in trips]
+
+
+@known_answer(
+    "city_page", when="Where the blocking client is a package that you cannot change, and few wait at a time."
+)
+async def the_old_function_in_a_thread(request, city):
+    titles = await titles_in(city)
+    return JsonResponse({"city": city, "sky": await asyncio.to_thread(blocking_sky, city), "trips": titles})
+
+
+@known_answer("city_page", when="Where the page has two waits that do not need each other.")
+async def both_at_once(request, city):
+    seen, titles = await asyncio.gather(sky(city), titles_in(city))
+    return JsonResponse({"city": city, "sky": seen, "trips": titles})
+
+
+@known_answer("city_page")
+async def through_sync_to_async(request, city):
+    seen = await sync_to_async(blocking_sky)(city)
+    return JsonResponse({"city": city, "sky": seen, "trips": await titles_in(city)})
+
+
+@known_answer("city_page", breaks="keeps_nobody_waiting", says="the event loop itself waited")
+async def async_in_name_only(request, city):
+    async def sky_over(city):
+        return blocking_sky(city)
+
+    return JsonResponse({"city": city, "sky": await sky_over(city), "trips": await titles_in(city)})
+
+
+@known_answer("city_page", breaks="keeps_nobody_waiting", says="the event loop itself waited")
+async def waits_for_the_thread(request, city):
+    from concurrent.futures import ThreadPoolExecutor
+
+    titles = await titles_in(city)
+    with ThreadPoolExecutor() as pool:
+        return JsonResponse({"city": city, "sky": pool.submit(blocking_sky, city).result(), "trips": titles})
+
+
+@known_answer("city_page", breaks="tells_sky_and_trips", says='"sky": null')
+async def without_the_sky(request, city):
+    return JsonResponse({"city": city, "sky": None, "trips": await titles_in(city)})
+
+
+@functools.cache
+def remembered(city):
+    return blocking_sky(city)
+
+
+@known_answer("city_page", breaks="tells_sky_and_trips", says="expected 200")
+async def remembers_the_sky_for_ever(request, city):
+    return JsonResponse({"city": city, "sky": remembered(city), "trips": await titles_in(city)})
+
+
+@known_answer("city_page", breaks="bears_a_failing_service", says="ServiceError")
+async def fails_with_the_service(request, city):
+    seen = await ask(f"weather/{quote(city, safe='')}")
+    return JsonResponse({"city": city, "sky": seen["sky"], "trips": await titles_in(city)})
+
+
+@known_answer("city_page", breaks="stays_on_the_loop", says="costs one thread for each visitor")
+def everything_sync(request, city):
+    trips = Trip.objects.filter(destination__name=city, active=True).values_list("title", flat=True)
+    return JsonResponse({"city": city, "sky": blocking_sky(city), "trips": list(trips)})
+
+
+locks = {}
+
+
+@known_answer("city_page", breaks="keeps_nobody_waiting", says="one visitor after another")
+async def behind_a_lock(request, city):
+    lock = locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+    async with lock:
+        return JsonResponse({"city": city, "sky": await sky(city), "trips": await titles_in(city)})

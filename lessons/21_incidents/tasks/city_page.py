@@ -1,0 +1,135 @@
+import random
+from datetime import date, timedelta
+from typing import Any
+
+from tutorial_project.checks import Outcome, Task, Trial
+from tutorial_project.checks.kinds.made_up import made_up, made_up_weather
+from tutorial_project.checks.kinds.questions import Held, all_saying, held_questions
+from tutorial_project.classroom import on_duty
+from tutorial_project.services import ask, running_services
+from tutorial_project.trips.models import Destination, Trip
+
+from ..shared import expect_on_the_loop, site_of
+
+city_page = Task(
+    "city_page",
+    routes=["city/<str:city>/"],
+    hints=(
+        "A page that waits for nothing is slow as well. What do all pages of one process share?",
+        "The table names a line on which the event loop stood. Who waits there, the visitor's task or the loop itself?",
+        "The loop may wait for nobody: `async def sky_over(city)` with `await ask(…)`, or the function as it is in a "
+        "thread: `await asyncio.to_thread(sky_over, city)`.",
+    ),
+    praise="Right: the visitor waits for the weather, and the loop does not. `asyncio.to_thread` around the old function is "
+    "the smallest repair, as long as few wait at a time: each of them holds a thread.",
+)
+
+
+@city_page.seen_by_operations
+async def seen(answer: Any) -> Any:
+    with running_services().slowed("/weather", by=0.2):
+        async with on_duty(site_of(city_page, answer)) as duty:
+            await duty.send("/city/Lisbon/", *["/opening-hours/"] * 6, *["/city/Kyoto/"] * 4)
+    return duty
+
+
+async def a_city(*titles: str) -> str:
+    """A city of which nobody has heard, with these trips on sale, in this order, and one that is not."""
+    name = made_up("city")
+    destination = await Destination.objects.acreate(name=name, slug=name, country="Portugal")
+    rows = [(title, True) for title in titles] + [(made_up("trip"), False)]
+    trips = [
+        Trip(
+            destination=destination,
+            title=title,
+            active=active,
+            departs=date(2031, 1, 1) + timedelta(days=day),
+            nights=3,
+            price=900,
+            seats=9,
+            seats_left=9,
+        )
+        for day, (title, active) in enumerate(rows)
+    ]
+    await Trip.objects.abulk_create(random.sample(trips, len(trips)))
+    return name
+
+
+@city_page.requirement(
+    'answers `GET /city/Lisbon/` with `{"city": "Lisbon", "sky": …, "trips": […]}`: the sky that the weather service sees '
+    "now, and the trips on sale there, the next one first"
+)
+async def tells_sky_and_trips(trial: Trial) -> None:
+    titles = [made_up("trip") for _ in range(3)]
+    for city, trips in ((await a_city(*titles), titles), (await a_city(), [])):
+        for _ in range(2):
+            weather = made_up_weather(city)
+            with all_saying({f"weather/{city}": weather}):
+                reply = await trial.get(f"/city/{city}/")
+            reply.expect(200, json={"city": city, "sky": weather["sky"], "trips": trips})
+
+
+@city_page.requirement(
+    "says `null` for the sky when the weather service answers with an error, and shows the trips"
+)
+async def bears_a_failing_service(trial: Trial) -> None:
+    titles = [made_up("trip")]
+    city = await a_city(*titles)
+    with running_services().replaced("/weather", by="/failing?status=503"):
+        reply = await trial.get(f"/city/{city}/")
+    reply.sent += "  while the weather service answers 503"
+    reply.expect(200, json={"city": city, "sky": None, "trips": titles})
+
+
+@city_page.requirement("is awaited on the event loop, as before")
+async def stays_on_the_loop(trial: Trial) -> None:
+    await expect_on_the_loop(trial, "/city/Lisbon/")
+
+
+VISITORS = 4
+ROUNDS = 30
+"""Questions of the check's own, before one that is missing counts as held back."""
+
+
+@city_page.requirement(
+    f"keeps nobody waiting who wants something else: while the weather service is slow, {VISITORS} visitors wait for it at "
+    "the same moment, and the event loop turns"
+)
+async def keeps_nobody_waiting(trial: Trial) -> None:
+    said = {f"weather/city-{n}": made_up_weather(f"city-{n}") for n in range(VISITORS)}
+    paths = [f"/city/city-{n}/" for n in range(VISITORS)]
+    with all_saying(said):
+        async with held_questions(trial, *paths, at=["/weather"]) as held:
+            turned = await turns_while_held(held, VISITORS)
+            waited = held.waiting
+            replies = await held.replies()
+    got = f"{max(waited, 1)} of {VISITORS} asked, and the others got no turn until it had its answer"
+    Outcome(f"{VISITORS} × GET /city/…/ while the weather service is slow", got).expect_that(
+        waited == VISITORS, f"all {VISITORS} wait for the service at the same moment", **why(turned)
+    )
+    for reply, weather in zip(replies, said.values(), strict=True):
+        reply.expect(200, json={"city": weather["city"], "sky": weather["sky"], "trips": []})
+    await trial.never_holds_the_loop("/city/Lisbon/")
+
+
+async def turns_while_held(held: Held, number: int) -> int:
+    """Wait until so many questions are held, or one that is not here is not to come; how often the loop turned meanwhile."""
+    turned = 0
+    for _ in range(ROUNDS):
+        if held.waiting == number or held.visit.over:
+            break
+        await ask("echo")
+        turned += held.waiting > 0  # on a loop that stands still nobody sees a question that is held
+    return turned
+
+
+def why(turned: int) -> dict[str, str]:
+    if turned:
+        return {
+            "because": "the loop was free, and the others were not let in: something lets in one visitor after another",
+            "next": "take the lock away: nothing here has to be done by one visitor at a time",
+        }
+    return {
+        "because": "the event loop itself waited for the weather service, and with it everybody",
+        "next": "`await` an async client, or give the call to a thread: `await asyncio.to_thread(…)`",
+    }
