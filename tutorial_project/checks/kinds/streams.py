@@ -21,7 +21,7 @@ class OpenStream:
 
     Args:
         trial: the answer to call.
-        path: where it is mounted.
+        path: where it is mounted, with the query string.
         slow_at: told the text sent so far; from the message on at which it says True, the client takes no
             more, and the application waits in `send`, as over a slow connection.
     """
@@ -30,7 +30,9 @@ class OpenStream:
         self.sent = f"GET {path}"
         self.messages: list[Message] = []
         self.held = False
-        self._application, self._scope, self._slow_at = trial.application, http_scope(path), slow_at
+        route, _, query = path.partition("?")
+        self._scope = http_scope(route, query_string=query.encode())
+        self._application, self._slow_at = trial.application, slow_at
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self._resumed, self._over = asyncio.Event(), asyncio.Event()
 

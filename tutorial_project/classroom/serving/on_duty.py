@@ -6,6 +6,7 @@ import asyncio
 import linecache
 import logging
 import math
+import re
 import sys
 import sysconfig
 import threading
@@ -30,7 +31,7 @@ from .server import Server
 
 LIMIT = 12.0
 """Seconds after which a visitor goes away."""
-STANDS_STILL = 0.1
+STANDS_STILL = 0.25
 """Seconds without a turn of the event loop that are worth a line."""
 NOT_OWN = (
     sysconfig.get_paths()["stdlib"],
@@ -128,7 +129,8 @@ class Duty:
         return dict(Counter(visit.status for visit in self.visits if visit.path == path))
 
     def __repr__(self) -> str:
-        rows = [(path, self._answers(path)) for path in dict.fromkeys(visit.path for visit in self.visits)]
+        pages = sorted({_page(visit.path) for visit in self.visits})
+        rows = [(page, self._answers(page)) for page in pages]
         rows += [(name, str(value)) for name, value in self.figures.items()]
         rows += [("event loop", self._loop), ("threads", f"{self.threads} more than before, at most")]
         rows += [("log", f"{line}  × {times}" if times > 1 else line) for line, times in self.log.items()]
@@ -143,14 +145,19 @@ class Duty:
             return "turned all the time"
         return f"did not turn for {seconds:.2f} s" + (f", at {place}" if place else "")
 
-    def _answers(self, path: str) -> str:
-        visits = [visit for visit in self.visits if visit.path == path]
+    def _answers(self, page: str) -> str:
+        visits = [visit for visit in self.visits if _page(visit.path) == page]
         statuses = Counter(str(visit.status or visit.text) for visit in visits)
         answers = ", ".join(f"{number} × {status}" for status, number in statuses.items())
         first, last = ([getattr(visit, name) for visit in visits] for name in ("first", "last"))
         if len(visits) == 1:
             return f"{answers}   first byte after {first[0]:.2f} s, last after {last[0]:.2f} s"
         return f"{answers}   p50 {percentile(last, 50):.2f} s, p95 {percentile(last, 95):.2f} s"
+
+
+def _page(path: str) -> str:
+    """The path with a mark in the place of keys: what visitors of one page have in common."""
+    return re.sub(r"\d+", "…", path)
 
 
 def percentile(seconds: Sequence[float], share: float) -> float:

@@ -1,0 +1,94 @@
+import asyncio
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import SynchronousOnlyOperation
+from django.http import JsonResponse
+
+from tutorial_project.checks.known_answers import known_answer
+from tutorial_project.trips.models import Trip
+
+BROKEN = "shows_travellers_their_trips"
+
+
+def nobody():
+    return JsonResponse({"traveller": None, "trips": []})
+
+
+def page_in_a_thread(request):
+    if not request.user.is_authenticated:
+        return nobody()
+    titles = [booking.trip.title for booking in request.user.bookings.all()]
+    return JsonResponse({"traveller": request.user.username, "trips": titles})
+
+
+@known_answer(
+    "my_trips", when="Where the page also renders a template or a form, which ask the database themselves."
+)
+async def in_one_crossing(request):
+    return await sync_to_async(page_in_a_thread)(request)
+
+
+@known_answer("my_trips")
+async def the_titles_alone(request):
+    user = await request.auser()
+    if user.is_anonymous:
+        return nobody()
+    titles = user.bookings.values_list("trip__title", flat=True)
+    return JsonResponse({"traveller": user.get_username(), "trips": [title async for title in titles]})
+
+
+@known_answer("my_trips", breaks="shows_travellers_their_trips", says="SynchronousOnlyOperation")
+async def only_the_first_of_two(request):
+    user = await request.auser()
+    if not user.is_authenticated:
+        return nobody()
+    titles = [booking.trip.title async for booking in user.bookings.all()]
+    return JsonResponse({"traveller": user.username, "trips": titles})
+
+
+@known_answer("my_trips", breaks="shows_travellers_their_trips", says="is taken for a stranger")
+async def takes_the_error_for_a_stranger(request):
+    try:
+        return page_in_a_thread(request)
+    except SynchronousOnlyOperation:
+        return nobody()
+
+
+@known_answer("my_trips", breaks="knows_no_stranger", says="302")
+@login_required
+async def shuts_strangers_out(request):
+    return await sync_to_async(page_in_a_thread)(request)
+
+
+@known_answer("my_trips", breaks="shows_travellers_their_trips", says="expected 200")
+async def by_departure(request):
+    user = await request.auser()
+    if not user.is_authenticated:
+        return nobody()
+    trips = Trip.objects.filter(bookings__traveller=user)
+    return JsonResponse({"traveller": user.username, "trips": [trip.title async for trip in trips]})
+
+
+@known_answer("my_trips", breaks="stays_on_the_loop", says="costs one thread for each visitor")
+def everything_sync(request):
+    return page_in_a_thread(request)
+
+
+@known_answer("my_trips", breaks="bears_an_old_session", says="AnonymousUser")
+async def takes_a_cookie_for_a_login(request):
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        return nobody()
+    user = await request.auser()
+    titles = user.bookings.values_list("trip__title", flat=True)
+    return JsonResponse({"traveller": user.username, "trips": [title async for title in titles]})
+
+
+locks = {}
+
+
+@known_answer("my_trips", breaks="does_the_same_beside_itself", says="none within")
+async def behind_a_lock(request):
+    async with locks.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+        return await sync_to_async(page_in_a_thread)(request)

@@ -1,0 +1,168 @@
+import asyncio
+import gc
+import random
+from collections import Counter
+from typing import Any
+
+from django.contrib.auth.models import User
+
+from tutorial_project.checks import Outcome, Task, Trial
+from tutorial_project.checks.kinds.made_up import made_up, made_up_rate
+from tutorial_project.checks.kinds.questions import all_saying
+from tutorial_project.checks.proofs.event_loop import tasks_of
+from tutorial_project.classroom import on_duty
+from tutorial_project.services import ask, running_services
+from tutorial_project.settings import MIDDLEWARE
+from tutorial_project.trips.models import Booking, Trip
+
+from ..shared import expect_on_the_loop, site_of
+
+confirm_booking = Task(
+    "confirm_booking",
+    routes=["bookings/<int:pk>/confirm/"],
+    settings={
+        "MIDDLEWARE": ["whitenoise.middleware.WhiteNoiseMiddleware", *MIDDLEWARE],
+        "STATIC_ROOT": None,
+        "STATIC_URL": "/static/",
+    },
+    hints=(
+        "The answer is right, and what comes after it dies. What does the log say of it, and on which line?",
+        "That middleware is sync: the view runs inside a thread's call, and when the view has returned, a database call that still "
+        "wants to go through that thread finds it gone. What does the task read from the database that the view could have read?",
+        "Read the traveller in the view, `Booking.objects.select_related('traveller')`, and give the task plain data: "
+        "`in_the_background(send_letter(booking.pk, booking.traveller.username))`.",
+    ),
+    praise="Right: what goes on after the answer has all that it needs, and asks the database for nothing. A letter that must "
+    "never be lost belongs into a queue, as in lesson 17: a task dies with its process.",
+)
+
+ROUNDS = 30
+"""Questions of the check's own, before a letter that has not come will never come."""
+
+
+async def some_bookings(number: int) -> dict[int, str]:
+    """New bookings: the key of each, and the name of its traveller, of whom nobody has heard."""
+    trip, found = random.choice([trip async for trip in Trip.objects.all()]), {}
+    for _ in range(number):
+        user = await User.objects.acreate(username=made_up("traveller"), password="!")
+        found[(await Booking.objects.acreate(trip=trip, traveller=user)).pk] = user.username
+    return found
+
+
+def letters() -> Counter[tuple[str, ...]]:
+    """What has arrived at the post office."""
+    questions = [request.query for request in running_services().requests if request.path == "/echo"]
+    return Counter(
+        tuple(str(query.get(name)) for name in ("letter", "to", "stamp")) for query in questions if query
+    )
+
+
+async def all_arrive(number: int) -> None:
+    """Wait until so many letters have arrived, or one that has not will never."""
+    for _ in range(ROUNDS):
+        if letters().total() >= number:
+            return
+        await ask("echo")
+
+
+@confirm_booking.seen_by_operations
+async def seen(answer: Any) -> Any:
+    services, bookings = running_services(), await some_bookings(5)
+    services.forget()
+    async with on_duty(site_of(confirm_booking, answer)) as duty:
+        await duty.send(*[f"/bookings/{key}/confirm/" for key in bookings], method="POST")
+        await all_arrive(len(bookings))
+    duty.note("letters", f"{letters().total()} of {len(bookings)} have arrived at the post office")
+    return duty
+
+
+@confirm_booking.requirement(
+    'answers `POST /bookings/12/confirm/` with 202 and `{"booking": 12}`, with 404 when there is no such booking, and a GET with 405'
+)
+async def answers(trial: Trial) -> None:
+    async with nothing_left(trial):
+        for key in await some_bookings(2):
+            (await trial.post(f"/bookings/{key}/confirm/")).expect(202, json={"booking": key})
+        (await trial.post(f"/bookings/{random.randrange(10**6, 10**7)}/confirm/")).expect(404)
+        (await trial.get(f"/bookings/{key}/confirm/")).expect(405)
+
+
+@confirm_booking.requirement("answers at once: the letter is sent afterwards, however long the stamp takes")
+async def answers_before_the_letter(trial: Trial) -> None:
+    [(key, _)] = (await some_bookings(1)).items()
+    async with nothing_left(trial):
+        with running_services().held("/rates/", timeout=4.0) as hold:
+            asking = asyncio.ensure_future(trial.post(f"/bookings/{key}/confirm/"))
+            for _ in range(ROUNDS):
+                if asking.done():
+                    break
+                await ask("echo")
+            answered = asking.done()
+            hold.release()
+            reply = await asking
+    reply.sent += "  while nobody sells a stamp"
+    reply.expect_that(answered, "202 at once", got="no answer until the letter was sent")
+    reply.expect(202, json={"booking": key})
+
+
+@confirm_booking.requirement(
+    "sends each letter once, after the answer: to the traveller of the booking, with the rate of the day as its stamp"
+)
+async def sends_the_letter(trial: Trial) -> None:
+    bookings, rate = await some_bookings(3), made_up_rate("CHF")
+    async with nothing_left(trial):
+        with all_saying({"rates/CHF": rate}) as services, services.held("/rates/", timeout=4.0) as hold:
+            for key in bookings:
+                (await trial.post(f"/bookings/{key}/confirm/")).expect(202)
+            hold.release()
+            await all_arrive(len(bookings))
+        found = letters()
+    expected = Counter((f"confirmation-{key}", name, str(rate["rate"])) for key, name in bookings.items())
+    Outcome(
+        f"3 × POST /bookings/…/confirm/, and the stamps come later; {shown(expected)}", shown(found)
+    ).expect_that(found == expected, f"{shown(expected)} at the post office, and no other")
+
+
+def shown(found: Counter[tuple[str, ...]]) -> str:
+    return (
+        "; ".join(f"{letter} to {to}, {stamp}" for letter, to, stamp in sorted(found.elements()))
+        or "no letter"
+    )
+
+
+@confirm_booking.requirement("is awaited on the event loop, as before")
+async def stays_on_the_loop(trial: Trial) -> None:
+    [key] = await some_bookings(1)
+    async with nothing_left(trial):
+        await expect_on_the_loop(trial, f"/bookings/{key}/confirm/", method="POST")
+
+
+class nothing_left:
+    """Ends what the answer has left on the loop; what becomes of its tasks is seen at the post office alone."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._answer, self._before = trial.answer, asyncio.all_tasks()
+
+    async def __aenter__(self) -> None:
+        running_services().forget()
+        self._loop = asyncio.get_running_loop()
+        self._handler = self._loop.get_exception_handler()
+        self._loop.set_exception_handler(lambda loop, context: None)
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._ended()
+        gc.collect()  # an error that nobody looked at is told when its task is thrown away
+        self._loop.set_exception_handler(self._handler)
+
+    async def _ended(self) -> None:
+        for _ in range(ROUNDS):
+            if not self._left():
+                return
+            await ask("echo")
+        if left := self._left():
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=1)
+
+    def _left(self) -> list[asyncio.Task[Any]]:
+        return tasks_of(self._answer, self._before | {asyncio.current_task()})  # type: ignore[arg-type]
