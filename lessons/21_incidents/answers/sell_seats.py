@@ -4,7 +4,7 @@ import json
 from asgiref.sync import sync_to_async
 from django.db import connection, transaction
 from django.db.models import F
-from django.http import Http404, JsonResponse
+from django.http import JsonResponse
 from django.shortcuts import aget_object_or_404, get_object_or_404
 from django.views.decorators.http import require_POST
 
@@ -161,14 +161,12 @@ async def lets_the_database_refuse(request, pk):
 
     def sell():
         with transaction.atomic():
-            Booking.objects.create(trip_id=pk, traveller_id=traveller, seats=seats)
-            if not Trip.objects.filter(pk=pk, seats_left__gte=seats).update(
-                seats_left=F("seats_left") - seats
-            ):
-                transaction.set_rollback(True)
-                if not Trip.objects.filter(pk=pk).exists():
-                    raise Http404
+            trip = get_object_or_404(Trip.objects.select_for_update(), pk=pk)
+            if trip.seats_left < seats:
                 return 0
+            Booking.objects.create(trip=trip, traveller_id=traveller, seats=seats)
+            trip.seats_left -= seats
+            trip.save(update_fields=["seats_left"])
             return seats
 
     return answer(await sync_to_async(sell)())
