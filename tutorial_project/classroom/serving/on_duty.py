@@ -236,7 +236,7 @@ def _error_line(exc_info: Any) -> str:
         traceback = traceback.tb_next
     own = [_shown(frame, line) for frame, line in frames if _is_own(frame)]
     at = f", at {own[-1]}" if own else ""
-    return f" | {type(error).__name__}: {str(error).partition(chr(10))[0]}{at}"
+    return f" | {type(error).__name__}: {re.sub(r'[0-9]{6,}', '…', str(error).partition(chr(10))[0])}{at}"
 
 
 class _LoopWatch:

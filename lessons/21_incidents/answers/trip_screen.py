@@ -1,0 +1,175 @@
+import asyncio
+
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections, connection, connections
+from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.shortcuts import aget_object_or_404, get_object_or_404
+
+from tutorial_project.checks.known_answers import known_answer
+from tutorial_project.trips.departures import board
+from tutorial_project.trips.models import Trip
+
+BROKEN = "keeps_no_connection"
+
+
+async def lines(title):
+    departures = board.join()
+    try:
+        yield f"{title}\n"
+        while True:
+            departure = await departures.get()
+            yield f"{departure['to']}, gate {departure['gate']}\n"
+    finally:
+        board.leave(departures)
+
+
+def stream(generator):
+    return StreamingHttpResponse(generator, content_type="text/plain; charset=utf-8")
+
+
+@known_answer(
+    "trip_screen",
+    when="Where there is more to read: one crossing reads all of it, and gives the connection back.",
+)
+async def read_and_close(request, pk):
+    @sync_to_async
+    def title():
+        try:
+            return get_object_or_404(Trip, pk=pk).title
+        finally:
+            connection.close()
+
+    return stream(lines(await title()))
+
+
+@known_answer(
+    "trip_screen",
+    when="Where connections may live longer than a request: it closes those alone whose time is over.",
+)
+async def as_django_does_after_a_request(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    await sync_to_async(close_old_connections)()
+    return stream(lines(trip.title))
+
+
+@known_answer("trip_screen")
+async def in_the_generator(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+
+    async def closing():
+        await sync_to_async(connections.close_all)()
+        departures = board.join()
+        try:
+            yield f"{trip.title}\n"
+            while True:
+                departure = await departures.get()
+                yield f"{departure['to']}, gate {departure['gate']}\n"
+        finally:
+            board.leave(departures)
+
+    return stream(closing())
+
+
+@known_answer("trip_screen", breaks="keeps_no_connection", says="as soon as the title is read")
+async def closes_when_it_is_over(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+
+    async def closing():
+        departures = board.join()
+        try:
+            yield f"{trip.title}\n"
+            while True:
+                departure = await departures.get()
+                yield f"{departure['to']}, gate {departure['gate']}\n"
+        finally:
+            board.leave(departures)
+            await sync_to_async(connections.close_all)()
+
+    return stream(closing())
+
+
+@known_answer("trip_screen", breaks="keeps_no_connection", says="that a thread of the pool opened")
+async def closes_on_another_thread(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    await asyncio.to_thread(connections.close_all)
+    return stream(lines(trip.title))
+
+
+@known_answer(
+    "trip_screen", breaks="shows_the_trip_and_departures", says="can only be used in that same thread"
+)
+async def takes_the_method_on_the_loop(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    await sync_to_async(connection.close)()
+    return stream(lines(trip.title))
+
+
+@known_answer("trip_screen", breaks="shows_the_trip_and_departures", says="SynchronousOnlyOperation")
+async def closes_on_the_loop(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    connection.close()
+    return stream(lines(trip.title))
+
+
+titles = {}
+
+
+@known_answer("trip_screen", breaks="shows_the_trip_and_departures", says="expected trip-")
+async def remembers_the_titles(request, pk):
+    if pk not in titles:
+        titles[pk] = (await aget_object_or_404(Trip, pk=pk)).title
+        await sync_to_async(connections.close_all)()
+    return stream(lines(titles[pk]))
+
+
+@known_answer("trip_screen", breaks="shows_the_trip_and_departures", says="expected")
+async def ends_after_the_first(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+
+    async def one():
+        departures = board.join()
+        try:
+            yield f"{trip.title}\n"
+            departure = await departures.get()
+            yield f"{departure['to']}, gate {departure['gate']}\n"
+        finally:
+            board.leave(departures)
+
+    return stream(one())
+
+
+@known_answer("trip_screen", breaks="shows_the_trip_and_departures", says="expected trip-")
+async def no_stream_any_more(request, pk):
+    if not await Trip.objects.filter(pk=pk).aexists():
+        raise Http404
+    return HttpResponse("The screen is out of order.\n", content_type="text/plain")
+
+
+rooms = {}
+
+
+@known_answer("trip_screen", breaks="serves_many_screens", says="nothing")
+async def two_screens_at_a_time(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+
+    async def limited():
+        async with rooms.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(2)):
+            async for line in lines(trip.title):
+                yield line
+
+    return stream(limited())
+
+
+@known_answer("trip_screen", breaks="leaves_the_board", says="1 listener")
+async def never_leaves(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    await sync_to_async(connections.close_all)()
+
+    async def staying():
+        departures = board.join()
+        yield f"{trip.title}\n"
+        while True:
+            departure = await departures.get()
+            yield f"{departure['to']}, gate {departure['gate']}\n"
+
+    return stream(staying())

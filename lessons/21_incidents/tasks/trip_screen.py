@@ -1,0 +1,166 @@
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from tutorial_project.checks import Outcome, Task, Trial
+from tutorial_project.checks.kinds.made_up import made_up
+from tutorial_project.checks.kinds.streams import OpenStream
+from tutorial_project.checks.outcome import quoted
+from tutorial_project.checks.proofs.postgresql import other_process
+from tutorial_project.classroom import on_duty, postgresql
+from tutorial_project.services import ask
+from tutorial_project.trips.departures import board
+from tutorial_project.trips.models import Destination, Trip
+from tutorial_project.words import counted
+
+from ..shared import site_of
+
+trip_screen = Task(
+    "trip_screen",
+    routes=["screens/<int:pk>/"],
+    database=postgresql,
+    hints=(
+        "Compare two counts: screens that are on, and connections of the database. What does one screen keep, and since when?",
+        "A request keeps the connection of its first query until its answer has ended, and the answer of a screen ends at night. "
+        "After the title is read, nothing here asks the database any more.",
+        "Give the connection back on the thread that opened it, before the stream begins: `await sync_to_async(connections.close_all)()`. Not `connection.close`: that would be looked up on the loop's thread.",
+    ),
+    praise="Right: what a stream read before it began, it need not hold. A pool would not have helped: with four connections, the "
+    "fifth screen would have waited for the first one to be switched off.",
+)
+
+SCREENS = 5
+ROUNDS = 12
+"""Questions of the check's own, in which what must come has to come."""
+
+
+@trip_screen.seen_by_operations
+async def seen(answer: Any) -> Any:
+    trip = await a_trip(made_up("trip"))
+    async with on_duty(site_of(trip_screen, answer)) as duty, other_process() as process:
+        before = await process.connections()
+        screens = asyncio.ensure_future(duty.send(f"/screens/{trip}/", times=12, leaves_after=3.0))
+        while board.listeners < 12 and not screens.done():
+            await ask("echo")
+        during = await process.connections(until=before)
+        await screens
+        while board.listeners:
+            await ask("echo")
+        after = await process.connections(until=before)
+        limit = await process.value("SELECT current_setting('max_connections')::int")
+    duty.note("screens", "12 switched on, and switched off again after 3 s")
+    duty.note(
+        "connections", f"{before} before, {during} while they are on, {after} afterwards; {limit} at most"
+    )
+    return duty
+
+
+async def a_trip(title: str) -> int:
+    destination = await Destination.objects.afirst()
+    trip = await Trip.objects.acreate(
+        destination=destination, title=title, departs="2031-05-01", nights=3, price=900, seats=9, seats_left=9
+    )
+    return trip.pk
+
+
+def a_departure() -> tuple[dict[str, Any], str]:
+    """A departure that nobody could know, and its line."""
+    city, gate = made_up("city"), random.randrange(1, 99)
+    return {"to": city, "gate": gate}, f"{city}, gate {gate}\n"
+
+
+@asynccontextmanager
+async def screens(trial: Trial, *trips: int) -> AsyncIterator[list[OpenStream]]:
+    """Screens that are on for the block, one for each trip; nobody listens to the board before or afterwards."""
+    for queue in list(board._queues):
+        board.leave(queue)
+    try:
+        async with AsyncExitStack() as stack:
+            yield [await stack.enter_async_context(OpenStream(trial, f"/screens/{trip}/")) for trip in trips]
+    finally:
+        board.announce(a_departure()[0])  # wakes an answer that would wait for ever, so that it can be ended
+
+
+async def shows(screen: OpenStream, text: str) -> None:
+    """Wait until a screen shows this text, and nothing else."""
+    await patiently(lambda: len(screen.text) >= len(text) or screen.ended)
+    await screen.until(
+        lambda: screen.text == text, quoted(text), lambda: {"got": quoted(screen.text) or "nothing"}
+    )
+
+
+async def patiently(condition: Callable[[], bool]) -> None:
+    for _ in range(ROUNDS):
+        if condition():
+            return
+        await ask("echo")
+
+
+@trip_screen.requirement(
+    "answers `GET /screens/7/` with 200 and a stream: the title of the trip at once, and then a line for each departure, such as "
+    "`Kyoto, gate 4`; with 404 when there is no such trip"
+)
+async def shows_the_trip_and_departures(trial: Trial) -> None:
+    title = made_up("trip")
+    trip = await a_trip(title)
+    for name in (title, made_up("trip")):
+        await Trip.objects.filter(pk=trip).aupdate(title=name)
+        async with screens(trial, trip) as [screen]:
+            await shows(screen, expected := f"{name}\n")
+            for _ in range(2):
+                departure, line = a_departure()
+                board.announce(departure)
+                await shows(screen, expected := expected + line)
+        Outcome(screen.sent, screen.status).expect(200)
+    (await trial.get(f"/screens/{random.randrange(10**6, 10**7)}/")).expect(404)
+
+
+@trip_screen.requirement(
+    f"serves {SCREENS} screens at the same time: each departure is on all of them at once"
+)
+async def serves_many_screens(trial: Trial) -> None:
+    titles = [made_up("trip") for _ in range(SCREENS)]
+    async with screens(trial, *[await a_trip(title) for title in titles]) as all_screens:
+        for screen, title in zip(all_screens, titles, strict=True):
+            screen.sent += f"  while {SCREENS - 1} other screens are on"
+            await shows(screen, f"{title}\n")
+        departure, line = a_departure()
+        board.announce(departure)
+        for screen, title in zip(all_screens, titles, strict=True):
+            await shows(screen, f"{title}\n{line}")
+
+
+@trip_screen.requirement("leaves the board when its screen is switched off")
+async def leaves_the_board(trial: Trial) -> None:
+    async with screens(trial, await a_trip(title := made_up("trip"))) as [screen]:
+        await shows(screen, f"{title}\n")
+        screen.leave()
+        await patiently(lambda: not board.listeners)
+        left = board.listeners
+    Outcome(
+        f"{screen.sent}, and the screen is switched off", f"{counted(left, 'listener')} on the board"
+    ).expect("0 listeners on the board")
+
+
+@trip_screen.requirement("keeps no connection of the database while a screen is on, however many are")
+async def keeps_no_connection(trial: Trial) -> None:
+    titles = [made_up("trip") for _ in range(SCREENS)]
+    trips = [await a_trip(title) for title in titles]
+    async with other_process() as process:
+        before = await process.connections()
+        async with screens(trial, *trips) as all_screens:
+            for screen, title in zip(all_screens, titles, strict=True):
+                await shows(screen, f"{title}\n")
+            more = await process.connections(until=before) - before
+    Outcome(
+        f"{SCREENS} × GET /screens/…/, all of them on",
+        f"{counted(max(more, 0), 'connection')} more than before",
+    ).expect_that(
+        more <= 0,
+        "as many connections as before",
+        because="a connection that was opened for a screen stays open with it: the request's own until the answer has ended, one "
+        "that a thread of the pool opened even longer",
+        next="close it on the thread that opened it, as soon as the title is read",
+    )
