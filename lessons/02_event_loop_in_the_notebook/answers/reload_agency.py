@@ -154,3 +154,12 @@ async def the_guard_switched_off():
     with mock.patch.dict("os.environ", {"DJANGO_ALLOW_ASYNC_UNSAFE": "true"}):
         call_command("load_sample_data", stdout=text)
     return text.getvalue()
+
+
+kept = io.StringIO()
+
+
+@known_answer("reload_agency", breaks="returns_what_the_command_printed", says="printed this time")
+async def one_text_for_all_calls():
+    await sync_to_async(call_command)("load_sample_data", stdout=kept)
+    return kept.getvalue()

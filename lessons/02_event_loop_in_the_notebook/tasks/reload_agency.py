@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from unittest import mock
+from uuid import uuid4
 
 from tutorial_project.checks import Outcome, Task, Trial
 from tutorial_project.trips.management.commands.load_sample_data import Command
@@ -48,6 +49,25 @@ async def returns_what_the_command_printed(trial: Trial) -> None:
         **({"got": "an empty text"} if outcome.value == "" else {}),
         **words,
     )
+    line = uuid4().hex
+    with _command_that_prints_also(line):
+        again, *_ = await _reload(trial)
+    again.expect_that(
+        isinstance(again.value, str) and again.value.count("Loaded") == again.value.count(line) == 1,
+        f"what the command printed this time: one line, and {line!r}",
+    )
+
+
+@contextlib.contextmanager
+def _command_that_prints_also(line: str) -> Iterator[None]:
+    handle = Command.handle
+
+    def talkative(self: Command, *args: object, **options: object) -> None:
+        handle(self, *args, **options)
+        self.stdout.write(line)
+
+    with mock.patch.object(Command, "handle", talkative):
+        yield
 
 
 async def _reload(trial: Trial) -> tuple[Outcome, str, str]:
