@@ -85,3 +85,9 @@ async def awaits_the_function(request):
 async def starts_a_task(request):
     request.waiting = asyncio.create_task(asyncio.sleep(0))
     return JsonResponse(WELCOME)
+
+
+@known_answer("greeting", breaks="waits_without_blocking", says="an answer after more than 0.1 seconds")
+async def waits_a_whole_second(request):
+    await asyncio.sleep(1)
+    return JsonResponse({"greeting": "Welcome to the travel agency"})

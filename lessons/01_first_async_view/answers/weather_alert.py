@@ -26,7 +26,7 @@ async def decorated(request):
 async def asks_in_a_thread(request):
     try:
         city = json.loads(request.body.decode()).get("city")
-    except (json.JSONDecodeError, AttributeError):
+    except (ValueError, AttributeError):
         city = None
     if city is None:
         return HttpResponse(status=400)
@@ -226,3 +226,14 @@ async def remembers_the_sky(request):
     if city not in skies:
         skies[city] = (await ask(f"weather/{city}"))["sky"]
     return JsonResponse({"city": city, "sky": skies[city]}, status=201)
+
+
+@known_answer("weather_alert", breaks="refuses_bad_bodies", says="catch `UnicodeDecodeError` as well")
+@require_POST
+async def knows_json_errors_only(request):
+    try:
+        city = json.loads(request.body)["city"]
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return JsonResponse({"error": "send a city"}, status=400)
+    report = await ask(f"weather/{city}")
+    return JsonResponse({"city": city, "sky": report["sky"]}, status=201)

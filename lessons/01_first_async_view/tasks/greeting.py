@@ -1,11 +1,16 @@
 from time import perf_counter
 
 from tutorial_project.checks import Task, Trial
+from tutorial_project.checks.kinds.visits import visits
 
 from ..shared import WRAPPERS_TOO
 
 NEARLY = 0.09
 """Seconds: clocks and timers are not exact."""
+
+FOR_A_THREAD = 0.3
+"""Real seconds for an answer that does not wait by the event loop's clock."""
+AFTER = "an answer after 0.1 seconds"
 
 greeting = Task(
     "greeting",
@@ -45,6 +50,17 @@ async def waits_without_blocking(trial: Trial) -> None:
     started = perf_counter()
     reply = await trial.leaves_the_loop_free("/greeting/")
     seconds = perf_counter() - started
-    reply.expect_that(
-        seconds > NEARLY, "an answer after 0.1 seconds", got=f"an answer after {seconds:.3f} seconds"
-    )
+    reply.expect_that(seconds > NEARLY, AFTER, got=f"an answer after {seconds:.3f} seconds")
+    async with visits(trial, "/greeting/") as visit:
+        if await visit.clock.until(lambda: visit.over, FOR_A_THREAD):
+            return  # it waits in a thread, whose clock nobody holds
+        await visit.clock.advance(NEARLY)
+        early = await visit.clock.until(lambda: visit.over, FOR_A_THREAD)
+        await visit.clock.advance(2 * (0.1 - NEARLY))
+        late = not await visit.clock.until(lambda: visit.over, FOR_A_THREAD)
+        await visit.clock.advance(60)
+        for waited in await visit.replies():
+            found = (
+                f"an answer after {'less' if early else 'more'} than 0.1 seconds of the event loop's clock"
+            )
+            waited.expect_that(not early and not late, AFTER, got=found)
