@@ -30,7 +30,7 @@ ONE_BY_ONE = {
 SEVEN = ("Albatros", "Borealis", "Condor", "Dunlin", "Eider", "Falcon", "Gannet")
 
 
-TWELVE = (*SEVEN, "Heron", "Ibis", "Jacana", "Kestrel", "Lapwing")
+NINE = (*SEVEN, "Heron", "Ibis")
 
 
 def counting_anew() -> Services:
@@ -130,13 +130,15 @@ async def settled(visit: Visits) -> None:
 async def get(trial: Trial, path: str, meanwhile: str = "") -> Reply:
     """Send a request for which no time passes: a limit cannot end it, however busy the machine is."""
     async with visits(trial, path, may_block=True) as visit:
-        return await reply_of(visit, path, meanwhile)
+        return await reply_of(visit, path, meanwhile, patience=2.5 * PATIENCE)
 
 
-async def reply_of(visit: Visits, path: str, meanwhile: str = "", **too_long: str) -> Reply:
+async def reply_of(
+    visit: Visits, path: str, meanwhile: str = "", patience: float = PATIENCE, **too_long: str
+) -> Reply:
     """The reply; refuse a view that still waits, with the words `too_long`."""
     sent = f"GET {path}" + f"  {meanwhile}" * bool(meanwhile)
-    for reply in await visit.replies(PATIENCE):
+    for reply in await visit.replies(patience):
         reply.sent = sent
         return reply
     waiting = "no answer: the view was still waiting, and had to be stopped"
