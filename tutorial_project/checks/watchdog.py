@@ -266,10 +266,13 @@ def doing(thread: int) -> str:
     """
     if not hasattr(time, "pthread_getcpuclockid"):
         return ""
-    clock = time.pthread_getcpuclockid(thread)
-    before = time.clock_gettime(clock)
-    time.sleep(2 * TRY_AGAIN)
-    return "running" if time.clock_gettime(clock) - before > 0.001 else "waiting"
+    try:
+        clock = time.pthread_getcpuclockid(thread)
+        before = time.clock_gettime(clock)
+        time.sleep(2 * TRY_AGAIN)
+        return "running" if time.clock_gettime(clock) - before > 0.001 else "waiting"
+    except OSError:  # the thread has ended meanwhile
+        return ""
 
 
 async def done_within(seconds: float, *tasks: asyncio.Future[Any]) -> bool:
