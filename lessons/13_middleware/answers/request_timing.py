@@ -252,7 +252,7 @@ async def makes_it_up(get_response, request):
     return response
 
 
-@known_answer("request_timing", breaks="times_an_async_view", says="without the header X-Time-Ms")
+@known_answer("request_timing", breaks="starts_anew", says="without the header X-Time-Ms")
 @in_both_worlds
 async def times_get_alone(get_response, request):
     started = perf_counter()
