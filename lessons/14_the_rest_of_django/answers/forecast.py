@@ -90,6 +90,8 @@ async def the_cache_itself_decides(request, city):
             return no_forecast()
         if await cache.aadd(f"{key}:busy", True, timeout=10):
             try:
+                if await cache.aget(failed) != came:  # it has failed since the look above
+                    return no_forecast()
                 found = await cache.aget(key) or await asked_and_kept(city)
                 break
             except ServiceError:
