@@ -1,6 +1,9 @@
 import random
+import uuid
 from collections import Counter
 from decimal import Decimal
+
+from django.contrib.auth.models import User
 
 from tutorial_project.checks import Outcome, Task, Trial
 from tutorial_project.checks.outcome import described
@@ -15,7 +18,6 @@ from ..shared import native_postgresql, on_its_own, undone_transaction
 
 transfer = Task(
     "transfer",
-    beside="refuses_nonsense",
     database=native_postgresql,
     hints=(
         "Which rows must nobody else change between your look at the balance and your last write?",
@@ -33,24 +35,27 @@ FIFTY = 50
 CENT = Decimal("0.01")
 
 
-async def balances() -> dict[str, Decimal]:
-    return {a.owner.username: a.balance async for a in Account.objects.select_related("owner")}
+async def balances(*owners: str) -> dict[str, Decimal]:
+    """What these owners have in their accounts."""
+    accounts = Account.objects.filter(owner__username__in=owners).select_related("owner")
+    return {account.owner.username: account.balance async for account in accounts}
 
 
 async def expect_balances(sent: str, expected: dict[str, Decimal], **words: str | None) -> None:
-    found = await balances()
+    found = await balances(*expected)
     wrong = [name for name in expected if found[name] != expected[name]]
     describe = lambda balances: ", ".join(f"{name} has {balances[name]}" for name in wrong)  # noqa: E731
     Outcome(sent).expect_that(not wrong, describe(expected), got=describe(found), **words)
 
 
 async def two_rich_ones() -> tuple[str, str]:
-    """Two owners of accounts, in either order of their keys, who have an amount that nobody could know."""
-    pair = random.sample(sorted(await balances()), 2)
-    for name in pair:
-        balance = random.randrange(10_000_00, 20_000_00) * CENT
-        await Account.objects.filter(owner__username=name).aupdate(balance=balance)
-    return pair[0], pair[1]
+    """Two new owners of accounts, in either order of their keys, who have an amount that nobody could know."""
+    names = [uuid.uuid4().hex[:8] for _ in range(2)]
+    for name in names:
+        owner = await User.objects.acreate(username=name)
+        await Account.objects.acreate(owner=owner, balance=random.randrange(10_000_00, 20_000_00) * CENT)
+    sender, receiver = random.sample(names, 2)
+    return sender, receiver
 
 
 def some_money() -> Decimal:
@@ -67,9 +72,10 @@ def moved(before: dict[str, Decimal], sender: str, receiver: str, amount: Decima
 )
 async def moves_money(trial: Trial) -> None:
     pair = await two_rich_ones()
-    for amount in (some_money(), (await balances())[pair[0]]):
-        before = await balances()
-        amount = min(amount, before[pair[0]])
+    again = some_money()
+    for amount in (again, again, None):
+        before = await balances(*pair)
+        amount = before[pair[0]] if amount is None else amount
         outcome = await on_its_own(trial.call(*pair, amount))
         outcome.expect(before[pair[0]] - amount)
         await expect_balances(outcome.sent, moved(before, *pair, amount))
@@ -81,7 +87,7 @@ async def moves_money(trial: Trial) -> None:
 )
 async def refuses_nonsense(trial: Trial) -> None:
     sender, receiver = await two_rich_ones()
-    before = await balances()
+    before = await balances(sender, receiver)
     cases = [
         (sender, receiver, before[sender] + CENT),
         (sender, receiver, Decimal(0)),
@@ -91,13 +97,13 @@ async def refuses_nonsense(trial: Trial) -> None:
     for case in cases:
         outcome = await on_its_own(trial.call(*case))
         outcome.expect_error(ValueError, expected="ValueError")
-        await expect_balances(outcome.sent, {name: before[name] for name in (sender, receiver)})
+        await expect_balances(outcome.sent, before)
 
 
 @transfer.requirement("raises `Account.DoesNotExist` when one of them has no account, and moves nothing")
 async def refuses_a_stranger(trial: Trial) -> None:
     name, _ = await two_rich_ones()
-    before = await balances()
+    before = await balances(name)
     for pair in ((name, "nobody"), ("nobody", name), (name, "frances")):
         outcome = await on_its_own(trial.call(*pair, some_money()))
         outcome.expect_error(Account.DoesNotExist, expected="Account.DoesNotExist")
@@ -109,7 +115,7 @@ async def refuses_a_stranger(trial: Trial) -> None:
 )
 async def moves_all_or_nothing(trial: Trial) -> None:
     pair = await two_rich_ones()
-    before = await balances()
+    before = await balances(*pair)
     async with other_process() as check:
         for refused in pair:
             key = (await Account.objects.aget(owner__username=refused)).pk
@@ -131,7 +137,7 @@ async def moves_all_or_nothing(trial: Trial) -> None:
 )
 async def joins_the_callers_transaction(trial: Trial) -> None:
     pair = await two_rich_ones()
-    before, amount = await balances(), some_money()
+    before, amount = await balances(*pair), some_money()
     async with undone_transaction():
         outcome = await trial.call(*pair, amount)
     outcome.sent += "  in an async transaction of the caller's, which is undone"
@@ -149,7 +155,7 @@ async def joins_the_callers_transaction(trial: Trial) -> None:
 )
 async def keeps_count(trial: Trial) -> None:
     pair = await two_rich_ones()
-    after, calls = await balances(), []
+    after, calls = await balances(*pair), []
     for number in range(FIFTY):
         arguments = (*(pair if number % 2 else pair[::-1]), some_money())
         after = moved(after, *arguments)
