@@ -1,5 +1,6 @@
 import asyncio
 import contextvars
+import threading
 from contextlib import suppress
 
 from asgiref.sync import async_to_sync
@@ -127,4 +128,13 @@ async def asks_nobody(request, pk):
 def everything_sync(request, pk):
     booking = get_object_or_404(Booking.objects.select_related("traveller"), pk=pk)
     async_to_sync(send_letter_to)(pk, booking.traveller.username)
+    return accepted(pk)
+
+
+@known_answer("confirm_booking", breaks="stays_on_the_loop", says="costs one thread for each visitor")
+@require_POST
+def a_thread_for_each_letter(request, pk):
+    booking = get_object_or_404(Booking.objects.select_related("traveller"), pk=pk)
+    sending = send_letter_to(pk, booking.traveller.username)
+    threading.Thread(target=asyncio.run, args=[sending], daemon=True).start()
     return accepted(pk)

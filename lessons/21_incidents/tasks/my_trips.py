@@ -1,14 +1,15 @@
+from datetime import date, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import AsyncClient
-from django.utils import timezone
 
 from tutorial_project.checks import Reply, Task, Trial
 from tutorial_project.checks.kinds.made_up import made_up
 from tutorial_project.classroom import on_duty
 from tutorial_project.trips.models import Booking, Destination, Trip
+from tutorial_project.words import counted
 
 from ..shared import expect_on_the_loop, site_of
 
@@ -47,15 +48,24 @@ async def seen(answer: Any) -> Any:
 async def a_traveller(*titles: str) -> str:
     """The username of a new traveller who has booked these trips, in this order."""
     user = await User.objects.acreate(username=made_up("traveller"), password="!")
-    name = made_up("city")
-    destination = await Destination.objects.acreate(name=name, slug=name, country="Portugal")
     for number, title in enumerate(titles):
-        departs = timezone.now().date() + timezone.timedelta(days=90 - number)
-        trip = await Trip.objects.acreate(
-            destination=destination, title=title, departs=departs, nights=3, price=900, seats=9, seats_left=8
-        )
-        await Booking.objects.acreate(trip=trip, traveller=user)
+        await books(user.username, title, number)
     return user.username
+
+
+async def books(username: str, title: str, number: int) -> None:
+    """Let a traveller book a new trip, which departs before those that they booked before."""
+    destination = await Destination.objects.afirst()
+    trip = await Trip.objects.acreate(
+        destination=destination,
+        title=title,
+        departs=date(2031, 12, 31) - timedelta(days=number),
+        nights=3,
+        price=900,
+        seats=9,
+        seats_left=8,
+    )
+    await Booking.objects.acreate(trip=trip, traveller=await User.objects.aget(username=username))
 
 
 @my_trips.requirement(
@@ -74,9 +84,12 @@ async def shows_travellers_their_trips(trial: Trial) -> None:
         titles = [made_up("trip") for _ in range(number)]
         name, visitor = await a_traveller(*titles), Trial(trial.answer, trial.task)
         await visitor.log_in(name)
-        reply: Reply = await visitor.get("/my-trips/")
-        reply.sent += f"  by {name}, who is logged in"
-        reply.expect(200, json={"traveller": name, "trips": titles}, **words(reply))
+        for _ in range(2):
+            reply: Reply = await visitor.get("/my-trips/")
+            reply.sent += f"  by {name}, who is logged in and has booked {counted(len(titles), 'trip')}"
+            reply.expect(200, json={"traveller": name, "trips": titles}, **words(reply))
+            titles.append(made_up("trip"))
+            await books(name, titles[-1], len(titles))
 
 
 def words(reply: Reply) -> dict[str, str]:

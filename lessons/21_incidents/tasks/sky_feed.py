@@ -1,4 +1,7 @@
+import asyncio
 import warnings
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from tutorial_project.checks import Outcome, Task, Trial
@@ -9,8 +12,12 @@ from tutorial_project.checks.outcome import quoted
 from tutorial_project.checks.proofs.event_loop import blocking_calls_refused
 from tutorial_project.classroom import on_duty
 from tutorial_project.services import running_services
+from tutorial_project.services.barrier import Hold
 
 from ..shared import site_of
+
+PATIENCE = 2.0
+"""Seconds in which a stream ends that nothing holds any more."""
 
 sky_feed = Task(
     "sky_feed",
@@ -54,7 +61,7 @@ def lines(*weathers: dict[str, Any]) -> str:
 )
 async def writes_a_line_for_each(trial: Trial) -> None:
     said = cities(3)
-    for number in (3, 1, 0):
+    for number in (3, 3, 1, 0):
         weathers = list(said.values())[:number]
         with quiet(), all_saying(said):
             reply = await trial.get(address(*(weather["city"] for weather in weathers)))
@@ -88,7 +95,7 @@ async def holds_up_nobody(trial: Trial) -> None:
             async with OpenStream(trial, address(waits["city"])) as waiting:
                 nobody = lambda: {"got": "no question at the service"}  # noqa: E731
                 await waiting.until(lambda: hold.waiting == 1, "a question at the service", nobody)
-                async with OpenStream(trial, address(other["city"])) as screen:
+                async with OpenStream(trial, address(other["city"])) as screen, ended(hold, waiting, screen):
                     screen.sent += "  while another screen waits"
                     words = {"because": "something lets in one screen after another"}
                     otherwise = lambda: {"got": quoted(screen.text) or "nothing"} | words  # noqa: E731
@@ -106,7 +113,7 @@ async def sends_each_at_once(trial: Trial) -> None:
         with quiet(), all_saying(said) as services:
             path = address(*(weather["city"] for weather in weathers))
             with services.held(f"/weather/{weathers[late]['city']}", timeout=4.0) as hold:
-                async with OpenStream(trial, path) as screen:
+                async with OpenStream(trial, path) as screen, ended(hold, screen):
                     screen.sent += f"  while the service is silent about number {late + 1}"
                     expected = lines(*weathers[:late])
                     otherwise = lambda: {"got": quoted(screen.text) or "nothing"}  # noqa: E731
@@ -114,6 +121,19 @@ async def sends_each_at_once(trial: Trial) -> None:
                     hold.release()
                     whole = lines(*weathers)
                     await screen.until(lambda: screen.text == whole, quoted(whole), otherwise)  # noqa: B023
+
+
+@asynccontextmanager
+async def ended(hold: Hold, *screens: OpenStream) -> AsyncIterator[None]:
+    """Let the service speak at the end, and each screen read to its own: no thread can be stopped that asks."""
+    try:
+        yield
+    finally:
+        hold.release()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                for screen in screens:
+                    await screen.read_on()
 
 
 class quiet(warnings.catch_warnings):
