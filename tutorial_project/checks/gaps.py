@@ -20,12 +20,17 @@ STUB = "{indent}# Your code here\n{indent}raise NotImplementedError\n"
 
 def solved(text: str) -> str:
     """A text with what the solution has in each gap."""
-    return _GAP.sub(lambda gap: gap["solution"], text)
+    return _without_gaps(_GAP.sub(lambda gap: gap["solution"], text))
 
 
 def to_solve(text: str) -> str:
     """A text as the learner gets it: with the broken code of each gap, or else with a stub."""
-    return _GAP.sub(lambda gap: gap["broken"] or STUB.format(indent=gap["indent"]), text)
+    return _without_gaps(_GAP.sub(lambda gap: gap["broken"] or STUB.format(indent=gap["indent"]), text))
+
+
+def _without_gaps(text: str) -> str:
+    """The text with two empty lines where a mark between definitions stood, and not four."""
+    return re.sub(r"\n{4,}", "\n\n\n", text)
 
 
 def marked_solution(text: str) -> str:
