@@ -29,9 +29,10 @@ def test_never_passes():
 def run_beside_others(folder: Path, tests: str) -> subprocess.CompletedProcess[str]:
     (folder / "test_some.py").write_text(tests, encoding="utf-8")
     (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "alone", "--numprocesses=1"],
-        env=os.environ | ONLY_XDIST | {"PYTHONPATH": str(Path(alone.__file__).parent)},
+        env=ours | ONLY_XDIST | {"PYTHONPATH": str(Path(alone.__file__).parent)},
         cwd=folder,
         capture_output=True,
         text=True,
