@@ -1,19 +1,26 @@
 import asyncio
 import contextlib
+from functools import partial
 
 from tutorial_project.checks import known_answer
 from tutorial_project.trips.forecasts import chance_to_sell_out
 from tutorial_project.trips.models import Trip
 
 
-@known_answer("chances")
+@known_answer(
+    "chances",
+    when="Where sync code shares the futures: `submit` needs no event loop, and `wrap_future` comes later.",
+)
 async def wrapped_futures(pool, days):
     rows = Trip.objects.filter(active=True).values_list("pk", "seats_left")
     work = {pk: asyncio.wrap_future(pool.submit(chance_to_sell_out, left, days)) async for pk, left in rows}
     return dict(zip(work, await asyncio.gather(*work.values()), strict=True))
 
 
-@known_answer("chances")
+@known_answer(
+    "chances",
+    when="Where more than one may fail: the group takes back the others, and shows all errors together.",
+)
 async def a_task_group(pool, days):
     loop = asyncio.get_running_loop()
 
@@ -126,3 +133,56 @@ async def shields_them(pool, days):
     with contextlib.suppress(KeyError):
         results = await asyncio.shield(gathered)
     return {trip.pk: result for trip, result in zip(trips, results, strict=True)}
+
+
+@known_answer("chances")
+async def a_partial_of_the_function(pool, days):
+    loop = asyncio.get_running_loop()
+    trips = [trip async for trip in Trip.objects.filter(active=True)]
+
+    async def chance(trip, future):
+        return trip.pk, await future
+
+    play = partial(chance_to_sell_out, days=days)
+    work = [chance(trip, loop.run_in_executor(pool, play, trip.seats_left)) for trip in trips]
+    return dict(await asyncio.gather(*work))
+
+
+async def computed(pool, days, trips, *more):
+    loop = asyncio.get_running_loop()
+    work = [loop.run_in_executor(pool, chance_to_sell_out, trip.seats_left, days, *more) for trip in trips]
+    return {trip.pk: chance for trip, chance in zip(trips, await asyncio.gather(*work), strict=True)}
+
+
+@known_answer("chances", breaks="computes_in_the_pool", says=": the chance of 0 seats")
+async def sold_out_is_not_on_sale(pool, days):
+    trips = [trip async for trip in Trip.objects.filter(active=True, seats_left__gt=0)]
+    return await computed(pool, days, trips)
+
+
+@known_answer("chances", breaks="computes_in_the_pool", says="the rest is left to the function")
+async def fewer_rounds(pool, days):
+    return await computed(pool, days, [trip async for trip in Trip.objects.filter(active=True)], 1000)
+
+
+@known_answer("chances", breaks="computes_in_the_pool", says="the pool was shut down")
+async def shuts_the_pool_down(pool, days):
+    with pool:
+        return await computed(pool, days, [trip async for trip in Trip.objects.filter(active=True)])
+
+
+@known_answer("chances", breaks="takes_back", says="the pool was shut down")
+async def shuts_it_down_when_cancelled(pool, days):
+    try:
+        return await computed(pool, days, [trip async for trip in Trip.objects.filter(active=True)])
+    except asyncio.CancelledError:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+
+
+@known_answer("chances", breaks="takes_back", says="the cancellation was swallowed")
+async def swallows_the_cancellation(pool, days):
+    try:
+        return await computed(pool, days, [trip async for trip in Trip.objects.filter(active=True)])
+    except asyncio.CancelledError:
+        return {}

@@ -2,8 +2,9 @@ import asyncio
 
 from asgiref.sync import sync_to_async
 from django.db import transaction
-from django.http import JsonResponse
+from django.http import Http404, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.shortcuts import aget_object_or_404, get_object_or_404
+from django.views import View
 from django.views.decorators.http import require_POST
 
 from tutorial_project.checks import known_answer
@@ -11,7 +12,10 @@ from tutorial_project.trips.models import Trip
 from tutorial_project.trips.tasks import send_confirmation
 
 
-@known_answer("close_sale")
+@known_answer(
+    "close_sale",
+    when="Where nothing in the view waits for another service: a sync view says the same with less.",
+)
 @require_POST
 def a_sync_view_that_updates(request, pk):
     with transaction.atomic():
@@ -127,7 +131,7 @@ async def closes_it_twice(request, pk):
         with transaction.atomic():
             trip = get_object_or_404(Trip, pk=pk)
             trip.active = False
-            trip.save()
+            trip.save(update_fields=["active"])
             return [send_confirmation.enqueue(b.pk).id for b in trip.bookings.order_by("pk")]
 
     return JsonResponse({"letters": await close()}, status=202)
@@ -136,3 +140,131 @@ async def closes_it_twice(request, pk):
 @known_answer("close_sale", breaks="odd_requests", says="405")
 async def also_on_get(request, pk):
     return await sync_to_async(a_sync_view_that_updates.__wrapped__)(request, pk)
+
+
+class ClosedAlready(Exception):
+    pass
+
+
+@transaction.atomic
+def close_or_raise(pk):
+    trip = Trip.objects.select_for_update().get(pk=pk)
+    if not trip.active:
+        raise ClosedAlready
+    Trip.objects.filter(pk=pk).update(active=False)
+    return [send_confirmation.enqueue(key).id for key in sorted(trip.bookings.values_list("pk", flat=True))]
+
+
+@known_answer(
+    "close_sale",
+    when="Where a command or another view closes sales, too: the function knows no request, and its errors are turned "
+    "into statuses here.",
+)
+@require_POST
+async def a_function_that_raises(request, pk):
+    try:
+        letters = await sync_to_async(close_or_raise)(pk)
+    except Trip.DoesNotExist:
+        raise Http404 from None
+    except ClosedAlready:
+        return HttpResponse("closed already", status=409)
+    return JsonResponse({"letters": letters}, status=202)
+
+
+@known_answer("close_sale")
+class CloseSale(View):
+    async def post(self, request, pk):
+        return await a_function_that_raises(request, pk)
+
+
+@known_answer("close_sale", breaks="odd_requests", says="405")
+async def only_get_is_refused(request, pk):
+    if request.method == "GET":
+        return HttpResponseNotAllowed(["POST"])
+    return await sync_to_async(a_sync_view_that_updates.__wrapped__)(request, pk)
+
+
+def closing(close):
+    """A view around a sync function that closes a sale: the ids of its letters, or None."""
+
+    @require_POST
+    async def view(request, pk):
+        if (letters := await sync_to_async(close)(pk)) is None:
+            return JsonResponse({"error": "closed already"}, status=409)
+        return JsonResponse({"letters": letters}, status=202)
+
+    view.__name__ = close.__name__
+    return view
+
+
+def letters_of(bookings):
+    return [send_confirmation.enqueue(booking.pk).id for booking in bookings]
+
+
+@known_answer("close_sale", breaks="closes_once", says="both processes found the sale open")
+@closing
+def looks_without_a_lock(pk):
+    trip = get_object_or_404(Trip, pk=pk)
+    if not trip.active:
+        return None
+    with transaction.atomic():
+        trip.active = False
+        trip.save(update_fields=["active"])
+        return letters_of(trip.bookings.order_by("pk"))
+
+
+@known_answer("close_sale", breaks="all_or_nothing", says="refuses to close the sale")
+@closing
+def closes_it_after_the_transaction(pk):
+    with transaction.atomic():
+        trip = get_object_or_404(Trip.objects.select_for_update(), pk=pk)
+        if not trip.active:
+            return None
+        letters = letters_of(trip.bookings.order_by("pk"))
+    Trip.objects.filter(pk=pk).update(active=False)
+    return letters
+
+
+@known_answer(
+    "close_sale", breaks="is_sent_by_a_worker", says="the seat that was sold meanwhile is free again"
+)
+@closing
+def writes_back_the_whole_row(pk):
+    trip = get_object_or_404(Trip, pk=pk)
+    with transaction.atomic():
+        if not Trip.objects.filter(pk=pk, active=True).update(active=False):
+            return None
+        trip.active = False
+        trip.save()
+        return letters_of(trip.bookings.order_by("pk"))
+
+
+@known_answer("close_sale", breaks="is_sent_by_a_worker", says="more was changed than `active` of this trip")
+@closing
+def closes_all_sales(pk):
+    with transaction.atomic():
+        trip = get_object_or_404(Trip.objects.select_for_update(), pk=pk)
+        if not trip.active:
+            return None
+        Trip.objects.update(active=False)
+        return letters_of(trip.bookings.order_by("pk"))
+
+
+@known_answer("close_sale", breaks="answers_with_the_ids", says="in another order")
+@closing
+def in_the_order_of_the_model(pk):
+    with transaction.atomic():
+        trip = get_object_or_404(Trip.objects.select_for_update(), pk=pk)
+        if not Trip.objects.filter(pk=pk, active=True).update(active=False):
+            return None
+        return letters_of(trip.bookings.all())
+
+
+@known_answer("close_sale", breaks="answers_with_the_ids", says="which nobody has booked")
+@closing
+def no_bookings_is_closed(pk):
+    with transaction.atomic():
+        trip = get_object_or_404(Trip.objects.select_for_update(), pk=pk)
+        if not Trip.objects.filter(pk=pk, active=True).update(active=False):
+            return None
+        return letters_of(trip.bookings.order_by("pk")) or None

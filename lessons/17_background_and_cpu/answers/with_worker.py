@@ -41,7 +41,10 @@ async def drain(letters, worker):
     worker.cancel()
 
 
-@known_answer("with_worker")
+@known_answer(
+    "with_worker",
+    when="Where the worker has something to close at its end: it goes to its last line by itself, and is not cancelled.",
+)
 def a_sentinel(application, deliver, size):
     async def work(letters):
         while (letter := await letters.get()) is not None:
@@ -62,7 +65,10 @@ def a_sentinel(application, deliver, size):
     return layer_with(application, lambda: asyncio.Queue(size), work, stop)
 
 
-@known_answer("with_worker")
+@known_answer(
+    "with_worker",
+    when="Where the layer keeps more than one thing: a client, a pool and the worker are attributes.",
+)
 class AClass:
     def __init__(self, application, deliver, size):
         self.application, self.deliver, self.size = application, deliver, size
@@ -195,3 +201,90 @@ def lifespan_alone(application, deliver, size):
         pass
 
     return layer_with(nothing, lambda: asyncio.Queue(size), lambda letters: work_off(letters, deliver), drain)
+
+
+def usual(application, deliver, size, work=work_off, stop=drain):
+    return layer_with(application, lambda: asyncio.Queue(size), lambda letters: work(letters, deliver), stop)
+
+
+@known_answer("with_worker", breaks="has_a_bounded_queue", says="the server copies the state then")
+def complete_before_the_queue_is_there(application, deliver, size):
+    async def layer(scope, receive, send):
+        if scope["type"] != "lifespan":
+            return await application(scope, receive, send)
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        scope["state"]["letters"] = letters = asyncio.Queue(size)
+        worker = asyncio.create_task(work_off(letters, deliver))
+        await receive()
+        await drain(letters, worker)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return layer
+
+
+@known_answer(
+    "with_worker", breaks="has_a_bounded_queue", says="what another layer has put there before is gone"
+)
+def clears_the_state(application, deliver, size):
+    worked = usual(application, deliver, size)
+
+    async def layer(scope, receive, send):
+        if scope["type"] == "lifespan":
+            scope["state"].clear()
+        await worked(scope, receive, send)
+
+    return layer
+
+
+@known_answer("with_worker", breaks="survives_an_error", says="raises PostError")
+def some_errors_only(application, deliver, size):
+    async def work(letters, deliver):
+        while True:
+            letter = await letters.get()
+            try:
+                await deliver(letter)
+            except (OSError, ValueError, RuntimeError):
+                logger.exception("%s was not delivered", letter)
+            finally:
+                letters.task_done()
+
+    return usual(application, deliver, size, work)
+
+
+@known_answer("with_worker", breaks="drains", says="before the letter had arrived")
+def waits_for_an_empty_queue(application, deliver, size):
+    async def stop(letters, worker):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                while not letters.empty():
+                    await asyncio.sleep(0.01)
+        worker.cancel()
+
+    return usual(application, deliver, size, stop=stop)
+
+
+@known_answer("with_worker", breaks="passes_on", says="another root_path in the scope")
+def changes_the_scope(application, deliver, size):
+    async def changed(scope, receive, send):
+        await application({**scope, "root_path": "/agency"}, receive, send)
+
+    return usual(changed, deliver, size)
+
+
+@known_answer("with_worker", breaks="passes_on", says="the server has to hear of it")
+def swallows_the_errors_of_views(application, deliver, size):
+    async def quiet(scope, receive, send):
+        with suppress(Exception):
+            await application(scope, receive, send)
+
+    return usual(quiet, deliver, size)
+
+
+@known_answer("with_worker", breaks="passes_on", says="a connection of type websocket")
+def http_alone(application, deliver, size):
+    async def http(scope, receive, send):
+        if scope["type"] == "http":
+            await application(scope, receive, send)
+
+    return usual(http, deliver, size)

@@ -1,9 +1,11 @@
 import asyncio
+import inspect
 import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tutorial_project.checks import Outcome, Task, Trial
@@ -36,9 +38,29 @@ class Job:
     """One call that was handed to the pool; its result is made up."""
 
     function: Callable[..., Any]
-    arguments: list[Any]
+    positional: tuple[Any, ...]
+    named: dict[str, Any]
     future: Future[Any] = field(default_factory=Future)
     result: float = field(default_factory=random.random)
+
+    def __post_init__(self) -> None:
+        while isinstance(
+            self.function, partial
+        ):  # it travels as the name of its function, with the arguments
+            self.positional = self.function.args + self.positional
+            self.named = self.function.keywords | self.named
+            self.function = self.function.func
+
+    @property
+    def arguments(self) -> list[Any]:
+        return [*self.positional, *self.named.values()]
+
+    def forecast(self) -> dict[str, Any]:
+        """What the forecast is about, by the names of the parameters; empty when it cannot be called so."""
+        try:
+            return inspect.signature(chance_to_sell_out).bind(*self.positional, **self.named).arguments
+        except TypeError:
+            return {}
 
 
 class PoolOnTrial(Executor):
@@ -47,6 +69,7 @@ class PoolOnTrial(Executor):
     Attributes:
         jobs: all calls, in the order in which they came.
         at_once: how many had come when the first results were given.
+        was_shut_down: whether somebody has shut it down.
 
     Args:
         failing: the number of the job that raises.
@@ -56,6 +79,7 @@ class PoolOnTrial(Executor):
         self.jobs: list[Job] = []
         self.at_once = 0
         self.failing, self.was_asked_in_time = failing, True
+        self.was_shut_down = False
         self._gave_up: threading.Timer | None = None
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -63,9 +87,14 @@ class PoolOnTrial(Executor):
             # An answer that blocks the loop would wait for ever.
             self._gave_up = threading.Timer(PATIENCE, self._give_up)
             self._gave_up.start()
-        job = Job(fn, [*args, *kwargs.values()])
+        job = Job(fn, args, kwargs)
         self.jobs.append(job)
         return job.future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self.was_shut_down = True
+        for job in self.jobs if cancel_futures else ():
+            job.future.cancel()
 
     def let_go(self) -> None:
         """Let every job have its result."""
@@ -91,6 +120,7 @@ async def trips_on_sale() -> list[Trip]:
     trips = [trip async for trip in Trip.objects.order_by("?")]
     for number, trip in enumerate(trips):
         trip.active, trip.seats_left = number < 5, random.randint(1, trip.seats)
+    trips[random.randrange(5)].seats_left = 0  # sold out, and on sale: `active` says so
     await Trip.objects.abulk_update(trips, ["active", "seats_left"])
     return trips[:5]
 
@@ -123,15 +153,35 @@ async def computes_in_the_pool(trial: Trial) -> None:
         )
     refuse_what_is_not_plain(outcome, pool)
     refuse_other_functions(outcome, pool)
-    results = {tuple(job.arguments[:2]): [] for job in pool.jobs}  # type: ignore[var-annotated]
+    refuse_other_rounds(outcome, pool)
+    results: dict[Any, list[float]] = {trip.seats_left: [] for trip in trips}
     for job in pool.jobs:
-        results[tuple(job.arguments[:2])].append(job.result)
+        if job.forecast().get("days") == days:
+            results.setdefault(job.forecast()["seats_left"], []).append(job.result)
     right = isinstance(outcome.value, dict) and all(
-        outcome.value.get(trip.pk) in results.get((trip.seats_left, days), ()) for trip in trips
+        outcome.value.get(trip.pk) in results[trip.seats_left] for trip in trips
     )
     right = right and set(outcome.value) == {trip.pk for trip in trips}
     asked_for = ", ".join(f"{trip.pk}: the chance of {trip.seats_left} seats" for trip in trips)
     outcome.expect_that(right, f"{{{asked_for}}}, as the pool gave them")
+    expect_open_pool(outcome.sent, pool)
+
+
+def refuse_other_rounds(outcome: Outcome, pool: PoolOnTrial) -> None:
+    for job in pool.jobs:
+        if more := job.forecast().keys() - {"seats_left", "days"}:
+            Outcome(outcome.sent, f"`{sorted(more)[0]}` was handed over as well").expect_that(
+                False, "`seats_left` and `days` alone", because="the rest is left to the function"
+            )
+
+
+def expect_open_pool(sent: str, pool: PoolOnTrial) -> None:
+    Outcome(sent, "the pool was shut down").expect_that(
+        not pool.was_shut_down,
+        "a pool that works on",
+        because="somebody else has made it, and others compute in it, too",
+        next="leave `with pool` and `shutdown` to whoever made it",
+    )
 
 
 def refuse_what_is_not_plain(outcome: Outcome, pool: PoolOnTrial) -> None:
@@ -207,13 +257,24 @@ async def takes_back(trial: Trial) -> None:
     calling = asyncio.ensure_future(trial.call(pool, 30))
     try:
         await first_moment(lambda: len(pool.jobs) >= len(trips), calling)
+        for _ in range(5):
+            await asyncio.sleep(0)  # tasks that wait for the futures begin
         calling.cancel()
         await asyncio.wait([calling], timeout=PATIENCE / 2)
         cancelled = sum(job.future.cancelled() for job in pool.jobs)
     finally:
         pool.let_go()
-    Outcome("chances(pool, 30)  which is cancelled", f"{cancelled} of {len(trips)} calls taken back").expect(
+    sent = "chances(pool, 30)  which is cancelled"
+    expect_open_pool(sent, pool)
+    Outcome(sent, f"{cancelled} of {len(trips)} calls taken back").expect(
         f"{len(trips)} of {len(trips)} calls taken back",
         because="what is in the pool is not what was cancelled: a shield, a thread or a task stands between",
         next="await the futures of `run_in_executor` themselves: `gather` cancels them with its own task",
     )
+    if calling.done() and not calling.cancelled() and calling.result().error is None:
+        Outcome(sent, f"it returned {calling.result().got}").expect_that(
+            False,
+            "CancelledError, out of `chances`",
+            because="the cancellation was swallowed: whoever cancelled takes the answer for a good one",
+            next="`raise` it again, or clean up in `finally`",
+        )

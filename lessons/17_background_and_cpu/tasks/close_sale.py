@@ -1,13 +1,17 @@
 import asyncio
 import random
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.db.models.signals import pre_save
 from django.test import override_settings
+from django.utils import timezone
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
 from tutorial_project.checks.proofs.event_loop import first_moment, tasks_of
@@ -15,7 +19,7 @@ from tutorial_project.classroom.data.sample import in_thread
 from tutorial_project.services import running_services
 from tutorial_project.trips.models import Booking, Trip
 
-from ..shared import QUEUE_SETTINGS, database_with_a_queue
+from ..shared import QUEUE_SETTINGS, database_with_a_queue, no_update_of, other_process
 
 close_sale = Task(
     "close_sale",
@@ -38,15 +42,25 @@ close_sale = Task(
 
 async def a_trip(active: bool = True) -> tuple[Trip, list[int]]:
     """A new trip with some bookings, and their keys."""
-    trip = await Trip.objects.filter(guide=None).afirst()
-    trip.pk, trip.active, trip._state.adding = None, active, True
-    await trip.asave()
+    trip = await a_trip_that_nobody_booked(active)
     travellers = [user async for user in User.objects.order_by("?")[: random.randint(2, 4)]]
     first = (await Booking.objects.order_by("pk").alast()).pk + random.randrange(1, 10**6)
-    # Not in the order of their keys: the database gives them back as they were made.
-    rows = [Booking(pk=first + n, trip=trip, traveller=user) for n, user in enumerate(travellers)]
+    # Not in the order of their keys: neither does the database give them back so, nor the model's own ordering.
+    booked = [timezone.now() - timedelta(minutes=n) for n in range(len(travellers))]
+    rows = [
+        Booking(pk=first + n, trip=trip, traveller=user, created_at=booked[n])
+        for n, user in enumerate(travellers)
+    ]
     await Booking.objects.abulk_create(rows[::-1])
     return trip, [row.pk for row in rows]
+
+
+async def a_trip_that_nobody_booked(active: bool = True) -> Trip:
+    trip = await Trip.objects.filter(guide=None).afirst()
+    trip.pk, trip.active, trip._state.adding = None, active, True
+    trip.seats_left = random.randint(1, trip.seats)
+    await trip.asave()
+    return trip
 
 
 def address(trip: Trip) -> str:
@@ -88,7 +102,7 @@ async def is_sent_by_a_worker(trial: Trial) -> None:
     trip, keys = await a_trip()
     services = running_services()
     services.forget()
-    with override_settings(POST_OFFICE=f"{services.url}/echo"):
+    with override_settings(POST_OFFICE=f"{services.url}/echo"), no_certificates():
         reply = await the_answer_before_any_letter(trial, address(trip))
         services.forget()
         await asyncio.to_thread(in_thread, work_off)
@@ -107,6 +121,42 @@ async def is_sent_by_a_worker(trial: Trial) -> None:
     )
     await trip.arefresh_from_db()
     Outcome(reply.sent, f"active={trip.active}").expect("active=False")
+    await closes_this_sale_alone(trial)
+
+
+async def closes_this_sale_alone(trial: Trial) -> None:
+    await Trip.objects.aupdate(active=True)
+    trip, _ = await a_trip()
+    expected = await all_trips() | {trip.pk: {"active": False, "seats_left": trip.seats_left - 1}}
+    with other_process(trip, "seats_left = seats_left - 1") as sells:
+        reply = await trial.post(address(trip))
+    if not sells.had_its_turn:
+        expected[trip.pk]["seats_left"] += 1
+    reply.expect(202, json=reply.json if reply.status == 202 else {"letters": ["…"]})
+    found = await all_trips()
+    changed = {pk: row for pk, row in found.items() if row != expected[pk]}
+    sold = found[trip.pk]["seats_left"] == trip.seats_left and sells.had_its_turn
+    Outcome(
+        f"{reply.sent}  while another process sells a seat", f"{changed or 'what was expected'}"
+    ).expect_that(
+        not changed,
+        f"{ {pk: expected[pk] for pk in changed or (trip.pk,)} }",
+        because="the whole row was written back as it had been read: the seat that was sold meanwhile is free again"
+        if sold
+        else "more was changed than `active` of this trip",
+        next='`select_for_update()` before the look, or `save(update_fields=["active"])`' if sold else None,
+    )
+
+
+async def all_trips() -> dict[int, dict[str, Any]]:
+    rows = [row async for row in Trip.objects.values("pk", "active", "seats_left")]
+    return {row.pop("pk"): row for row in rows}
+
+
+def no_certificates() -> Any:
+    """Spare each client of a letter the reading of all certificates; the post office of a check speaks HTTP."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return mock.patch.object(ssl, "create_default_context", return_value=context)
 
 
 async def the_answer_before_any_letter(trial: Trial, page: str) -> Reply:
@@ -141,7 +191,14 @@ async def answers_with_the_ids(trial: Trial) -> None:
     reply = await trial.post(address(trip))
     waiting = await waiting_letters()
     ids = [next((task for task, args in waiting.items() if args == [key]), None) for key in keys]
-    reply.expect(202, json={"letters": ids})
+    found = reply.json.get("letters") if reply.status == 202 and isinstance(reply.json, dict) else None
+    shuffled = isinstance(found, list) and found != ids and sorted(map(str, found)) == sorted(map(str, ids))
+    order = "the ids are in another order: `Booking` itself orders by the time of the booking"
+    reply.expect(202, json={"letters": ids}, because=order if shuffled else None)
+    nobody = await a_trip_that_nobody_booked()
+    reply = await trial.post(address(nobody))
+    reply.sent += "  which nobody has booked"
+    reply.expect(202, json={"letters": []})
 
 
 @contextmanager
@@ -170,7 +227,15 @@ async def all_or_nothing(trial: Trial) -> None:
     trip, _ = await a_trip()
     with a_full_disk(after=1):
         reply = await trial.post(address(trip))
-    sent = f"{reply.sent}  where the database refuses the second letter"
+    await expect_nothing(reply, trip, "the second letter")
+    trip, _ = await a_trip()
+    with no_update_of(Trip):
+        reply = await trial.post(address(trip))
+    await expect_nothing(reply, trip, "to close the sale")
+
+
+async def expect_nothing(reply: Reply, trip: Trip, refused: str) -> None:
+    sent = f"{reply.sent}  where the database refuses {refused}"
     Outcome(sent, f"{reply.status}").expect_that(
         reply.error is not None or reply.status >= 500,
         "an error, or a status of 500 and above",
@@ -189,15 +254,30 @@ async def all_or_nothing(trial: Trial) -> None:
 async def closes_once(trial: Trial) -> None:
     trip, _ = await a_trip(active=False)
     reply = await trial.post(address(trip))
-    reply.expect(409, json=reply.json if reply.status == 409 else {"error": "…"})
-    Outcome(reply.sent, f"{len(await waiting_letters())} letters written down").expect(
-        "0 letters written down"
-    )
+    reply.expect(409)
+    await expect_no_letter(reply.sent)
+    trip, _ = await a_trip()
+    with other_process(trip, "active = false") as closes:
+        reply = await trial.post(address(trip))
+    if closes.had_its_turn:
+        reply.sent += "  while another process closes the same sale"
+        looked = "the answer looked first and wrote later: both processes found the sale open, and each sends the letters"
+        Outcome(reply.sent, f"{reply.status}").expect(
+            "409",
+            because=looked if reply.status == 202 else None,
+            next="`Trip.objects.select_for_update()` for the look, or `update()` with a filter on `active`",
+        )
+        await expect_no_letter(reply.sent)
 
 
-@close_sale.requirement("answers 404 for a trip that does not exist, and 405 to `GET`")
+async def expect_no_letter(sent: str) -> None:
+    Outcome(sent, f"{len(await waiting_letters())} letters written down").expect("0 letters written down")
+
+
+@close_sale.requirement("answers 404 for a trip that does not exist, and 405 to every method but `POST`")
 async def odd_requests(trial: Trial) -> None:
     trip, _ = await a_trip()
     (await trial.post(f"/trips/{trip.pk + 5_000}/close-sale/")).expect(404)
-    (await trial.get(address(trip))).expect(405)
-    Outcome("GET", f"{len(await waiting_letters())} letters written down").expect("0 letters written down")
+    for method in ("GET", random.choice(["PUT", "PATCH", "DELETE"])):
+        (await trial.request(method, address(trip))).expect(405)
+        await expect_no_letter(method)

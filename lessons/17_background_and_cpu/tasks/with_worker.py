@@ -31,7 +31,8 @@ with_worker = Task(
 class PostOffice:
     """Delivers letters one by one, each when `open` lets it; notes what happened."""
 
-    def __init__(self, *, is_open: bool = True, loses: str = "") -> None:
+    def __init__(self, *, is_open: bool = True, loses: str = "", error: Exception | None = None) -> None:
+        self.error = error or OSError("the address is unknown")
         self.begun: list[str] = []
         self.done: list[str] = []
         self.inside = self.most_inside = 0
@@ -47,14 +48,20 @@ class PostOffice:
             await asyncio.sleep(0)
             await self.open.wait()
             if letter == self.loses:
-                raise OSError("the address is unknown")
+                raise self.error
             self.done.append(letter)
         finally:
             self.inside -= 1
 
 
+class PostError(Exception):
+    """An error that no answer knows by its name."""
+
+
 def some_letters(number: int) -> list[str]:
-    return [f"letter-{uuid.uuid4().hex[:6]}" for _ in range(number)]
+    """Letters that nobody knows, never in the order of the alphabet."""
+    letters = [f"letter-{uuid.uuid4().hex[:6]}" for _ in range(number)]
+    return letters if letters != sorted(letters) else letters[::-1]
 
 
 async def no_application(scope: Any, receive: Any, send: Any) -> None:
@@ -68,6 +75,7 @@ async def started(trial: Trial, office: PostOffice, size: int) -> AsyncIterator[
     layer = application_from(trial, no_application, office.deliver, size)
     try:
         async with Lifespan(layer) as server:
+            server.state["pool"] = "of another layer"
             answer = await server.start()
             unknown = "not lifespan" in str(answer.error)
             because = "Django knows no `lifespan`: the layer has to answer it" if unknown else None
@@ -116,6 +124,7 @@ async def turns(condition: Callable[[], object], most: int = 300) -> bool:
     "`lifespan.startup.complete`"
 )
 async def has_a_bounded_queue(trial: Trial) -> None:
+    await hands_it_over_in_time(trial)
     for size in (2, 5):
         office = PostOffice(is_open=False)
         async with started(trial, office, size) as server:
@@ -127,6 +136,23 @@ async def has_a_bounded_queue(trial: Trial) -> None:
             f"there was room for {size}",
             because="a queue without a bound grows until the process dies" if room > size else None,
             next="`asyncio.Queue(maxsize=size)`" if room > size else None,
+        )
+
+
+async def hands_it_over_in_time(trial: Trial) -> None:
+    """A server copies the state when it hears that the start is complete."""
+    handed_over: list[dict[str, Any]] = []
+    layer = application_from(trial, no_application, PostOffice().deliver, 3)
+    async with Lifespan(layer, on_message=lambda _: handed_over.append(server.state.copy())) as server:
+        server.state["pool"] = "of another layer"
+        await server.start()
+    for state in handed_over[:1]:
+        Outcome("lifespan.startup", f'scope["state"] has {sorted(state)}').expect(
+            "scope[\"state\"] has ['letters', 'pool']",
+            because="what another layer has put there before is gone" if "pool" not in state else None,
+            next="put the queue in before you send `lifespan.startup.complete`: the server copies the state then"
+            if "letters" not in state
+            else None,
         )
 
 
@@ -145,15 +171,20 @@ async def delivers_in_order(trial: Trial) -> None:
 
 @with_worker.requirement("goes on with the next letter when `deliver` raises, and logs the error")
 async def survives_an_error(trial: Trial) -> None:
+    for error in (OSError("the address is unknown"), PostError("no such street")):
+        await goes_on_after(trial, error)
+
+
+async def goes_on_after(trial: Trial, error: Exception) -> None:
     letters, records = some_letters(3), []
-    office = PostOffice(loses=letters[0])
+    office = PostOffice(loses=letters[0], error=error)
     handler = logging.Handler()
     handler.emit = records.append  # type: ignore[method-assign, assignment]
     with quiet(handler):
         async with started(trial, office, 10) as server:
             put(queue_of(server), letters)
             await turns(lambda: len(office.done) >= 2)
-    sent = "three letters, where `deliver` raises OSError for the first"
+    sent = f"three letters, where `deliver` raises {type(error).__name__} for the first"
     Outcome(sent, office.done).expect(
         letters[1:],
         because="the error has ended the worker" if len(office.begun) == 1 else None,
@@ -214,6 +245,27 @@ async def drains(trial: Trial) -> None:
             because="it said complete while letters that were accepted waited: the server ends the process then",
             next="`await letters.join()` before the last message",
         )
+    await finishes_the_letter_in_its_hand(trial)
+
+
+async def finishes_the_letter_in_its_hand(trial: Trial) -> None:
+    """The queue is empty already, and its last letter is not delivered yet."""
+    letters, office = some_letters(1), PostOffice(is_open=False)
+    async with started(trial, office, 10) as server:
+        put(queue_of(server), letters)
+        await turns(lambda: bool(office.begun))
+        stopping = asyncio.ensure_future(server.stop())
+        await turns(stopping.done, most=50)
+        office.open.set()
+        answer = await stopping
+        done = office.done.copy()
+    answer.sent = "lifespan.shutdown, while a letter is being delivered and the queue is empty"
+    answer.expect("lifespan.shutdown.complete")
+    Outcome(answer.sent, done).expect(
+        letters,
+        because="it said complete before the letter had arrived: the server ends the process then",
+        next="`await letters.join()`, which waits for `task_done()`, and not for an empty queue",
+    )
 
 
 @with_worker.requirement(
@@ -245,22 +297,50 @@ async def gives_up(trial: Trial) -> None:
 
 @with_worker.requirement("passes every other connection on to `application`, as it is")
 async def passes_on(trial: Trial) -> None:
-    office, heard, pages = PostOffice(), [], some_letters(2)
+    office, heard, words = PostOffice(), [], some_letters(2)
 
     async def page(scope: Any, receive: Any, send: Any) -> None:
-        heard.append(scope.get("state", {}).get("letters"))
+        heard.append(scope.copy())
+        if scope["path"] == "/fails/":
+            raise PostError("the view has failed")
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": pages[len(heard) - 1].encode()})
+        await send({"type": "http.response.body", "body": words[len(heard) - 1].encode()})
 
     layer = application_from(trial, page, office.deliver, 3)
     async with Lifespan(layer) as server:
         (await server.start()).expect("lifespan.startup.complete")
-        for number, text in enumerate(pages, 1):
-            reply = await exchange(layer, http_scope("/page/", state=server.state.copy()))
+        for number, text in enumerate(words, 1):
+            scope = http_scope("/page/", state=server.state.copy())
+            given = scope.copy()
+            reply = await exchange(layer, scope)
             because = None if heard else "the layer answers `lifespan` alone"
             called = len(heard) == number
             reply.expect_that(called, "`application` called", got="it was not called", because=because)
             reply.expect_answer(200, text.encode())
-        Outcome(reply.sent, f"{heard[0]!r}").expect_that(
-            heard == 2 * [queue_of(server)], "the queue in the scope of the request"
+            expect_the_same(reply.sent, heard[-1], given)
+        Outcome(reply.sent, f"{heard[0]['state'].get('letters')!r}").expect_that(
+            all(scope["state"].get("letters") is queue_of(server) for scope in heard),
+            "the queue in the scope of the request",
         )
+        await passes_on_whatever_it_is(layer, heard)
+
+
+def expect_the_same(sent: str, found: dict[str, Any], given: dict[str, Any]) -> None:
+    changed = sorted(key for key in found.keys() | given.keys() if found.get(key) != given.get(key))
+    Outcome(sent, f"another {', '.join(changed)} in the scope of the request").expect_that(
+        not changed, "the scope that the server gave", because="the layer has changed it"
+    )
+
+
+async def passes_on_whatever_it_is(layer: Any, heard: list[dict[str, Any]]) -> None:
+    failing = await exchange(layer, http_scope("/fails/"))
+    failing.sent += "  where `application` raises"
+    swallowed = failing.error is None
+    Outcome(failing.sent, "no error" if swallowed else type(failing.error).__name__).expect(
+        "PostError", because="the server has to hear of it" if swallowed else None
+    )
+    heard.clear()
+    await exchange(layer, {**http_scope("/fails/"), "type": "websocket"})
+    Outcome("a connection of type websocket", f"`application` called {len(heard)} times").expect(
+        "`application` called 1 times", because="only `lifespan` belongs to the layer"
+    )
