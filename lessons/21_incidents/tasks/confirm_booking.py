@@ -92,6 +92,7 @@ async def answers(trial: Trial) -> None:
     async with nothing_left(trial):
         for key in await some_bookings(2):
             (await trial.post(f"/bookings/{key}/confirm/")).expect(202, json={"booking": key})
+        await all_arrive(2)  # a letter may still have to look at its booking
         await Booking.objects.filter(pk=key).adelete()
         reply = await trial.post(f"/bookings/{key}/confirm/")
         reply.sent += "  after it was cancelled"
