@@ -57,6 +57,29 @@ async def decorated(sender, receiver, amount):
     return changed[0].balance
 
 
+@known_answer("transfer", breaks="refuses_nonsense", says="ValueError")
+async def takes_any_amount(sender, receiver, amount):
+    async with async_atomic():
+        accounts = [account async for account in of(Account.async_objects, sender, receiver)]
+        changed = both(accounts, sender, receiver, amount)
+        await Account.async_objects.abulk_update(changed, ["balance"])
+    return changed[0].balance
+
+
+@known_answer("transfer", breaks="refuses_a_stranger", says="KeyError")
+async def looks_for_nobody(sender, receiver, amount):
+    demand(sender, receiver, amount)
+    async with async_atomic():
+        rows = of(Account.async_objects, sender, receiver)
+        accounts = {account.owner.username: account async for account in rows}
+        if accounts[sender].balance < amount:
+            raise ValueError("not enough money")
+        accounts[sender].balance -= amount
+        accounts[receiver].balance += amount
+        await Account.async_objects.abulk_update(accounts.values(), ["balance"])
+    return accounts[sender].balance
+
+
 @known_answer("transfer", breaks="moves_all_or_nothing", says="one of the two writes was kept")
 async def without_a_transaction(sender, receiver, amount):
     demand(sender, receiver, amount)
