@@ -109,6 +109,7 @@ async def answers_before_the_letter(trial: Trial) -> None:
             at_once = await answered(asking)
             hold.release()
             reply = await asking
+            await all_arrive(1)  # or it would arrive among those of the next proof
     reply.sent += "  while nobody sells a stamp"
     reply.expect_that(at_once, "202 at once", got="no answer until the letter was sent")
     reply.expect(202, json={"booking": key})
