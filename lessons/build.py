@@ -283,8 +283,9 @@ def cells(notebook: NotebookNode) -> list[tuple[str, str, str, list[str]]]:
 
 
 def title(folder: Path) -> str:
-    """The title of a lesson."""
-    return TITLE.search((folder / "lesson.md").read_text(encoding="utf-8"))[1]
+    """The title of a lesson, or its name where the text has none yet."""
+    found = TITLE.search((folder / "lesson.md").read_text(encoding="utf-8"))
+    return found[1] if found else folder.name
 
 
 def lessons_table() -> str:
@@ -330,12 +331,9 @@ def paths_table() -> str:
 def with_tables(readme: str) -> str:
     """The README's text with its tables of lessons and of paths brought up to date."""
     for name, table in (("lessons", lessons_table()), ("paths", paths_table())):
-        readme = re.sub(
-            rf"(<!-- {name}: begin -->\n).*?(<!-- {name}: end -->)",
-            lambda match, table=table: f"{match[1]}{table}\n{match[2]}",
-            readme,
-            flags=re.DOTALL,
-        )
+        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+        before, _, rest = readme.partition(begin)
+        readme = f"{before}{begin}{table}\n{end}{rest.partition(end)[2]}" if rest else readme
     return readme
 
 
