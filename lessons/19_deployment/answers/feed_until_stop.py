@@ -22,7 +22,10 @@ def state(request):
     return request.scope["state"]["stopping"]
 
 
-@known_answer("feed_until_stop")
+@known_answer(
+    "feed_until_stop",
+    when="Where the queue is not yours to put a mark into: two tasks wait, and the first that is done wins.",
+)
 async def waits_for_both_and_empties_the_queue(request):
     stopping = state(request)
 
@@ -46,7 +49,10 @@ async def waits_for_both_and_empties_the_queue(request):
     return stream(events())
 
 
-@known_answer("feed_until_stop")
+@known_answer(
+    "feed_until_stop",
+    when="Where a heartbeat is sent anyway: the same time-out looks at the stop, and no second task is needed.",
+)
 async def looks_every_tenth_of_a_second(request):
     stopping = state(request)
 
@@ -253,3 +259,61 @@ async def joins_in_the_view(request):
         return stream(events())
     finally:
         board.leave(queue)
+
+
+def marked(request, most=None, join_first=True):
+    """The feed with a mark for the end in its queue; the wrong answers below differ in one part."""
+    stopping = state(request)
+
+    async def close(queue):
+        await stopping.wait()
+        queue.put_nowait(None)
+
+    async def events():
+        if not join_first:
+            yield WELCOME
+        queue, sent = board.join(), 0
+        closing = asyncio.ensure_future(close(queue))
+        try:
+            if join_first:
+                yield WELCOME
+            while (departure := await queue.get()) is not None:
+                yield event(departure)
+                sent += 1
+                if sent == most:
+                    return
+            yield RETRY
+        finally:
+            closing.cancel()
+            board.leave(queue)
+
+    return stream(events())
+
+
+@known_answer("feed_until_stop", breaks="loses_nothing", says="the board was joined only when")
+async def joins_after_the_welcome(request):
+    return marked(request, join_first=False)
+
+
+@known_answer("feed_until_stop", breaks="sends_events", says="id: ")
+async def ends_after_ten(request):
+    return marked(request, most=10)
+
+
+@known_answer("feed_until_stop", breaks="sends_events", says="id: ")
+async def leaves_a_get_that_takes_the_next(request):
+    stopping = state(request)
+
+    async def events():
+        queue = board.join()
+        try:
+            yield WELCOME
+            while not stopping.is_set():
+                coming = asyncio.ensure_future(queue.get())
+                if (await asyncio.wait([coming], timeout=0.05))[0]:
+                    yield event(coming.result())
+            yield RETRY
+        finally:
+            board.leave(queue)
+
+    return stream(events())

@@ -1,4 +1,6 @@
 import asyncio
+from contextlib import suppress
+from functools import partial
 
 from tutorial_project.checks import known_answer
 
@@ -27,7 +29,10 @@ def state(stopping):
     return (503, b"stopping") if stopping.is_set() else (200, b"ready")
 
 
-@known_answer("with_readiness")
+@known_answer(
+    "with_readiness",
+    when="Where something else waits for the open requests as well: a condition wakes all, and each looks for itself.",
+)
 class WithACondition:
     def __init__(self, application, stopping):
         self.application, self.stopping = application, stopping
@@ -51,7 +56,10 @@ class WithACondition:
             await self.changed.wait_for(lambda: self.open == 0)
 
 
-@known_answer("with_readiness")
+@known_answer(
+    "with_readiness",
+    when="Where you want to name or cancel the requests that are still open: the set has their tasks.",
+)
 def waits_for_the_tasks_of_requests(application, stopping):
     calls = set()
 
@@ -206,5 +214,138 @@ def the_first_one_opens_the_door(application, stopping):
             await application(scope, receive, send)
         finally:
             over.set()
+
+    return layer
+
+
+def counting(application, stopping, over=None, asks=asks_for_readiness, is_over=BaseException, hands_on=None):
+    """The layer, put together from its parts: the wrong answers below differ in one of them."""
+    under_way, changed = [], asyncio.Event()
+
+    async def wait():
+        while under_way:
+            changed.clear()
+            await changed.wait()
+
+    def done():
+        under_way.pop()
+        changed.set()
+
+    async def layer(scope, receive, send):
+        if scope["type"] == "lifespan":
+            return await live(receive, send, partial(over, under_way, changed) if over else wait)
+        if asks(scope):
+            return await say(send, *state(stopping))
+        under_way.append(scope)
+        try:
+            await (hands_on or application)(scope, receive, send)
+        except is_over:
+            done()
+            raise
+        done()
+
+    return layer
+
+
+@known_answer("with_readiness", breaks="answers_ready", says="a WebSocket to /readiness/")
+def answers_a_websocket_with_a_status(application, stopping):
+    return counting(application, stopping, asks=lambda scope: scope["path"] == "/readiness/")
+
+
+@known_answer("with_readiness", breaks="answers_ready", says="GET /trips/readiness/")
+def every_path_that_ends_so(application, stopping):
+    return counting(application, stopping, asks=lambda scope: scope["path"].endswith("/readiness/"))
+
+
+@known_answer(
+    "with_readiness", breaks="answers_ready", says="only `lifespan` and `/readiness/` belong to the layer"
+)
+def http_alone(application, stopping):
+    async def http(scope, receive, send):
+        if scope["type"] == "http":
+            await application(scope, receive, send)
+
+    return counting(application, stopping, hands_on=http)
+
+
+@known_answer("with_readiness", breaks="answers_ready", says="another state in the scope")
+def a_state_of_its_own(application, stopping):
+    async def without_state(scope, receive, send):
+        await application({**scope, "state": {}}, receive, send)
+
+    return counting(application, stopping, hands_on=without_state)
+
+
+@known_answer("with_readiness", breaks="answers_ready", says="the server has to hear of it")
+def swallows_errors(application, stopping):
+    async def quiet(scope, receive, send):
+        with suppress(Exception):
+            await application(scope, receive, send)
+
+    return counting(application, stopping, hands_on=quiet)
+
+
+@known_answer("with_readiness", breaks="waits_for_open_requests", says="the other request was still open")
+def waits_for_the_first_that_ends(application, stopping):
+    async def over(under_way, changed):
+        if under_way:
+            await changed.wait()
+
+    return counting(application, stopping, over)
+
+
+@known_answer("with_readiness", breaks="waits_for_open_requests", says="the other request was still open")
+def waits_for_five_seconds(application, stopping):
+    async def over(under_way, changed):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                while under_way:
+                    changed.clear()
+                    await changed.wait()
+
+    return counting(application, stopping, over)
+
+
+@known_answer(
+    "with_readiness", breaks="waits_for_open_requests", says="a request that was cancelled still counts"
+)
+def a_cancelled_request_stays_open(application, stopping):
+    return counting(application, stopping, is_over=Exception)
+
+
+@known_answer("with_readiness", breaks="waits_for_open_requests", says="lets them in one after the other")
+def one_request_at_a_time(application, stopping):
+    lock = asyncio.Lock()
+
+    async def alone(scope, receive, send):
+        async with lock:
+            await application(scope, receive, send)
+
+    return counting(application, stopping, hands_on=alone)
+
+
+@known_answer("with_readiness", breaks="waits_for_open_requests", says="while they are open")
+def over_with_the_first_message(application, stopping):
+    under_way = set()
+
+    async def over():
+        while under_way:
+            await asyncio.sleep(0)
+
+    async def layer(scope, receive, send):
+        if scope["type"] == "lifespan":
+            return await live(receive, send, over)
+        if asks_for_readiness(scope):
+            return await say(send, *state(stopping))
+        under_way.add(request := object())
+
+        async def sending(message):
+            under_way.discard(request)
+            await send(message)
+
+        try:
+            await application(scope, receive, sending)
+        finally:
+            under_way.discard(request)
 
     return layer

@@ -81,9 +81,14 @@ async def connected(stream: Feed, listeners: int = 1) -> None:
 async def comes(stream: Feed, expected: str) -> None:
     """Wait until the stream has sent this, after its welcome, and nothing else."""
     whole = ": welcome\n\n" + expected
-    shown = lambda: {"got": quoted(repr(stream.text))}  # noqa: E731
-    await stream.until(lambda: len(stream.text) >= len(whole), quoted(repr(whole)), shown)
-    Outcome(stream.sent).expect_that(stream.text == whole, quoted(repr(whole)), **shown())
+    shown = lambda: {"got": its_end(stream.text)}  # noqa: E731
+    await stream.until(lambda: len(stream.text) >= len(whole), its_end(whole), shown)
+    Outcome(stream.sent).expect_that(stream.text == whole, its_end(whole), **shown())
+
+
+def its_end(text: str) -> str:
+    """The text, or of a long one the last two events."""
+    return repr(text) if len(text) < 150 else f"…{repr(text[-120:])[1:-1]}"
 
 
 async def ends_with(stream: Feed, expected: list[dict[str, Any]], sent: str, **words: str) -> None:
@@ -108,7 +113,9 @@ async def sends_events(trial: Trial) -> None:
             another.sent += "  while another client listens"
             await connected_both(stream, another)
             sent = ""
-            for departure in made_up(3):
+            for number, departure in enumerate(made_up(12)):
+                if number == 1:
+                    await asyncio.sleep(0.12)  # nothing departs for a while
                 board.announce(departure)
                 sent += as_event(departure)
                 await comes(stream, sent)
@@ -152,6 +159,7 @@ async def ends_at_stop(trial: Trial) -> None:
 )
 async def loses_nothing(trial: Trial) -> None:
     await _announced_in_the_same_moment(trial)
+    await _announced_while_it_begins(trial)
     await _over_a_slow_connection(trial)
 
 
@@ -169,6 +177,26 @@ async def _announced_in_the_same_moment(trial: Trial) -> None:
                 "GET /departures/, three departures, and `stopping` is set in the same moment",
                 because="the feed ended with departures in its queue",
                 next="empty the queue before the end, or let the stop itself come through the queue",
+            )
+
+
+async def _announced_while_it_begins(trial: Trial) -> None:
+    departures = made_up(1)
+    with watched_board():
+        async with Feed(trial, asyncio.Event(), slow_at=bool) as stream:
+            await stream.until(lambda: stream.held, "`: welcome`", lambda: sent_so_far(stream))
+            board.announce(departures[0])
+            stream.take_again()
+            stream.sent += "  with a departure while `: welcome` is on its way"
+            whole = ": welcome\n\n" + as_event(departures[0])
+            await stream.until(
+                lambda: stream.text == whole,
+                quoted(repr(whole)),
+                lambda: {
+                    "got": quoted(repr(stream.text)),
+                    "because": "the board was joined only when the client had taken the welcome",
+                    "next": "`board.join()` before the first `yield`",
+                },
             )
 
 

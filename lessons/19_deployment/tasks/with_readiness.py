@@ -8,6 +8,7 @@ from uuid import uuid4
 from tutorial_project.checks import Outcome, Task, Trial
 from tutorial_project.checks.kinds.asgi import Exchange, application_from, exchange, http_scope
 from tutorial_project.checks.kinds.lifespan import Lifespan
+from tutorial_project.checks.proofs.clock import held_clock
 
 TURNS = 50
 """Turns of the event loop in which what waits for nothing gets to its end."""
@@ -34,18 +35,26 @@ class Shop:
         self.word = uuid4().hex.encode()
         self.inside, self.go_on = asyncio.Event(), asyncio.Event()
         self.paths: list[str] = []
+        self.scopes: list[dict[str, Any]] = []
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         self.paths.append(scope.get("path", scope["type"]))
+        self.scopes.append(scope.copy())
+        if scope["type"] == "websocket":
+            return await send({"type": "websocket.close"})
         if scope["type"] != "http":
             raise ValueError(f"Django can only handle ASGI/HTTP connections, not {scope['type']}.")
-        if scope["path"].startswith("/slow/"):
-            self.inside.set()
-            await self.go_on.wait()
         if scope["path"] == "/slow/fails/":
+            await self._wait()
             raise ConnectionError("the view has failed")
         await send({"type": "http.response.start", "status": 200, "headers": []})
+        if scope["path"].startswith("/slow/"):
+            await self._wait()
         await send({"type": "http.response.body", "body": self.word})
+
+    async def _wait(self) -> None:
+        self.inside.set()
+        await self.go_on.wait()
 
 
 def opened(trial: Trial) -> tuple[Shop, asyncio.Event, Callable[..., Any]]:
@@ -75,8 +84,40 @@ async def answers_ready(trial: Trial) -> None:
         "an answer of the layer's own",
         because="the layer calls `application` for this path, too",
     )
-    for path in ("/trips/", "/readiness/of/trips/"):
-        (await exchange(layer, http_scope(path))).expect_answer(200, shop.word)
+    for path in ("/trips/", "/readiness/of/trips/", "/trips/readiness/"):
+        await hands_on(shop, layer, http_scope(path, state={"letters": uuid4().hex}))
+    await hands_on_what_is_no_request(shop, layer)
+    shop.go_on.set()
+    failing = await exchange(layer, http_scope("/slow/fails/"))
+    got = "no error" if failing.error is None else type(failing.error).__name__
+    Outcome("GET /slow/fails/  where `application` raises ConnectionError", got).expect(
+        "ConnectionError", because="the server has to hear of it" if failing.error is None else None
+    )
+
+
+async def hands_on(shop: Shop, layer: Callable[..., Any], scope: dict[str, Any]) -> None:
+    given = scope.copy()
+    reply = await exchange(layer, scope)
+    reply.expect_answer(200, shop.word)
+    found = shop.scopes[-1]
+    changed = sorted(key for key in found.keys() | given.keys() if found.get(key) != given.get(key))
+    Outcome(reply.sent, f"another {', '.join(changed)} in the scope of the request").expect_that(
+        not changed, "the scope that the server gave", because="the layer has changed it"
+    )
+
+
+async def hands_on_what_is_no_request(shop: Shop, layer: Callable[..., Any]) -> None:
+    for path in ("/chat/", "/readiness/"):
+        shop.scopes.clear()
+        scope = http_scope(path, type="websocket", scheme="ws")
+        del scope["method"]  # a WebSocket has none
+        await exchange(layer, scope)
+        Outcome(f"a WebSocket to {path}", f"`application` was called {len(shop.scopes)} times").expect(
+            "`application` was called 1 times",
+            because="a WebSocket is no `GET`, and cannot be answered with a status"
+            if path == "/readiness/"
+            else "only `lifespan` and `/readiness/` belong to the layer",
+        )
 
 
 @with_readiness.requirement(
@@ -133,6 +174,44 @@ async def speaks_lifespan(trial: Trial) -> None:
 async def waits_for_open_requests(trial: Trial) -> None:
     for paths in (["/slow/"], ["/slow/fails/"], ["/slow/", "/slow/fails/", "/slow/"]):
         await _ends_after(trial, paths)
+    await _waits_for_the_last(trial)
+
+
+async def _waits_for_the_last(trial: Trial) -> None:
+    """One request is cancelled, as some servers do when the visitor leaves, and another stays open for long."""
+    shop, stopping, layer = opened(trial)
+    sent = "lifespan.shutdown while two requests are open, one of which is cancelled"
+    async with Lifespan(layer) as server:
+        (await server.start()).expect("lifespan.startup.complete")
+        leaving, staying = (asyncio.ensure_future(exchange(layer, http_scope("/slow/"))) for _ in range(2))
+        await turns()
+        inside = len(shop.paths)
+        stopping.set()
+        ending = asyncio.ensure_future(server.stop())
+        try:
+            await turns()
+            leaving.cancel()
+            with held_clock() as clock:
+                await clock.advance(20)
+            Outcome(f"{sent}, and 20 seconds", [message["type"] for message in server.messages[1:]]).expect(
+                [], because="the other request was still open"
+            )
+            Outcome("two requests at once", f"{inside} inside `application`").expect(
+                "2 inside `application`", because="the layer lets them in one after the other"
+            )
+            shop.go_on.set()
+            await asyncio.wait([staying, ending], timeout=1)
+            Outcome(f"{sent}, and then the other is over", "nothing within a second").expect_that(
+                ending.done(),
+                "lifespan.shutdown.complete",
+                because="a request that was cancelled still counts as open: `CancelledError` is no `Exception`",
+                next="the end of the count in `finally:`",
+            )
+        finally:
+            shop.go_on.set()
+            for task in (leaving, staying, ending):
+                task.cancel()
+            await asyncio.wait([leaving, staying, ending], timeout=1)
 
 
 async def _ends_after(trial: Trial, paths: list[str]) -> None:
