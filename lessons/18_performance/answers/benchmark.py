@@ -15,7 +15,10 @@ async def warmed(page, times):
         await ask(page)
 
 
-@known_answer("benchmark")
+@known_answer(
+    "benchmark",
+    when="Where the requests differ: each is a task of its own, and the gate keeps the number under way.",
+)
 async def with_a_semaphore(page, *, visitors, requests, warm_up, clock):
     gate, times = asyncio.Semaphore(visitors), []
 
@@ -32,7 +35,10 @@ async def with_a_semaphore(page, *, visitors, requests, warm_up, clock):
     return {"times": times, "failed": requests - len(times)}
 
 
-@known_answer("benchmark")
+@known_answer(
+    "benchmark",
+    when="Where requests come while others run, from a file or a log: visitors take what is there.",
+)
 async def with_a_queue(page, *, visitors, requests, warm_up, clock):
     await asyncio.gather(*(page() for _ in range(warm_up)), return_exceptions=True)
     todo, found = asyncio.Queue(), {"times": [], "failed": 0}
@@ -205,6 +211,57 @@ async def swallows_errors(page, *, visitors, requests, warm_up, clock):
                 found["times"].append(clock() - began)
             else:
                 found["failed"] += 1
+
+    await asyncio.gather(*(visitor() for _ in range(visitors)))
+    return found
+
+
+@known_answer("benchmark", breaks="counts_failures_apart", says='"failed": 1')
+async def takes_every_status_below_400(page, *, visitors, requests, warm_up, clock):
+    async def kind_page():
+        status = await page()
+        return 200 if status < 400 else status
+
+    await warmed(page, warm_up)
+    return await measured(kind_page, visitors, requests, clock)
+
+
+@known_answer("benchmark", breaks="counts_failures_apart", says="PageError")
+async def expects_some_errors_only(page, *, visitors, requests, warm_up, clock):
+    await warmed(page, warm_up)
+    left, found = iter(range(requests)), {"times": [], "failed": 0}
+
+    async def visitor():
+        for _ in left:
+            began = clock()
+            try:
+                status = await page()
+            except (OSError, TimeoutError):
+                status = None
+            if status == 200:
+                found["times"].append(clock() - began)
+            else:
+                found["failed"] += 1
+
+    await asyncio.gather(*(visitor() for _ in range(visitors)))
+    return found
+
+
+@known_answer("benchmark", breaks="counts_failures_apart", says="asked no more")
+async def an_error_sends_its_visitor_home(page, *, visitors, requests, warm_up, clock):
+    await warmed(page, warm_up)
+    left, found = iter(range(requests)), {"times": [], "failed": 0}
+
+    async def visitor():
+        try:
+            for _ in left:
+                began = clock()
+                if await page() == 200:
+                    found["times"].append(clock() - began)
+                else:
+                    found["failed"] += 1
+        except Exception:
+            found["failed"] += 1
 
     await asyncio.gather(*(visitor() for _ in range(visitors)))
     return found

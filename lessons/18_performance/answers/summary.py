@@ -92,3 +92,33 @@ def sorts_in_place(runs):
 def gives_zeros_for_nothing(runs):
     times = list(chain.from_iterable(runs))
     return summed_up(times) if times else dict.fromkeys(("answers", "mean", "p50", "p95", "p99"), 0)
+
+
+@known_answer("summary", breaks="ranks_the_times", says="two answers that took the same time are two answers")
+def counts_equal_times_once(runs):
+    return summed_up_or_error({time for run in runs for time in run})
+
+
+def summed_up_or_error(times):
+    if not times:
+        raise ValueError("no answers")
+    return summed_up(list(times))
+
+
+@known_answer("summary", breaks="ranks_the_times", says="answers are missing")
+def leaves_zeros_out(runs):
+    return summed_up_or_error([time for run in runs for time in run if time])
+
+
+@known_answer("summary", breaks="leaves_the_runs_alone", says="a list was changed in place")
+def sorts_a_single_run_in_place(runs):
+    if len(runs) == 1:
+        runs[0].sort()
+    return summed_up_or_error([time for run in runs for time in run])
+
+
+@known_answer("summary", breaks="leaves_the_runs_alone", says="or other runs")
+def takes_empty_runs_out(runs):
+    while [] in runs:
+        runs.remove([])
+    return summed_up_or_error([time for run in runs for time in run])

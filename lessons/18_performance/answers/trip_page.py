@@ -37,7 +37,10 @@ def shown(trip, weather, flights):
     return JsonResponse({"title": trip.title, "weather": weather, "flights": flights})
 
 
-@known_answer("trip_page")
+@known_answer(
+    "trip_page",
+    when="Where a part may raise: the group cancels the other question, and leaves none behind.",
+)
 async def with_a_task_group(request, pk):
     trip = await trip_with(pk)
     async with asyncio.TaskGroup() as group:
@@ -46,7 +49,10 @@ async def with_a_task_group(request, pk):
     return shown(trip, weather.result(), flights.result())
 
 
-@known_answer("trip_page")
+@known_answer(
+    "trip_page",
+    when="Where one question is begun long before its answer is needed: the view does other things in between.",
+)
 async def begins_the_flights_first(request, pk):
     try:
         trip = await Trip.objects.select_related("destination").aget(pk=pk)
@@ -160,3 +166,17 @@ async def does_not_expect_that_a_trip_is_gone(request, pk):
     trip = await sync_to_async(Trip.objects.select_related("destination").get)(pk=pk)
     city = trip.destination.name
     return shown(trip, *await asyncio.gather(gated_weather(city), told("flights", city)))
+
+
+async def a_place_that_is_lost(city):
+    await gate().acquire()
+    weather = await told("weather", city)
+    gate().release()
+    return weather
+
+
+@known_answer("trip_page", breaks="keeps_the_gate", says="has kept a place at the gate for good")
+async def loses_the_place_of_whoever_leaves(request, pk):
+    trip = await trip_with(pk)
+    city = trip.destination.name
+    return shown(trip, *await asyncio.gather(a_place_that_is_lost(city), told("flights", city)))

@@ -81,9 +81,13 @@ def end(request: Request, ends: int | Exception) -> None:
         request.end.set_result(ends)
 
 
+class PageError(Exception):
+    """An error that no answer knows by its name."""
+
+
 def trouble() -> int | Exception:
     """How a request ends that has no good answer."""
-    return random.choice([404, 500, 503, ConnectionError("no answer"), TimeoutError("too late")])
+    return random.choice([201, 302, 404, 500, 503, ConnectionError("no answer"), PageError("too late")])
 
 
 async def pass_the_warm_up(site: Site, calling: asyncio.Future[Outcome], *ends: int | Exception) -> None:
@@ -236,12 +240,20 @@ async def warms_up_first(trial: Trial) -> None:
     "them, and goes on"
 )
 async def counts_failures_apart(trial: Trial) -> None:
-    for troubles in ([500], [ConnectionError("no answer")], [404, TimeoutError("too late"), trouble()]):
+    one = random.choice([201, 204, 302, 304])
+    for troubles in ([500], [one], [ConnectionError("no answer")], [404, PageError("too late"), trouble()]):
         site = Site(visitors=2, requests=6, warm_up=1)
         outcome = await measured(trial, site, *troubles)
         expect_found(outcome, site, **words_about_failures(outcome, site))
     site = Site(visitors=2, requests=3, warm_up=0)
-    expect_found(await measured(trial, site, *(trouble() for _ in range(3))), site)
+    outcome = await measured(trial, site, *(PageError("no answer") for _ in range(3)))
+    outcome.expect_that(
+        len(site.requests) == 3,
+        "3 requests",
+        got=f"{len(site.requests)} requests, each of which raised PageError",
+        because="a visitor whose request failed asked no more",
+    )
+    expect_found(outcome, site)
 
 
 def words_about_failures(outcome: Outcome, site: Site) -> dict[str, str]:

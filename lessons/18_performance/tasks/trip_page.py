@@ -92,22 +92,39 @@ async def says_what_is_not_known(trial: Trial) -> None:
     f"has {ALLOWED} questions at the weather service at the same time when {VISITORS} visitors come, and never more"
 )
 async def keeps_the_gate(trial: Trial) -> None:
-    services, trip = counting_anew(), await made_up_trip()
+    trip = await made_up_trip()
+    expect_the_allowed(together(trip), await at_the_weather_service(trial, trip))
+    services = counting_anew()
+    with services.held("/weather/") as weather:
+        async with visits(trial, *[f"/trips/{trip.pk}/"] * VISITORS) as leaving:
+            await leaving.until(lambda: weather.waiting >= ALLOWED)
+    waiting = await at_the_weather_service(trial, trip, patience=1.5)
+    sent = f"{together(trip)}  after as many visitors have left before their answer"
+    lost = "whoever left while the weather service was asked has kept a place at the gate for good"
+    expect_the_allowed(sent, waiting, **({"because": lost} if waiting < ALLOWED else {}))
+
+
+async def at_the_weather_service(trial: Trial, trip: Trip, patience: float = 2.5) -> int:
+    """How many questions are at the weather service, when all visitors come together."""
+    services = counting_anew()
     with services.held("/weather/") as weather:
         async with visits(trial, *[f"/trips/{trip.pk}/"] * VISITORS) as ten:
-            await ten.until(lambda: weather.waiting >= ALLOWED)
+            await ten.until(lambda: weather.waiting >= ALLOWED, patience)
             await ten.clock.pause(SHORTLY)
             waiting = weather.waiting
             weather.release()
-            replies = await ten.replies()
+            replies = await ten.replies(patience=2.5 if waiting >= ALLOWED else 0.2)
     expect_all_answered(replies)
-    words = {}
+    return waiting
+
+
+def expect_the_allowed(sent: str, waiting: int, **words: str) -> None:
     if waiting > ALLOWED:
         words = {
             "because": "nothing limits the questions to the weather service, and the agency may ask four at once",
             "next": "keep `async with gate():` around the question to it",
         }
-    Outcome(together(trip), f"{waiting} questions at the weather service").expect_that(
+    Outcome(sent, f"{waiting} questions at the weather service").expect_that(
         waiting == ALLOWED, f"{ALLOWED} of them at the weather service", **words
     )
 
