@@ -15,7 +15,7 @@ from .supervised import SupervisedProcess
 
 __all__ = ["SERVERS", "ServerDidNotStart", "ServerProcess", "start_server", "start_servers", "stop_servers"]
 
-START_LIMIT = 20.0
+START_LIMIT = 60.0
 """Seconds that a server may take until it answers."""
 PORT_TAKEN = re.compile(r"address (is )?(already )?in use|10048", re.IGNORECASE)
 
