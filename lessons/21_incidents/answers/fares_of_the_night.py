@@ -1,0 +1,139 @@
+import asyncio
+import threading
+from urllib.parse import quote
+
+import httpx
+from asgiref.sync import async_to_sync
+
+from tutorial_project.checks.known_answers import known_answer
+from tutorial_project.services import running_services
+
+BROKEN = "gives_the_fares"
+
+OPTIONS = {"timeout": 5, "trust_env": False, "verify": False}
+
+
+def url(city):
+    return f"{running_services().url}/flights/{quote(city, safe='')}"
+
+
+def cheapest(response):
+    try:
+        return min(flight["price"] for flight in response.raise_for_status().json()["flights"])
+    except (httpx.HTTPError, ValueError, KeyError):
+        return None
+
+
+async def fare_to(city, client):
+    return cheapest(await client.get(url(city)))
+
+
+@known_answer("fares_of_the_night", when="Where the list is long: all cities are asked at once.")
+def all_at_once(cities):
+    async def fares():
+        async with httpx.AsyncClient(**OPTIONS) as client:
+            return await asyncio.gather(*(fare_to(city, client) for city in cities))
+
+    return dict(zip(cities, asyncio.run(fares()), strict=True))
+
+
+@known_answer("fares_of_the_night", when="Where nothing else in the script is async: it needs no loop.")
+def with_a_sync_client(cities):
+    with httpx.Client(**OPTIONS) as client:
+        return {city: cheapest(client.get(url(city))) for city in cities}
+
+
+@known_answer("fares_of_the_night", when="Where `fare_to` is called in many places, and seldom.")
+def a_client_for_each_city(cities):
+    @async_to_sync
+    async def fare(city):
+        async with httpx.AsyncClient(**OPTIONS) as client:
+            return await fare_to(city, client)
+
+    return {city: fare(city) for city in cities}
+
+
+kept = httpx.AsyncClient(**OPTIONS)
+
+
+@known_answer("fares_of_the_night", breaks="gives_the_fares", says="Event loop is closed")
+def with_asyncio_run(cities):
+    return {city: asyncio.run(fare_to(city, kept)) for city in cities}
+
+
+@known_answer("fares_of_the_night", breaks="gives_the_fares", says="None")
+def takes_it_for_trouble(cities):
+    def fare(city):
+        try:
+            return async_to_sync(fare_to)(city, kept)
+        except RuntimeError:
+            return None
+
+    return {city: fare(city) for city in cities}
+
+
+@known_answer("fares_of_the_night", breaks="gives_the_fares", says="Event loop is closed")
+def one_loop_a_night_and_the_old_client(cities):
+    async def fares():
+        return {city: await fare_to(city, kept) for city in cities}
+
+    return async_to_sync(fares)()
+
+
+@known_answer("fares_of_the_night", breaks="asks_once_for_each", says="questions at the airline")
+def tries_again(cities):
+    client = httpx.AsyncClient(**OPTIONS)
+
+    def fare(city):
+        while True:
+            try:
+                return async_to_sync(fare_to)(city, client)
+            except RuntimeError:
+                pass
+
+    return {city: fare(city) for city in cities}
+
+
+@known_answer("fares_of_the_night", breaks="closes_its_connections", says="was not closed on the loop")
+def a_client_that_nobody_closes(cities):
+    return {city: async_to_sync(fare_to)(city, httpx.AsyncClient(**OPTIONS)) for city in cities}
+
+
+@known_answer("fares_of_the_night", breaks="gives_the_fares", says="expected {")
+def remembers(cities):
+    missing = [city for city in cities if city not in known]
+    known.update(with_a_sync_client(missing))
+    return {city: known[city] for city in cities}
+
+
+known = {}
+
+
+@known_answer("fares_of_the_night", breaks="gives_the_fares", says="coroutine")
+async def everything_async(cities):
+    async with httpx.AsyncClient(**OPTIONS) as client:
+        return {city: await fare_to(city, client) for city in cities}
+
+
+@known_answer("fares_of_the_night", breaks="goes_on_without_one", says="HTTPStatusError")
+def lets_the_error_out(cities):
+    with httpx.Client(**OPTIONS) as client:
+        return {
+            city: min(f["price"] for f in client.get(url(city)).raise_for_status().json()["flights"])
+            for city in cities
+        }
+
+
+@known_answer("fares_of_the_night", breaks="asks_once_for_each", says="questions at the airline")
+def asks_first_whether_it_works(cities):
+    with_a_sync_client(cities)
+    return with_a_sync_client(cities)
+
+
+guard = threading.Lock()
+
+
+@known_answer("fares_of_the_night", breaks="works_on_two_threads", says="after the other thread")
+def behind_a_lock(cities):
+    with guard:
+        return with_a_sync_client(cities)
