@@ -1,0 +1,140 @@
+import asyncio
+from contextlib import suppress
+
+from tutorial_project.checks.known_answers import known_answer
+from tutorial_project.services import ServiceError, ask
+
+BROKEN = "stops_between_two_questions"
+
+
+def layer_of(live):
+    """The layer with another life."""
+
+    def around(application):
+        async def layer(scope, receive, send):
+            if scope["type"] != "lifespan":
+                return await application(scope, receive, send)
+            await receive()
+            await live(scope["state"], receive, send)
+            await send({"type": "lifespan.shutdown.complete"})
+
+        return layer
+
+    around.__name__ = around.__qualname__ = live.__name__
+    return around
+
+
+async def refresh(state):
+    with suppress(ServiceError):
+        state["rate"] = (await ask("rates/CHF"))["rate"]
+
+
+async def begin(state, send):
+    state["rate"] = None
+    await refresh(state)
+    await send({"type": "lifespan.startup.complete"})
+
+
+async def keep_fresh(state):
+    while True:
+        await asyncio.sleep(60)
+        await refresh(state)
+
+
+@known_answer("with_rate", when="Where several tasks live as long as the server.")
+@layer_of
+async def a_group(state, receive, send):
+    await begin(state, send)
+    async with asyncio.TaskGroup() as group:
+        keeping = group.create_task(keep_fresh(state))
+        await receive()
+        keeping.cancel()
+
+
+@known_answer("with_rate")
+@layer_of
+async def waits_for_both(state, receive, send):
+    await begin(state, send)
+    tasks = [asyncio.create_task(keep_fresh(state)), asyncio.create_task(receive())]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    tasks[0].cancel()
+    await asyncio.wait(tasks)
+
+
+@known_answer("with_rate", breaks="stops_within_a_question", says="for the exchange")
+@layer_of
+async def looks_at_the_event_while_it_sleeps(state, receive, send):
+    stopping = asyncio.Event()
+
+    async def keep():
+        while not stopping.is_set():
+            try:
+                async with asyncio.timeout(60):
+                    await stopping.wait()
+            except TimeoutError:
+                await refresh(state)
+
+    await begin(state, send)
+    keeping = asyncio.create_task(keep())
+    await receive()
+    stopping.set()
+    await keeping
+
+
+@known_answer("with_rate", breaks="leaves_no_task", says="neither cancelled nor awaited")
+@layer_of
+async def waits_for_nobody(state, receive, send):
+    await begin(state, send)
+    keeping = asyncio.create_task(keep_fresh(state))
+    await receive()
+    keeping.get_name()
+
+
+@known_answer("with_rate", breaks="stops_between_two_questions", says="it waits for a clock")
+@layer_of
+async def gives_it_five_seconds(state, receive, send):
+    await begin(state, send)
+    keeping = asyncio.create_task(keep_fresh(state))
+    await receive()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(keeping, 5)
+
+
+@known_answer("with_rate", breaks="asks_each_minute", says="questions")
+@layer_of
+async def looks_each_second(state, receive, send):
+    async def keep():
+        while True:
+            await asyncio.sleep(1)
+            await refresh(state)
+
+    await begin(state, send)
+    keeping = asyncio.create_task(keep())
+    await receive()
+    keeping.cancel()
+    await asyncio.wait([keeping])
+
+
+@known_answer("with_rate", breaks="asks_each_minute", says="0 questions")
+@layer_of
+async def no_task_any_more(state, receive, send):
+    await begin(state, send)
+    await receive()
+
+
+@known_answer("with_rate", breaks="has_the_rate_from_the_start", says="ServiceError")
+@layer_of
+async def does_not_start_without_it(state, receive, send):
+    state["rate"] = (await ask("rates/CHF"))["rate"]
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+
+
+@known_answer("with_rate", breaks="stops_between_two_questions", says="CancelledError")
+@layer_of
+async def cancels_and_falls_over_it(state, receive, send):
+    await begin(state, send)
+    keeping = asyncio.create_task(keep_fresh(state))
+    await receive()
+    keeping.cancel()
+    await keeping
