@@ -29,8 +29,8 @@ def to_solve(text: str) -> str:
 
 
 def _without_gaps(text: str) -> str:
-    """The text with two empty lines where a mark between definitions stood, and not four."""
-    return re.sub(r"\n{4,}", "\n\n\n", text)
+    """The text with as few empty lines as the formatter leaves where a mark stood between definitions."""
+    return re.sub(r"\n{3,}(?= +\S)", "\n\n", re.sub(r"\n{4,}", "\n\n\n", text))
 
 
 def marked_solution(text: str) -> str:
