@@ -71,6 +71,7 @@ def test_an_adversary_is_refused_or_excused(
         assert not (reason and listed), f"excused: take it out of {TO_DO.name}"
     elif not adversary.startswith(TIMED):
         assert not reason, f"no excuse is needed any more: {reason}\n{found.text}"
+        assert not listed, f"refused: take it out of {TO_DO.name}"
 
 
 def test_every_excuse_names_an_adversary() -> None:
