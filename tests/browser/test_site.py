@@ -20,6 +20,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 from project import ROOT
 
+from tutorial_project.checks.gaps import BEGIN_BROKEN
+
 LESSONS = [folder.name for folder in build.lesson_folders()]
 READ = [
     "index.html",
@@ -122,7 +124,7 @@ def test_every_lesson_has_its_pages_and_exercises_are_unanswered(site: Path) -> 
         if (build.LESSONS / name / "exercise.md").exists():
             exercise = (site / "exercises" / f"{name}.html").read_text(encoding="utf-8")
             assert "in JupyterLab, where its checks answer" in exercise
-            assert "NotImplementedError" in exercise
+            assert "NotImplementedError" in exercise or BEGIN_BROKEN in build.exercise_text(name)
             assert "cell_output" not in exercise
 
 
@@ -195,7 +197,8 @@ def test_the_reader_may_switch_the_colours(page: Page, address: str) -> None:
 def test_an_error_on_purpose_looks_like_one(page: Page, address: str) -> None:
     page.goto(f"{address}/notebooks/01_first_async_view.html")
     error = page.locator(".traceback .gr", has_text="ValueError: The view").first
-    red, green, _ = error.evaluate("error => getComputedStyle(error).color.match(/\\d+/g).map(Number)")
+    shares = error.evaluate("error => getComputedStyle(error).color.match(/[\\d.]+/g).map(Number)")
+    red, green, _ = shares[:3]
     assert red > 2 * green
 
 
