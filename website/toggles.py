@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 TOGGLE = re.compile(
-    r'<a class="reference internal" href="[^"]*">(?P<title>(?:(?!</a>).)*)</a>\s*'
+    r'<a class="[^"]*reference internal" href="[^"]*">(?P<title>(?:(?!</a>).)*)</a>\s*'
     r"<details(?P<open>[^>]*)><summary>",
     re.DOTALL,
 )

@@ -6,7 +6,7 @@ from unittest import mock
 
 from asgiref.sync import sync_to_async
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 
 from tutorial_project.checks import known_answer
 
@@ -108,7 +108,7 @@ async def reads_on_from_the_end():
     return text.read()
 
 
-@known_answer("reload_agency", breaks="brings_back_what_was_deleted", says="has not run on this database")
+@known_answer("reload_agency", breaks="returns_what_the_command_printed", says="printed this time")
 async def loads_only_once():
     if not hasattr(loads_only_once, "text"):
         text = io.StringIO()
@@ -163,3 +163,15 @@ kept = io.StringIO()
 async def one_text_for_all_calls():
     await sync_to_async(call_command)("load_sample_data", stdout=kept)
     return kept.getvalue()
+
+
+@known_answer("reload_agency", breaks="brings_back_what_was_deleted", says="brings back")
+async def takes_all_of_it_back():
+    def rolled_back():
+        text = io.StringIO()
+        with transaction.atomic():
+            call_command("load_sample_data", stdout=text)
+            transaction.set_rollback(True)
+        return text.getvalue()
+
+    return await sync_to_async(rolled_back)()

@@ -3,9 +3,8 @@ import contextlib
 import io
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from unittest import mock
 from uuid import uuid4
 
 from tutorial_project.checks import Outcome, Task, Trial
@@ -60,14 +59,28 @@ async def returns_what_the_command_printed(trial: Trial) -> None:
 
 @contextlib.contextmanager
 def _command_that_prints_also(line: str) -> Iterator[None]:
-    handle = Command.handle
-
     def talkative(self: Command, *args: object, **options: object) -> None:
-        handle(self, *args, **options)
+        HANDLE(self, *args, **options)
         self.stdout.write(line)
 
-    with mock.patch.object(Command, "handle", talkative):
+    with _handled_by(talkative):
         yield
+
+
+HANDLE = Command.handle
+
+
+@contextlib.contextmanager
+def _handled_by(handle: Callable[..., None]) -> Iterator[None]:
+    """Let the command be handled so within the `with` block.
+
+    Trap: what stood there before may be that of a proof that was given up, and ends after the next one has begun.
+    """
+    Command.handle = handle  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Command.handle = HANDLE  # type: ignore[method-assign]
 
 
 async def _reload(trial: Trial) -> tuple[Outcome, str, str]:
@@ -131,13 +144,12 @@ class _Run:
 def _watched_command() -> Iterator[list[_Run]]:
     """Before the command begins, let it wait, in its own thread, until the loop has done something else."""
     loop, thread, runs = asyncio.get_running_loop(), threading.get_ident(), list[_Run]()
-    handle = Command.handle
 
     def watched(self: Command, *args: object, **options: object) -> None:
         on_the_loop, turn = threading.get_ident() == thread, threading.Event()
         loop.call_soon_threadsafe(turn.set)
         runs.append(_Run(on_the_loop, not on_the_loop and turn.wait(PATIENCE)))
-        handle(self, *args, **options)
+        HANDLE(self, *args, **options)
 
-    with mock.patch.object(Command, "handle", watched):
+    with _handled_by(watched):
         yield runs

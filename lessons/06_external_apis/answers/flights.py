@@ -63,9 +63,7 @@ async def looks_in_a_table(request, city):
     return answer
 
 
-@known_answer(
-    "flights", when="Where a page has this one wait and few visitors: a sync view with a limit is enough."
-)
+@known_answer("flights", breaks="calls_silence_504", says="still waiting")
 def asks_in_djangos_thread(request, city):
     try:
         response = httpx.get(flights_url(city), timeout=LIMIT)

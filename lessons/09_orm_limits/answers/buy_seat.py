@@ -522,7 +522,7 @@ async def every_row_locked(request, pk):
     return answer(await sync_to_async(sell)())
 
 
-@known_answer("buy_seat", breaks="sells_once_to_forty", says="the event loop itself waits")
+@known_answer("buy_seat", breaks="sells_once_to_forty", says="event loop")
 @guarded
 async def the_loop_waits_for_the_thread(request, pk):
     def sell():
@@ -549,7 +549,7 @@ async def sleeps_on_the_loop(request, pk):
     return answer(sold)
 
 
-@known_answer("buy_seat", breaks="answers_odd_requests", says="DoesNotExist")
+@known_answer("buy_seat", breaks="leaves_no_connection", says="DoesNotExist")
 @require_POST
 async def no_such_trip(request, pk):
     return answer(await sync_to_async(sell_once)(pk, traveller_of(request), locked))

@@ -197,7 +197,7 @@ async def looks_now_and_then(request):
     return event_stream(events())
 
 
-@known_answer("departures_feed", breaks="leaves_while_waiting", says="1 task of the feed that goes on")
+@known_answer("departures_feed", breaks="sends_heartbeats", says="1 heartbeat")
 async def a_task_for_the_heartbeats(request):
     async def beat(queue):
         while True:
@@ -330,7 +330,7 @@ async def expects_to_be_closed_only(request):
 newest = {}
 
 
-@known_answer("departures_feed", breaks="serves_many_screens", says="expected 2 listeners")
+@known_answer("departures_feed", breaks="serves_many_screens", says="expected 3 listeners")
 async def one_queue_for_all_screens(request):
     async def events():
         if not board.listeners:
