@@ -165,7 +165,7 @@ async def sleeps_on_the_loop(sender, receiver, amount):
     return await one_statement_of_sql(sender, receiver, amount)
 
 
-@known_answer("transfer", breaks="keeps_count", says="event loop")
+@known_answer("transfer", breaks="moves_all_or_nothing", says="event loop")
 @sensible
 async def the_loop_waits_for_the_thread(sender, receiver, amount):
     def move():
