@@ -35,7 +35,7 @@ from sources import TITLE, lesson_faults  # noqa: E402
 from tutorial_project.checks.gaps import solved, to_solve  # noqa: E402
 from tutorial_project.checks.loading import REQUIREMENTS, load_tasks  # noqa: E402
 from tutorial_project.classroom.requirement import in_short  # noqa: E402
-from tutorial_project.desk.front_matter import line_under, missing_for  # noqa: E402
+from tutorial_project.desk.front_matter import missing_for, requirement_in  # noqa: E402
 from tutorial_project.desk.learning_paths import EVERYTHING, PATHS, lessons_on  # noqa: E402
 from tutorial_project.desk.management.files import set_aside  # noqa: E402
 from tutorial_project.desk.management.notebook_file import edited, original_id, parsed  # noqa: E402
@@ -101,16 +101,11 @@ def _notebook(folder: Path, text: str, sources: list[Path]) -> NotebookNode:
         language_info={"name": "python"},
         lesson={"source": source_hash(sources)},
     )
-    if requirement := requirement_of(folder):
+    if requirement := requirement_in(folder):
         notebook.metadata.lesson["requires"] = requirement
         _begin_with(requirement, notebook)
     _name_cells(notebook)
     return notebook
-
-
-def requirement_of(folder: Path) -> str:
-    """What the front matter of a lesson says under `requires`, such as "django>=6.1"; empty for most."""
-    return line_under("requires", (folder / "lesson.md").read_text(encoding="utf-8"))
 
 
 def _begin_with(requirement: str, notebook: NotebookNode) -> None:
@@ -299,7 +294,7 @@ def lessons_table() -> str:
 
 
 def _needs(folder: Path) -> str:
-    requirement = requirement_of(folder)
+    requirement = requirement_in(folder)
     return f" (needs {in_short(requirement)})" if requirement else ""
 
 

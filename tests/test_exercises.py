@@ -21,11 +21,7 @@ from tutorial_project.checks.loading import load_broken, load_known_answers, loa
 from tutorial_project.checks.task import Task
 from tutorial_project.checks.verdict import Verdict
 
-pytestmark = [
-    pytest.mark.usefixtures("the_machine_may_be_busy"),
-    # Trap: the watchdog ends an answer wherever it is, and in a callback of libpq nobody can raise that.
-    pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.usefixtures("the_machine_may_be_busy")
 
 RUNS_OF_BROKEN_CODE = int(os.environ.get("RUNS_OF_BROKEN_CODE", "3"))
 """How often broken code is judged: a fault that shows on some runs only could be called repaired."""

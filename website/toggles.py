@@ -7,7 +7,7 @@ from pathlib import Path
 
 TOGGLE = re.compile(
     r'<a class="[^"]*reference internal" href="[^"]*">(?P<title>(?:(?!</a>).)*)</a>\s*'
-    r"<details(?P<open>[^>]*)><summary>",
+    r"<details[^>]*><summary>",
     re.DOTALL,
 )
 

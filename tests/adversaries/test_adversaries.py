@@ -18,11 +18,7 @@ from .meeting import judged, rehearse
 from .rehearsal import Rehearsal
 from .table import ADVERSARIES, excuse
 
-pytestmark = [
-    pytest.mark.usefixtures("the_machine_may_be_busy"),
-    # Trap: the watchdog ends an answer wherever it is, and in a callback of libpq nobody can raise that.
-    pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.usefixtures("the_machine_may_be_busy")
 
 TO_DO = Path(__file__).with_name("accepted.txt")
 """What may be accepted although nothing excuses it: lines go when a check tells the difference, and none may come."""

@@ -4,42 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 import os
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
-from solved import TASKS, source_of
-
-from tutorial_project.checks.loading import load_tasks
+from solved import source_of
 
 from .odd_requests import VISITORS, OddRequest, likely_path, odd_requests, words_in
 from .site import Site, everything_stored
+from .views import each_view
 
 EXAMPLES = int(os.environ.get("ODD_REQUESTS", 40))
 """Requests for each solution. More of them:  ODD_REQUESTS=5000 make test ARGS="tests/attacks"."""
-
-BEHIND_A_LAYER = {("19_deployment", "feed_until_stop")}
-"""Views whose state comes from the layer that hears the server's lifespan, which a test client has not."""
-
-VIEWS = [
-    (lesson, task)
-    for lesson, task in TASKS
-    if load_tasks(lesson)[task].routes and (lesson, task) not in BEHIND_A_LAYER
-]
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Django's log of bad requests is not of interest here."""
-    logging.disable(logging.ERROR)
-    yield
-    logging.disable(logging.NOTSET)
-
-
-each_view = pytest.mark.parametrize(("lesson_name", "task_name"), VIEWS, ids=[f"{n}-{t}" for n, t in VIEWS])
 
 
 @each_view

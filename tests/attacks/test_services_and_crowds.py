@@ -12,9 +12,8 @@ from tutorial_project.services import running_services
 
 from .odd_requests import OddRequest, likely_path
 from .site import Site, everything_stored
-from .test_odd_requests import each_view, quiet
+from .views import each_view
 
-__all__ = ["quiet"]
 CROWD, PATIENCE = 50, 60.0
 """Visitors at once, and seconds that each of them may wait."""
 METHODS = ("GET", "POST")

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from tutorial_project.checks import judge as judging
 from tutorial_project.checks.judge import judge
 from tutorial_project.checks.proofs.clock import held_clock
 from tutorial_project.checks.verdict import NOT_TRIED, Verdict
-from tutorial_project.checks.watchdog import STANDS_STILL, Watchdog
+from tutorial_project.checks.watchdog import STANDS_STILL, Interrupted, Watchdog
 
 A_MOMENT = 0.05
 """Seconds: enough to get to the next line."""
@@ -258,8 +259,27 @@ def test_an_interrupt_where_python_cannot_raise_is_reported_to_nobody(
     reported: list[Any] = []
     monkeypatch.setattr(sys, "unraisablehook", reported.append)
     judged(blocks_where_nothing_can_be_raised)
+    sys.unraisablehook(
+        SimpleNamespace(exc_type=Interrupted)
+    )  # a thread that slept in C wakes after the check
     assert not reported
-    assert sys.unraisablehook == reported.append
+
+
+async def answers_at_once(request: Any) -> HttpResponse:
+    return HttpResponse()
+
+
+def test_what_else_python_cannot_raise_is_reported_once_after_many_checks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reported: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", reported.append)
+    judged(answers_at_once)
+    hook = sys.unraisablehook
+    judged(answers_at_once)
+    assert sys.unraisablehook is hook
+    hook(other := SimpleNamespace(exc_type=ValueError))
+    assert reported == [other]
 
 
 async def all_fifty(trial: Trial) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from toggles import named_toggles
 
-ENTRY = '<li><a class="reference internal" href="solutions/index.html"><code>All</code> solutions</a>'
+ENTRY = '<li><a class="current reference internal" href="solutions/index.html"><code>All</code> solutions</a>'
 
 
 def test_what_opens_a_part_of_the_navigation_is_named_after_it() -> None:

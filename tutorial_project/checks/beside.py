@@ -73,9 +73,8 @@ class _Held:
                 return stop.value
             try:
                 step = functools.partial(inner.send, (yield waits_for))
-                if (
-                    waits_for is not None and not self._hold.taken
-                ):  # None is `asyncio.sleep(0)`, which waits for nothing
+                waits = waits_for is not None  # None is `asyncio.sleep(0)`, which waits for nothing
+                if waits and not self._hold.taken:
                     self._hold.taken = True
                     self._hold.inside.set()
                     yield from self._until_released()

@@ -93,7 +93,8 @@ class Watchdog:
         asyncio.Handle._run = self._contained(self._run)  # type: ignore[method-assign]
         self._handler = self._loop.get_exception_handler()
         self._loop.set_exception_handler(self._on_error)
-        self._hook, sys.unraisablehook = sys.unraisablehook, self._on_unraisable
+        if getattr(sys.unraisablehook, "__code__", None) is not _HEARS_OF_UNRAISABLE:
+            sys.unraisablehook = _without_interrupts(sys.unraisablehook)
         # Trap: at its end Python waits for every thread that is no daemon, and one of the answer's may never end.
         # A thread takes after the one that starts it.
         self._me = cast(Any, threading.current_thread())
@@ -104,7 +105,6 @@ class Watchdog:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._me._daemonic = self._daemon
-        sys.unraisablehook = self._hook
         asyncio.Handle._run = self._run  # type: ignore[method-assign]
         self._loop.set_exception_handler(self._handler)
         for task in filter(None, self._hit):
@@ -226,12 +226,6 @@ class Watchdog:
         else:
             loop.default_exception_handler(context)
 
-    def _on_unraisable(self, unraisable: Any) -> None:
-        # Trap: what C calls, such as a driver's callback, a finalizer or a weak reference's, cannot raise: Python
-        # reports it and goes on. It is interrupted again, until the loop turns.
-        if not issubclass(unraisable.exc_type, Interrupted):
-            self._hook(unraisable)
-
     def _contained(self, run: Any) -> Any:
         # Trap: asyncio lets these two through to whoever runs the loop, and ends it; the task has kept its error.
         def contained(handle: Any) -> None:
@@ -254,8 +248,22 @@ def in_one_turn(frames: list[FrameType]) -> list[FrameType]:
     return frames[turns[-1] + 1 :] if turns else []
 
 
+def _without_interrupts(report: Any) -> Any:
+    """The same hook of `sys.unraisablehook`, which hears of no interrupt.
+
+    Trap: what C calls, such as a driver's callback, a finalizer or a weak reference's, cannot raise: Python reports it
+    and goes on. It stays for good: a thread that sleeps in C hears of its interrupt when it wakes, after the check.
+    """
+
+    def heard(unraisable: Any) -> None:
+        if not issubclass(unraisable.exc_type, Interrupted):
+            report(unraisable)
+
+    return heard
+
+
 _TURN = asyncio.Handle._run.__code__
-_HEARS_OF_UNRAISABLE = Watchdog._on_unraisable.__code__
+_HEARS_OF_UNRAISABLE = _without_interrupts(sys.unraisablehook).__code__
 
 
 def doing(thread: int) -> str:

@@ -73,9 +73,9 @@ class Exercise:
 
     async def judge(self, answer: Any, task: str | None = None) -> Verdict:
         """The verdict on an answer, without showing or recording it."""
-        name = self._task_of(answer, task)
+        names = _possible_names(answer, task)
+        name = self._task_named(names)
         if name is None:
-            names = [task] if task else [*names_in_notebook(answer), *names_of(answer)]
             return self._not_a_task((names or [type(answer).__name__])[0])
         return await judge(self.tasks[name], answer, self._database.restore)
 
@@ -101,13 +101,12 @@ class Exercise:
         Raises:
             LookupError: when the answer belongs to no task that has traffic.
         """
-        name = self._task_of(answer, task)
+        name = self._task_named(_possible_names(answer, task))
         if name is None or self.tasks[name].operations is None:
             raise LookupError("there is no traffic for this; it is found by the name of the answer")
         return await seen_by_operations(self.tasks[name], answer, self._database.restore)
 
-    def _task_of(self, answer: Any, task: str | None) -> str | None:
-        names = [task] if task else [*names_in_notebook(answer), *names_of(answer)]
+    def _task_named(self, names: list[str]) -> str | None:
         return next((name for name in names if name in self.tasks), None)
 
     def hint(self, task: str) -> None:
@@ -139,6 +138,11 @@ class Exercise:
         for name in self.tasks:
             record = progress.task(name)
             print(f"{MARKS[record['state']]} {name:<24} {record['state']}")
+
+
+def _possible_names(answer: Any, task: str | None) -> list[str]:
+    """The task that was named, or all names of an answer, in a notebook's cells first."""
+    return [task] if task else [*names_in_notebook(answer), *names_of(answer)]
 
 
 def open_exercise(name: str, **settings: Any) -> Exercise:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from tutorial_project import paths
 from tutorial_project.classroom.requirement import missing_here
@@ -38,7 +39,12 @@ def requires(lesson: str) -> str:
     Args:
         lesson: its name, such as "20_native_async_database".
     """
-    file = paths.LESSONS / lesson / "lesson.md"
+    return requirement_in(paths.LESSONS / lesson)
+
+
+def requirement_in(folder: Path) -> str:
+    """What stands under `requires` in the lesson of a folder; empty for most."""
+    file = folder / "lesson.md"
     return line_under("requires", file.read_text(encoding="utf-8")) if file.is_file() else ""
 
 

@@ -11,9 +11,10 @@ import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import ceil
 from pathlib import Path
 from typing import IO, Any, cast
+
+from tutorial_project.classroom.percentiles import percentile
 
 SCRIPT = Path(__file__).with_name("load_process.py")
 
@@ -46,9 +47,7 @@ class Load:
 
     def percentile(self, percent: float) -> float:
         """The seconds within which `percent` of a hundred good answers came: the nearest rank, one that was measured."""
-        if not self.times:
-            return float("nan")
-        return sorted(self.times)[max(0, ceil(percent / 100 * len(self.times)) - 1)]
+        return percentile(self.times, percent)
 
     def __repr__(self) -> str:
         p50, p95, p99 = (self.percentile(percent) * 1000 for percent in (50, 95, 99))

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import linecache
-import logging
-import math
 import re
 import sys
-import sysconfig
 import threading
-import warnings
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import perf_counter
-from types import FrameType
 from typing import Any
 
 import httpx
 from django.http import HttpRequest
 from django.urls import URLPattern
 
-import tutorial_project
+from tutorial_project.classroom.percentiles import percentile
+from tutorial_project.classroom.watching.log_watch import LogWatch
+from tutorial_project.classroom.watching.own_frames import is_own, shown
 
 from .handlers import RecordedASGIHandler, asgi_application
 from .server import Server
@@ -33,11 +28,6 @@ LIMIT = 12.0
 """Seconds after which a visitor goes away."""
 STANDS_STILL = 0.25
 """Seconds without a turn of the event loop that are worth a line."""
-NOT_OWN = (
-    sysconfig.get_paths()["stdlib"],
-    sysconfig.get_paths()["purelib"],
-    str(Path(tutorial_project.__file__).parent),
-)
 
 
 @dataclass(frozen=True)
@@ -160,11 +150,6 @@ def _page(path: str) -> str:
     return re.sub(r"\d+", "…", path)
 
 
-def percentile(seconds: Sequence[float], share: float) -> float:
-    """The nearest-rank percentile: the smallest time that at least `share` percent did not exceed."""
-    return sorted(seconds)[max(math.ceil(len(seconds) * share / 100) - 1, 0)]
-
-
 @asynccontextmanager
 async def on_duty(
     urlpatterns: Sequence[URLPattern] = (), *, application: Any = None, **config: Any
@@ -183,7 +168,7 @@ async def on_duty(
         application = _Site(urlpatterns) if urlpatterns else asgi_application()
     with Server(application, **config).start() as server:
         duty = Duty(server)
-        with _LogWatch(duty.log), _LoopWatch(duty):
+        with LogWatch(duty.log), _LoopWatch(duty):
             yield duty
 
 
@@ -196,47 +181,6 @@ class _Site(RecordedASGIHandler):
         request.urlconf = self._urlpatterns
         request._dont_enforce_csrf_checks = True
         return await super().get_response_async(request)
-
-
-class _LogWatch(logging.Handler):
-    """Collects what is logged from WARNING on, and warnings; nothing of it is printed meanwhile."""
-
-    def __init__(self, lines: Counter[str]) -> None:
-        super().__init__(logging.WARNING)
-        self._lines = lines
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.name == "py.warnings":
-            message = record.getMessage().splitlines()[0].partition(": ")[2]
-            self._lines[message] += 1
-            return
-        line = f"{record.levelname} {record.name}: {record.getMessage().splitlines()[0]}"
-        self._lines[line + _error_line(record.exc_info)] += 1
-
-    def __enter__(self) -> None:
-        self._warnings = warnings.catch_warnings()
-        self._warnings.__enter__()
-        warnings.simplefilter("always")
-        logging.captureWarnings(True)
-        logging.root.addHandler(self)
-
-    def __exit__(self, *error: Any) -> None:
-        logging.root.removeHandler(self)
-        logging.captureWarnings(False)
-        self._warnings.__exit__(*error)
-
-
-def _error_line(exc_info: Any) -> str:
-    if not exc_info or exc_info[1] is None:
-        return ""
-    error = exc_info[1]
-    frames, traceback = [], error.__traceback__
-    while traceback is not None:
-        frames.append((traceback.tb_frame, traceback.tb_lineno))
-        traceback = traceback.tb_next
-    own = [_shown(frame, line) for frame, line in frames if _is_own(frame)]
-    at = f", at {own[-1]}" if own else ""
-    return f" | {type(error).__name__}: {re.sub(r'[0-9]{6,}', '…', str(error).partition(chr(10))[0])}{at}"
 
 
 class _LoopWatch:
@@ -266,16 +210,6 @@ class _LoopWatch:
     def _place(self) -> str:
         frame, own = sys._current_frames().get(self._duty.server.thread_id), None
         while frame is not None and own is None:
-            own = frame if _is_own(frame) else None
+            own = frame if is_own(frame) else None
             frame = frame.f_back
-        return _shown(own, own.f_lineno) if own is not None else ""
-
-
-def _is_own(frame: FrameType) -> bool:
-    """Whether a frame runs neither Python's library, nor a package, nor the classroom: what a reader wrote."""
-    return not frame.f_code.co_filename.startswith((*NOT_OWN, "<"))
-
-
-def _shown(frame: FrameType, line: int) -> str:
-    text = linecache.getline(frame.f_code.co_filename, line).strip()
-    return f"`{text}`, in `{frame.f_code.co_name}`" if text else f"`{frame.f_code.co_name}`"
+        return shown(own, own.f_lineno) if own is not None else ""
