@@ -92,3 +92,22 @@ locks = {}
 async def behind_a_lock(request):
     async with locks.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
         return await sync_to_async(page_in_a_thread)(request)
+
+
+@known_answer("my_trips", breaks="shows_travellers_their_trips", says="trips")
+async def only_what_is_on_sale(request):
+    user = await request.auser()
+    if user.is_anonymous:
+        return nobody()
+    bookings = user.bookings.select_related("trip").filter(trip__active=True)
+    titles = [booking.trip.title async for booking in bookings]
+    return JsonResponse({"traveller": user.username, "trips": titles})
+
+
+@known_answer("my_trips", breaks="shows_travellers_their_trips", says="trips")
+async def each_tour_once(request):
+    user = await request.auser()
+    if user.is_anonymous:
+        return nobody()
+    titles = [booking.trip.title async for booking in user.bookings.select_related("trip")]
+    return JsonResponse({"traveller": user.username, "trips": list(dict.fromkeys(titles))})
