@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tutorial_project.checks import Outcome, Reply, Trial
+from tutorial_project.checks.kinds.made_up import mixed
 from tutorial_project.checks.kinds.visits import Visits, visits
 from tutorial_project.services import Services, running_services
 from tutorial_project.services.client import ServiceError, ask, ask_blocking
@@ -58,7 +59,7 @@ def made_up_offers(
 
 
 def _made_up_prices(suppliers: tuple[str, ...]) -> list[int]:
-    digits = random.sample([(20, 99), (100, 999), (1000, 4999), (5000, 9999)], 4) * 3
+    digits = mixed([(20, 99), (100, 999), (1000, 4999), (5000, 9999)]) * 3
     prices = [random.randint(*digits[place]) for place in range(len(suppliers))]
     if len(set(prices)) < len(prices):
         prices = [price * 100 + place for place, price in enumerate(prices)]

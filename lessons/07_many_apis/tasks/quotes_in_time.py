@@ -4,6 +4,7 @@ import asyncio
 import random
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
+from tutorial_project.checks.kinds.made_up import mixed
 from tutorial_project.checks.kinds.visits import visits
 
 from ..shared import (
@@ -51,8 +52,8 @@ quotes_in_time = Task(
     "in the order of the URL, two empty lists when no supplier is named"
 )
 async def lists_the_offers(trial: Trial) -> None:
-    earlier, order = None, random.sample(SEVEN[:3], 3)
-    for suppliers, city in ((order, "Lisbon"), (random.sample(SEVEN[3:], 4), "Kyoto"), (order, "Lisbon")):
+    earlier, order = None, mixed(SEVEN[:3])
+    for suppliers, city in ((order, "Lisbon"), (mixed(SEVEN[3:]), "Kyoto"), (order, "Lisbon")):
         with made_up_offers(*suppliers, city=city) as offers:
             reply = await get(trial, named("quotes-in-time", *suppliers, city=city))
         words = words_about_memory(reply, earlier)
@@ -75,7 +76,7 @@ async def leaves_it_free(trial: Trial) -> None:
     "lists under `missing`, in the order of the URL, the suppliers that fail with a `ServiceError`"
 )
 async def names_who_failed(trial: Trial) -> None:
-    services, order = counting_anew(), random.sample(SEVEN[:4], 4)
+    services, order = counting_anew(), mixed(SEVEN[:4])
     down = sorted(random.sample(order, 2), key=order.index)
     good = [name for name in order if name not in down]
     path = named("quotes-in-time", *order)
@@ -96,7 +97,7 @@ async def names_who_failed(trial: Trial) -> None:
 
 @quotes_in_time.requirement("keeps to the order of the URL, whoever answers first")
 async def keeps_the_order(trial: Trial) -> None:
-    services, order = counting_anew(), random.sample(SEVEN[:3], 3)
+    services, order = counting_anew(), mixed(SEVEN[:3])
     path = named("quotes-in-time", *order)
     with made_up_offers(*order) as offers, services.held(f"/quotes/{order[0]}/") as first:
         async with visits(trial, path) as visit:
@@ -125,7 +126,7 @@ async def asks_all_together(trial: Trial) -> None:
     "arrived by then, and all others under `missing`"
 )
 async def keeps_what_arrived(trial: Trial) -> None:
-    services, order = counting_anew(), random.sample(SEVEN[:6], 6)
+    services, order = counting_anew(), mixed(SEVEN[:6])
     late = random.choice([order[0], order[5]])
     first, down, second, *_ = [name for name in order if name != late][random.randint(0, 2) :]
     silent, missing = [first, second], [first, down, second]
@@ -157,7 +158,7 @@ async def keeps_what_arrived(trial: Trial) -> None:
     "more"
 )
 async def gives_up_who_is_late(trial: Trial) -> None:
-    services, order, before = counting_anew(), random.sample(SEVEN[:3], 3), asyncio.all_tasks()
+    services, order, before = counting_anew(), mixed(SEVEN[:3]), asyncio.all_tasks()
     silent, path = order[1:], named("quotes-in-time", *order)
     state = f"while {' and '.join(silent)} are silent"
     with services.held(f"/quotes/{silent[0]}/"), services.held(f"/quotes/{silent[1]}/"):

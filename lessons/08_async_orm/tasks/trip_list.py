@@ -2,7 +2,7 @@ import random
 from decimal import Decimal
 
 from tutorial_project.checks import Reply, Task, Trial
-from tutorial_project.checks.kinds.made_up import made_up
+from tutorial_project.checks.kinds.made_up import made_up, mixed
 from tutorial_project.classroom import queries
 from tutorial_project.trips.models import Destination, Theme, Trip
 from tutorial_project.words import counted
@@ -45,7 +45,7 @@ async def lists_what_is_on_sale(trial: Trial) -> None:
 
 async def three_trips_on_sale(place: Destination) -> None:
     """Trips whose prices have different numbers of digits, in any order, and a cheaper one that is off sale."""
-    whole = random.sample([random.randint(20, 99), random.randint(200, 900), random.randint(2000, 9000)], 3)
+    whole = mixed([random.randint(20, 99), random.randint(200, 900), random.randint(2000, 9000)])
     for euros in whole:
         await made_up_trip(place, price=Decimal(f"{euros}.{random.randint(11, 99)}"))
     await made_up_trip(place, price=Decimal("19.50"), active=False)

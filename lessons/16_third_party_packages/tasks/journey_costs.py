@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
+from tutorial_project.checks.kinds.made_up import mixed
 from tutorial_project.services import ServiceError, running_services
 from tutorial_project.services.airline import NotFlownTo
 from tutorial_project.services.insurer import PER_NIGHT
@@ -49,7 +50,7 @@ async def made_up_trip(cities: tuple[str, ...]) -> Trip:
 @contextmanager
 def made_up_prices(trip: Trip) -> Iterator[dict[str, Any]]:
     """Let both packages hear prices that nobody can know; gives what the view then has to tell."""
-    fares, rate = random.sample(range(60, 2000), 3), random.randint(50, 200) / 100
+    fares, rate = mixed(sorted(random.sample(range(60, 2000), 3))), random.randint(50, 200) / 100
     services, city = running_services(), trip.destination.name
     with (
         services.saying(f"/flights/{city}", {"flights": [{"price": fare} for fare in fares]}),

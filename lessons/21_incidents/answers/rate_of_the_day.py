@@ -17,7 +17,7 @@ def page(rate_of):
     async def view(request, currency):
         try:
             return JsonResponse({"currency": currency, "rate": await rate_of(currency)})
-        except ServiceError:
+        except (ServiceError, KeyError):
             return JsonResponse({"currency": currency, "rate": None}, status=502)
 
     view.__name__ = view.__qualname__ = rate_of.__name__

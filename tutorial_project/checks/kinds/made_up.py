@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +15,20 @@ def made_up(kind: str) -> str:
         kind: what it is the name of, such as "island".
     """
     return f"{kind}-{uuid4().hex[:8]}"
+
+
+def mixed(items: Sequence[Any]) -> list[Any]:
+    """The same items in an order that nobody could know, never as they were nor the other way round.
+
+    Trap: of three items that are only shuffled, every third time the order tells nothing.
+
+    Args:
+        items: three or more, of which at least two differ from the rest.
+    """
+    found = list(items)
+    while found in (list(items), list(items)[::-1]):
+        random.shuffle(found)
+    return found
 
 
 def made_up_weather(city: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sqlite3
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -48,6 +49,8 @@ class WordIndex:
 
     def __init__(self, texts: Iterable[tuple[str, str, str]]) -> None:
         self._database = sqlite3.connect(":memory:")
+        # Trap: from Python 3.13 on, a connection that is only forgotten is a ResourceWarning.
+        weakref.finalize(self, self._database.close)
         self._database.execute(TABLE)
         self._titles: list[list[str]] = []
         for number, (title, errors, body) in enumerate(texts):
