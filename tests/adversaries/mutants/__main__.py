@@ -13,6 +13,7 @@ from solved import LESSONS
 
 from adversaries.checks import load_equal_mutants, task_names
 
+from .equal import why_equal
 from .judging import Job, judge_all
 from .making import Mutant, is_named, mutants_of
 
@@ -38,8 +39,9 @@ class Score:
             return
         names = {pattern for pattern in explained if is_named(pattern, mutant.name)}
         self.unused -= names
-        self.equal += bool(names)
-        if not names:
+        equal = bool(names or why_equal(mutant.name))
+        self.equal += equal
+        if not equal:
             self.survivors.append(mutant)
 
     @property
@@ -47,13 +49,14 @@ class Score:
         return not (self.survivors or self.unused or self.solution_refused_by)
 
 
-def jobs_of(lessons: list[str]) -> list[Job]:
-    """Each solution of these lessons, followed by its mutants."""
+def jobs_of(lessons: list[str], task_name: str = "") -> list[Job]:
+    """Each solution of these lessons, or of one of their tasks, followed by its mutants."""
     chosen = [name for name in LESSONS if not lessons or name.startswith(tuple(lessons))]
     return [
         Job(lesson, task, mutant)
         for lesson in chosen
         for task in task_names(lesson)
+        if task_name in ("", task)
         for mutant in [None, *mutants_of(build.LESSONS / lesson / "exercise.md", task)]
     ]
 
@@ -62,10 +65,11 @@ def main() -> int:
     """Print the table and what survived; 1 where a survivor is not explained."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("lessons", nargs="*", help="names or numbers, such as 03; without any: all")
+    parser.add_argument("--task", default="", help="one task of these lessons")
     parser.add_argument("--processes", type=int, default=2 * (os.cpu_count() or 1))
     options = parser.parse_args()
     began = time.monotonic()
-    scores = scored(jobs_of(options.lessons), options.processes)
+    scores = scored(jobs_of(options.lessons, options.task), options.processes)
     for score in scores:
         print_survivors(score)
     total, refused, equal = (sum(getattr(s, name) for s in scores) for name in ("total", "refused", "equal"))
