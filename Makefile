@@ -1,4 +1,4 @@
-# make lab        open the tutorial               make notebooks  build what changed in lessons/
+# make lab        open where you go on             make notebooks  build what changed in lessons/
 # make test       run every proof                 make lock       pin the newest packages in range
 # make check      check all your exercises        make bench      measure the classroom
 # make update     get new lessons, keep your answers
@@ -20,8 +20,9 @@ AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 .PHONY: lab test check update lesson format notebooks lock bench mutants site hub ready ready-for-proofs python
 
 lab: ready
+	@$(IN) manage.py trust
 	$(IN) -m jupyterlab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir="$(CURDIR)" $(AS_ROOT) $(ARGS) \
-		notebooks/00_start_here.ipynb
+		"$$($(IN) manage.py next)"
 
 test: ready-for-proofs
 	$(IN) -m pytest $(ARGS)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tutorial_project import paths
-from tutorial_project.desk.front_matter import said_under
-from tutorial_project.desk.progress import progress_folder
+from tutorial_project.checks.loading import exercise_names, load_tasks
+from tutorial_project.desk.front_matter import missing_for, said_under
+from tutorial_project.desk.progress import Progress, progress_folder
 
 EVERYTHING = "everything"
 PATHS: Mapping[str, str] = {
@@ -44,6 +45,22 @@ def chosen_path() -> str:
     file = folder / "path" if folder else None
     name = file.read_text(encoding="utf-8").strip() if file and file.is_file() else EVERYTHING
     return name if name in PATHS else EVERYTHING
+
+
+def open_exercises() -> list[str]:
+    """The exercises that can run here and have a task that is not done, in order."""
+    return [
+        name
+        for name in exercise_names()
+        if not missing_for(name)
+        and any(Progress(name).task(task)["state"] != "done" for task in load_tasks(name))
+    ]
+
+
+def next_exercise() -> str | None:
+    """The first exercise on the learner's path that is not done."""
+    on_the_path = lessons_on(chosen_path())
+    return next((name for name in open_exercises() if name in on_the_path), None)
 
 
 def choose(path: str) -> None:

@@ -10,7 +10,7 @@ from tutorial_project.checks.loading import exercise_names, load_tasks
 from tutorial_project.checks.verdict import MARKS
 from tutorial_project.classroom.requirement import in_short
 from tutorial_project.desk.front_matter import missing_for, requires
-from tutorial_project.desk.learning_paths import EVERYTHING, chosen_path, lessons_on
+from tutorial_project.desk.learning_paths import EVERYTHING, chosen_path, next_exercise, open_exercises
 from tutorial_project.desk.management.classroom_command import ClassroomCommand, notebook_file, shown
 from tutorial_project.desk.progress import Progress
 from tutorial_project.words import counted
@@ -43,11 +43,9 @@ def task_records(exercise: str) -> dict[str, dict[str, Any]]:
 def summary(records: dict[str, dict[str, dict[str, Any]]]) -> str:
     """How many tasks are done, and the exercise to go on with, on the path that the learner chose."""
     states = [record["state"] for tasks in records.values() for record in tasks.values()]
-    open_ones = [name for name, tasks in records.items() if any(r["state"] != "done" for r in tasks.values())]
-    path = chosen_path()
-    on_the_path = [name for name in open_ones if name in lessons_on(path)]
     counts = f"{states.count('done')} of {counted(len(states), 'task')} done."
-    if not on_the_path:
-        return counts if not open_ones else f"{counts} Everything on the path {path!r} is done."
+    path, exercise = chosen_path(), next_exercise()
+    if exercise is None:
+        return f"{counts} Everything on the path {path!r} is done." if open_exercises() else counts
     where = "" if path == EVERYTHING else f" on the path {path!r}"
-    return f"{counts} Next{where}: {shown(notebook_file(on_the_path[0]))}"
+    return f"{counts} Next{where}: {shown(notebook_file(exercise))}"
