@@ -26,6 +26,7 @@ import build as lessons  # noqa: E402
 from notebook_page import NOTES, linked_modules, page, with_site_links  # noqa: E402
 from pages import index, module_page, questions_page, section_index  # noqa: E402
 from sheet import sheet  # noqa: E402
+from statements import statements  # noqa: E402
 from toggles import name_toggles  # noqa: E402
 
 
@@ -45,6 +46,7 @@ def write_sources(folder: Path) -> None:
         Path("index.md"): index(folders),
         Path("questions.md"): questions_page(folders),
         Path("sheet.md"): with_site_links(sheet(folders)),
+        Path("statements.md"): with_site_links(statements(folders)),
     }
     for kind in ("exercises", "solutions"):
         texts[Path(kind, "index.md")] = section_index(kind, folders)

@@ -25,7 +25,8 @@ You need Python 3.11 or newer, git and make, on Linux or macOS. In a clone of th
 ## Lessons
 
 Minutes are for reading and running a lesson; its exercise comes on top.
-An error message brought you here? [Find it among the questions](questions.md). What it all comes to is [on one sheet](sheet.md).
+An error message brought you here? [Find it among the questions](questions.md). What it all comes to is [on one sheet](sheet.md),
+and what other texts say about async Django stands beside [what happens](statements.md).
 """
 HOW_TO_USE = """# I see this error
 
@@ -49,6 +50,7 @@ def index(folders: Iterable[Path]) -> str:
         [
             ("Questions", "questions"),
             ("On one sheet", "sheet"),
+            ("Statements you will read elsewhere", "statements"),
             ("Exercises", "exercises/index"),
             ("Solutions", "solutions/index"),
         ]

@@ -10,6 +10,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from notebook_page import linked_modules, page, with_site_links
 from pages import index
 from sheet import sheet
+from statements import statements
 
 
 @pytest.mark.parametrize(
@@ -80,3 +81,20 @@ def test_a_lesson_that_needs_a_newer_django_says_so_below_its_title() -> None:
     notebook.metadata.lesson = {"source": "00", "requires": "django>=6.1"}
     below = page(notebook, "notebooks", "20_ask").cells[1].source
     assert "It needs Django 6.1, which needs Python 3.12 or newer." in below
+
+
+def test_the_page_of_statements_is_what_one_lesson_says_with_links_to_all(tmp_path: Path) -> None:
+    folder = tmp_path / "16_packages"
+    folder.mkdir()
+    said = "| it says | [05](05_servers.ipynb#A-stream), [16](#The-table) |"
+    text = f"## Going deeper\n\n### Statements you will read elsewhere\n\n{said}\n\n### Another\n\nMore.\n"
+    (folder / "lesson.md").write_text(text, encoding="utf-8")
+    expected = (
+        "| it says | [05](notebooks/05_servers.ipynb#A-stream), [16](notebooks/16_packages.ipynb#The-table) |"
+    )
+    assert statements([folder]) == f"# Statements you will read elsewhere\n\n{expected}\n"
+
+
+def test_the_site_says_which_heading_its_page_of_statements_is_made_from() -> None:
+    with pytest.raises(LookupError, match="'Statements you will read elsewhere'"):
+        statements([])
