@@ -39,8 +39,10 @@ QUIET_LAB = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/extensionmanager-extension:plugin": {"enabled": False},
     "@jupyterlab/filebrowser-extension:browser": {"showLastModifiedColumn": False},
+    "jupyterlab-jupytext:plugin": {"auto:percent": False, "md:myst": False},
 }
-"""JupyterLab's settings: no news, no look for updates or extensions, and file names that are read to their end."""
+"""JupyterLab's settings: no news, no look for updates or extensions, file names that are read to their end, and in the
+launcher only what a learner uses."""
 
 FIRST_PAGE = "/lab/tree/notebooks/00_start_here.ipynb"
 STARTED_BY = {

@@ -224,8 +224,12 @@ def test_jupyterlab_asks_for_no_news_and_keeps_its_other_settings(script, tmp_pa
 
 
 def test_jupyterlab_knows_every_setting_by_this_name(script) -> None:
-    schemas = Path(sys.prefix, "share", "jupyter", "lab", "schemas")
+    jupyter = Path(sys.prefix, "share", "jupyter")
     for plugin, settings in script.QUIET_LAB.items():
         package, _, name = plugin.partition(":")
-        schema = json.loads((schemas / package / f"{name}.json").read_text(encoding="utf-8"))
+        [schema_file] = {
+            *jupyter.glob(f"lab/schemas/{package}/{name}.json"),
+            *jupyter.glob(f"labextensions/{package}/schemas/{package}/{name}.json"),
+        }
+        schema = json.loads(schema_file.read_text(encoding="utf-8"))
         assert settings.keys() <= schema["properties"].keys(), plugin
