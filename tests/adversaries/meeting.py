@@ -26,6 +26,6 @@ def rehearse(task: Task, right_answer: Any, restore: Restore) -> Rehearsal:
     return rehearsal
 
 
-def judged(task: Task, answer: Any, restore: Restore) -> Verdict:
-    """The verdict on an answer, up to the first refusal."""
-    return asyncio.run(judge(task, answer, restore, until_refused=True))
+def judged(task: Task, answer: Any, restore: Restore, until_held: bool = False) -> Verdict:
+    """The verdict on an answer, up to the first refusal; on one that holds the loop, up to the first requirement."""
+    return asyncio.run(judge(task, answer, restore, until_refused=True, until_held=until_held))

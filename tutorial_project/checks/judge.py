@@ -39,7 +39,12 @@ _one_at_a_time = asyncio.Lock()
 
 
 async def judge(
-    task: Task, answer: Any, restore: Callable[[], None] | None = None, *, until_refused: bool = False
+    task: Task,
+    answer: Any,
+    restore: Callable[[], None] | None = None,
+    *,
+    until_refused: bool = False,
+    until_held: bool = False,
 ) -> Verdict:
     """Prove every requirement of a task against an answer.
 
@@ -51,6 +56,7 @@ async def judge(
         answer: what the learner wrote.
         restore: called in a thread before each requirement, so that each starts on fresh data.
         until_refused: prove no more after the first requirement that does not hold.
+        until_held: prove no more after the first requirement in which the answer holds the event loop twice.
 
     Returns:
         The verdict: not started, not yet or done. Broken code that is unchanged is not started, and the verdict
@@ -64,7 +70,7 @@ async def judge(
     async with _one_at_a_time:
         with settings, Watchdog(own, judge.__code__) as watchdog, HoldingWatch(own) as holding:
             judging = _Judging(task, answer, restore, own, watchdog, holding)
-            verdict = await judging.verdict(until_refused or unchanged)
+            verdict = await judging.verdict(until_refused or unchanged, until_held)
     return replace(verdict, started=False) if unchanged else verdict
 
 
@@ -86,7 +92,7 @@ class _Judging:
         self.began = monotonic()
         self.results: list[Result] = []
 
-    async def verdict(self, until_refused: bool) -> Verdict:
+    async def verdict(self, until_refused: bool, until_held: bool) -> Verdict:
         for requirement in self.task.requirements:
             try:
                 refusal = await self.refusal(requirement) if self.goes_on else NOT_TRIED
@@ -95,23 +101,27 @@ class _Judging:
                     return Verdict(self.task, [], started=False)
                 refusal = still_the_stub(self.task, stub)
             self.results.append(Result(requirement.sentence, requirement.name, refusal))
-            if refusal and until_refused:
+            if until_held:
+                await self.refuse_a_holder()
+            if self.refused and (until_refused or until_held):
                 break
-        if self.holds and not self.refused and not excused_holder(self.task):
-            self.results += await self.held_again(self.holds[0])
+        await self.refuse_a_holder()
         for requirement in [] if self.refused else general_requirements(self.task):
             with suppress(NothingToProve):
                 refusal = await self.refusal(requirement) if self.goes_on else NOT_TRIED
                 self.results.append(Result(requirement.sentence, requirement.name, refusal))
         return Verdict(self.task, self.results)
 
-    async def held_again(self, requirement: Requirement) -> list[Result]:
-        """A refusal when the answer holds the event loop a second time: once may be the machine's doing."""
+    async def refuse_a_holder(self) -> None:
+        """Refuse an answer that holds the event loop a second time: once may be the machine's doing."""
+        if not self.holds or self.refused or excused_holder(self.task):
+            return
+        requirement = self.holds[0]
         self.holds.clear()
         await self.refusal(requirement)
-        if not self.holds:
-            return []
-        return [Result(LEAVES_THE_LOOP_FREE, "leaves_the_loop_free", held_the_loop(self.holding.held[0]))]
+        if self.holds:
+            refusal = held_the_loop(self.holding.held[0])
+            self.results.append(Result(LEAVES_THE_LOOP_FREE, "leaves_the_loop_free", refusal))
 
     @property
     def refused(self) -> bool:
