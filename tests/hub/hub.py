@@ -19,7 +19,7 @@ from project import ROOT, git
 CONFIG = ROOT / "deploy" / "jupyterhub" / "jupyterhub_config.py"
 EXERCISE = "01_first_async_view"
 PASSWORD = "a class of three"
-START_LIMIT = 60.0
+START_LIMIT = 120.0
 """Seconds that the hub may take to answer."""
 IGNORED = shutil.ignore_patterns(".*", "progress", "db.sqlite3", "__pycache__")
 LOCAL = build_opener(ProxyHandler({}))
