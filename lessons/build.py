@@ -42,6 +42,7 @@ from tutorial_project.desk.management.notebook_file import edited, original_id, 
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 FRAME_OUTSIDE = re.compile(r"File .*(site-packages|lib/python|asyncio|tutorial_project)")
+IN_YOUR_PROJECT = re.compile(r"^## In your project$", re.MULTILINE)
 CELL_LIMIT = 120
 """Seconds that one cell may take."""
 
@@ -58,7 +59,9 @@ def lesson_folders() -> list[Path]:
 def lesson_notebook(folder: Path) -> NotebookNode:
     """`lesson.md` as a notebook that is not executed yet."""
     file = folder / "lesson.md"
-    return _notebook(folder, file.read_text(encoding="utf-8"), [file])
+    notebook = _notebook(folder, file.read_text(encoding="utf-8"), [file])
+    _fold_the_project_code(notebook)
+    return notebook
 
 
 def solution_notebook(folder: Path) -> NotebookNode:
@@ -106,6 +109,20 @@ def _notebook(folder: Path, text: str, sources: list[Path]) -> NotebookNode:
         _begin_with(requirement, notebook)
     _name_cells(notebook)
     return notebook
+
+
+def _fold_the_project_code(notebook: NotebookNode) -> None:
+    """Show the code of the first cell under "In your project" only to who unfolds it: it is to take along, not to learn."""
+    titles = [index for index, cell in enumerate(notebook.cells) if IN_YOUR_PROJECT.search(cell.source)]
+    for cell in notebook.cells[titles[0] :] if titles else []:
+        if cell.cell_type == "code":
+            cell.metadata["jupyter"] = {"source_hidden": True}
+            return
+
+
+def is_folded(cell: NotebookNode) -> bool:
+    """Whether the code of a cell is hidden until a reader unfolds it."""
+    return bool(cell.metadata.get("jupyter", {}).get("source_hidden"))
 
 
 def _begin_with(requirement: str, notebook: NotebookNode) -> None:
@@ -270,10 +287,11 @@ def holds_answers(file: Path) -> bool:
     return notebook is None or any(cell.get("execution_count") or edited(cell) for cell in notebook.cells)
 
 
-def cells(notebook: NotebookNode) -> list[tuple[str, str, str, list[str]]]:
-    """What the sources decide of each cell: its id, type, text and tags."""
+def cells(notebook: NotebookNode) -> list[tuple[str, str, str, list[str], bool]]:
+    """What the sources decide of each cell: its id, type, text and tags, and whether it is folded."""
     return [
-        (cell.id, cell.cell_type, cell.source, list(cell.metadata.get("tags", []))) for cell in notebook.cells
+        (cell.id, cell.cell_type, cell.source, list(cell.metadata.get("tags", [])), is_folded(cell))
+        for cell in notebook.cells
     ]
 
 

@@ -32,6 +32,8 @@ def page(notebook: NotebookNode, kind: str, name: str) -> NotebookNode:
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = with_site_links(cell.source)
+        if cell.metadata.get("jupyter", {}).get("source_hidden"):
+            cell.metadata.setdefault("tags", []).append("hide-input")
         for output in cell.get("outputs", []):
             _without_live_page(output)
     notes = [NOTES[kind].format(name=name)]

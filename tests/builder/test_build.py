@@ -215,3 +215,11 @@ def test_a_lesson_that_cannot_run_here_is_left_as_it_was_built(
 def test_the_table_of_lessons_says_what_one_needs(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "lesson_folders", lambda: [needing("django>=99", example)])
     assert "[Ask](notebooks/00_start_here.ipynb) (needs Django 99) |" in build.lessons_table()
+
+
+def test_the_code_to_take_along_is_folded_and_no_other(example: Path) -> None:
+    cell = "```{code-cell} ipython3\n%s\n```\n"
+    text = f"# Ask\n\n{cell % 1}\nAnd now:\n\n## In your project\n\nKeep this.\n\n{cell % 2}\n{cell % 3}"
+    (example / "lesson.md").write_text(text, encoding="utf-8")
+    folded = {cell.source: build.is_folded(cell) for cell in build.lesson_notebook(example).cells}
+    assert [folded[name] for name in "123"] == [False, True, False]

@@ -98,3 +98,9 @@ def test_the_page_of_statements_is_what_one_lesson_says_with_links_to_all(tmp_pa
 def test_the_site_says_which_heading_its_page_of_statements_is_made_from() -> None:
     with pytest.raises(LookupError, match="'Statements you will read elsewhere'"):
         statements([])
+
+
+def test_what_is_folded_in_a_lesson_is_folded_on_its_page() -> None:
+    folded = new_code_cell("1", metadata={"jupyter": {"source_hidden": True}})
+    cells = page(new_notebook(cells=[folded, new_code_cell("2")]), "notebooks", "10_files").cells
+    assert [cell.metadata.get("tags") for cell in cells] == [["hide-input"], None]
