@@ -3,7 +3,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tutorial_project.checks import Outcome, Reply, Trial
-from tutorial_project.checks.kinds.questions import all_saying, held_questions, words_about_memory
+from tutorial_project.checks.kinds.lanes import lanes
+from tutorial_project.checks.kinds.questions import all_saying, held_questions, questions, words_about_memory
 from tutorial_project.classroom.watching.recording import record
 
 IN_TURN = "a question is sent only when another one is answered"
@@ -81,5 +82,8 @@ def refuse_less(reply: Reply, waited: int, number: int, each: int, threads: set[
         on_a_thread = threads.isdisjoint({threading.current_thread().name})
         words = {"because": IN_TURN, "next": THREADS_OF_THEIR_OWN if on_a_thread else START_ALL}
     Outcome(reply.sent, f"at most {waited} of {number} questions were waiting at the same time").expect_that(
-        waited == number, f"{number} questions waiting at the services at the same time", **words
+        waited == number,
+        f"{number} questions waiting at the services at the same time",
+        **words,
+        **lanes(questions()),
     )

@@ -39,6 +39,7 @@ class Refusal(Exception):
         because: the cause, only where nothing else gives this evidence.
         next: one step that helps, only where it is certain.
         at: the line of the answer's own code that was reached, as code.
+        drawn: what came back beside what should have, as a drawing of several lines.
     """
 
     def __init__(
@@ -50,8 +51,9 @@ class Refusal(Exception):
         because: str | None = None,
         next: str | None = None,
         at: str | None = None,
+        drawn: str | None = None,
     ) -> None:
-        self.sent, self.expected, self.got, self.at = sent, expected, got, at
+        self.sent, self.expected, self.got, self.at, self.drawn = sent, expected, got, at, drawn
         self.because, self.next = because, next
         super().__init__(f"{sent}: expected {expected}, got {got}")
 
@@ -134,7 +136,13 @@ class Outcome:
             self.refuse(**{"expected": f"{kind.__name__} to be raised", **words})  # type: ignore[arg-type]
 
     def refuse(
-        self, *, expected: str, because: str | None = None, next: str | None = None, got: str | None = None
+        self,
+        *,
+        expected: str,
+        because: str | None = None,
+        next: str | None = None,
+        got: str | None = None,
+        drawn: str | None = None,
     ) -> NoReturn:
         """Raise the refusal; an error that is recognised explains itself, and a stub stays one."""
         if isinstance(self.error, NotStarted):
@@ -143,7 +151,9 @@ class Outcome:
             known, got = self.cause if any(self.cause) else explain(self.error), None
             because, next = known if known != (None, None) else (because, next)
         got = self.got if got is None else got
-        raise Refusal(sent=self.sent, expected=expected, got=got, because=because, next=next) from self.error
+        raise Refusal(
+            sent=self.sent, expected=expected, got=got, because=because, next=next, drawn=drawn
+        ) from self.error
 
     @property
     def got(self) -> str:

@@ -14,7 +14,7 @@ from .verdict_html import verdict_html
 WIDTH = 92
 """Characters in a line: what JupyterLab shows on a page of 1280 pixels, beside its list of files."""
 MARKS = {"done": "✓", "not yet": "✗", "not started": "○"}
-EVIDENCE = ("sent", "expected", "got", "at", "because", "next")
+EVIDENCE = ("sent", "expected", "got", "drawn", "at", "because", "next")
 SEEN = ("sent", "expected", "got")
 """The evidence that is shown against broken code which nobody has changed yet: its cause is to be found."""
 ADDRESS = re.compile(r"(?<=/)|(?=[?&])")
@@ -133,7 +133,9 @@ class Verdict:
 
 
 def _wrapped(first: str, text: str) -> str:
-    """A text that starts after `first`, with its other lines below its own beginning."""
+    """A text that starts after `first`, with its other lines below its own beginning; a drawing as it is."""
+    if "\n" in text:
+        return first + text.replace("\n", "\n" + " " * len(first))
     wrapper = _AddressWrapper(
         WIDTH,
         initial_indent=first,

@@ -8,6 +8,7 @@ from html import escape
 
 QUOTED = ("sent", "expected", "got")
 """The evidence that is quoted as it came; the rest are sentences."""
+DRAWING = "The questions at the services, as they were and as expected"
 CODE = "font-family:var(--jp-code-font-family,monospace)"
 # Trap: JupyterLab lets the terms of a list float, and gives them a fifth of the width.
 STYLE = (
@@ -18,6 +19,7 @@ STYLE = (
     ".verdict dt,.verdict dd{float:none;width:auto;margin:0;overflow-wrap:break-word}"
     ".verdict dt{font-weight:normal}"
     f".verdict dd.quoted{{white-space:pre-wrap;{CODE}}}"
+    f".verdict dd.drawn{{white-space:pre;overflow-x:auto;line-height:1.2;{CODE}}}"
     f".verdict code{{white-space:pre-wrap;{CODE}}}</style>"
 )
 
@@ -50,6 +52,8 @@ def _evidence(evidence: Evidence) -> str:
 
 
 def _value(name: str, value: str) -> str:
+    if name == "drawn":
+        return f'<dd class="drawn" role="img" aria-label="{DRAWING}" tabindex="0">{escape(value)}</dd>'
     if name in QUOTED:
         return f'<dd class="quoted">{escape(value)}</dd>'
     return f"<dd>{with_code(value)}</dd>"

@@ -19,6 +19,7 @@ class Request:
     """One request: `status` is None while it waits, and stays None when the client left before the answer.
 
     `order` and `connection` count from 1: requests as they arrived, connections by their first request.
+    `began` and `ended` count what happened at the services, so that they tell which requests were there together.
     """
 
     method: str
@@ -28,6 +29,8 @@ class Request:
     connection: int
     status: int | None = None
     client_left: bool = False
+    began: int = 0
+    ended: int | None = None
 
 
 class Moment:
@@ -86,6 +89,7 @@ class Statistics:
     _moments: list[Moment] = field(default_factory=list)
     _connections: WeakKeyDictionary[Any, int] = field(default_factory=WeakKeyDictionary)
     _connection_numbers: count = field(default_factory=lambda: count(1))
+    _events: count = field(default_factory=lambda: count(1))
 
     def connect(self) -> None:
         """Note a connection that a client has just opened."""
@@ -102,6 +106,7 @@ class Statistics:
         self.waiting += 1
         self.most_waiting = max(self.most_waiting, self.waiting)
         request = Request(method, path, query, self.arrived, self._connection(transport))
+        request.began = next(self._events)
         self.requests.append(request)
         self._look()
         return request
@@ -109,6 +114,7 @@ class Statistics:
     def leave(self, request: Request) -> None:
         """Note that a request is over: answered when it has a status, else given up."""
         self.waiting -= 1
+        request.ended = next(self._events)
         self.answered += request.status is not None
         self.clients_left += request.client_left
         self._look()

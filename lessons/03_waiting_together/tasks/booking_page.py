@@ -2,6 +2,7 @@ import random
 from typing import Any
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
+from tutorial_project.checks.kinds.lanes import lanes
 from tutorial_project.checks.kinds.made_up import made_up_flights, made_up_rate, made_up_weather
 from tutorial_project.checks.kinds.questions import (
     all_saying,
@@ -79,8 +80,12 @@ def refuse_fewer_than_three(reply: Reply, waited: int, asked: int) -> None:
             "next": "give each request a thread of its own: `await asyncio.to_thread(premium, nights)`",
         }
     Outcome(f"{reply.sent}, and two others", f"at most {waited} of 3 travellers").expect_that(
-        asked == 3, "3 travellers waiting for the insurer at the same time", **words
+        asked == 3, "3 travellers waiting for the insurer at the same time", **words, **at_the_insurer()
     )
+
+
+def at_the_insurer() -> dict[str, str]:
+    return lanes([question for question in questions() if question.path.startswith("/rates/")])
 
 
 def page(city: str, nights: int) -> str:

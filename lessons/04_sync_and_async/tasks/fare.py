@@ -1,8 +1,14 @@
 from typing import Any
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
+from tutorial_project.checks.kinds.lanes import lanes
 from tutorial_project.checks.kinds.made_up import made_up, made_up_flights
-from tutorial_project.checks.kinds.questions import all_saying, expect_free_while_waiting, held_questions
+from tutorial_project.checks.kinds.questions import (
+    all_saying,
+    expect_free_while_waiting,
+    held_questions,
+    questions,
+)
 from tutorial_project.services import running_services
 from tutorial_project.services.airline import NotFlownTo
 
@@ -107,5 +113,5 @@ async def lets_travellers_wait_together(trial: Trial) -> None:
 def expect_three(reply: Reply, waited: int) -> None:
     """Refuse when fewer than three questions waited, whatever became of them afterwards."""
     Outcome(reply.sent, f"at most {waited} of 3").expect_that(
-        waited == 3, "3 questions waiting at the airlines at the same time"
+        waited == 3, "3 questions waiting at the airlines at the same time", **lanes(questions())
     )

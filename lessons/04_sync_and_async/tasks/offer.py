@@ -13,8 +13,14 @@ from django.utils.formats import date_format
 from django.utils.translation import trans_real
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
+from tutorial_project.checks.kinds.lanes import lanes
 from tutorial_project.checks.kinds.made_up import made_up_flights, made_up_rate, made_up_weather
-from tutorial_project.checks.kinds.questions import all_saying, expect_free_while_waiting, held_questions
+from tutorial_project.checks.kinds.questions import (
+    all_saying,
+    expect_free_while_waiting,
+    held_questions,
+    questions,
+)
 from tutorial_project.trips.models import Trip
 
 from ..shared import connections_watched, expect_no_connection_left, get, refuse_a_query_on_the_loop
@@ -151,6 +157,7 @@ async def asks_all_three_together(trial: Trial) -> None:
         waited == 3,
         "3 questions waiting at the services at the same time",
         **(words if 0 < waited < 3 else {}),
+        **lanes(questions()),
     )
     reply.expect(200, json=expected)
 

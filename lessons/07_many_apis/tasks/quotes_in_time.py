@@ -4,6 +4,7 @@ import asyncio
 import random
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
+from tutorial_project.checks.kinds.lanes import lanes
 from tutorial_project.checks.kinds.made_up import mixed
 from tutorial_project.checks.kinds.visits import visits
 
@@ -19,6 +20,7 @@ from ..shared import (
     given_up,
     made_up_offers,
     named,
+    questions,
     reply_of,
     settled,
     waiting_together,
@@ -114,11 +116,15 @@ async def keeps_the_order(trial: Trial) -> None:
 @quotes_in_time.requirement("has all questions waiting at the suppliers at the same time")
 async def asks_all_together(trial: Trial) -> None:
     path = named("quotes-in-time", *SEVEN)
-    questions, _ = await waiting_together(trial, 7, path)
-    waiting = len(questions)
+    waiting = len((await waiting_together(trial, 7, path))[0])
     found = Outcome(f"GET {path}", f"{waiting} of 7 questions waiting at the same time")
     words = ONE_BY_ONE if waiting == 1 else {}
-    found.expect_that(waiting == 7, "seven questions waiting at the suppliers at the same time", **words)
+    found.expect_that(
+        waiting == 7,
+        "seven questions waiting at the suppliers at the same time",
+        **words,
+        **lanes(questions()),
+    )
 
 
 @quotes_in_time.requirement(
