@@ -5,7 +5,10 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest import mock
 from urllib.parse import quote
+
+import httpx
 
 from tutorial_project.checks import Outcome, Reply, Trial
 from tutorial_project.checks.kinds.made_up import mixed
@@ -107,6 +110,19 @@ def asked() -> list[str]:
     return [question.path.split("/")[2] for question in questions()]
 
 
+@contextmanager
+def begun() -> Iterator[list[str]]:
+    """The suppliers that an async client begins to ask, also those whose question is taken back before it is sent."""
+    suppliers, send = [], httpx.AsyncClient.send
+
+    async def noted(client: Any, request: httpx.Request, **options: Any) -> httpx.Response:
+        suppliers.extend(request.url.path.split("/quotes/")[1:])
+        return await send(client, request, **options)
+
+    with mock.patch.object(httpx.AsyncClient, "send", noted):
+        yield suppliers
+
+
 def answered() -> int:
     """How many questions have an answer."""
     return sum(question.status is not None for question in questions())
@@ -137,9 +153,9 @@ async def get(trial: Trial, path: str, meanwhile: str = "") -> Reply:
 async def reply_of(
     visit: Visits, path: str, meanwhile: str = "", patience: float = PATIENCE, **too_long: str
 ) -> Reply:
-    """The reply; refuse a view that still waits, with the words `too_long`."""
+    """The reply to the last request; refuse a view that still waits, with the words `too_long`."""
     sent = f"GET {path}" + f"  {meanwhile}" * bool(meanwhile)
-    for reply in await visit.replies(patience):
+    for reply in reversed(await visit.replies(patience)):
         reply.sent = sent
         return reply
     waiting = "no answer: the view was still waiting, and had to be stopped"
@@ -175,8 +191,7 @@ async def expect_two_travellers_together(
         path: of the request for Lisbon; the other one is for Kyoto.
         answer: what is to be answered when the suppliers make these offers, in the order of the URL.
     """
-    suppliers = [part.partition("&")[0] for part in path.split("supplier=")[1:]] or ["Albatros"]
-    paths = [path, path.replace("Lisbon", "Kyoto")]
+    suppliers, paths = _suppliers_in(path), [path, path.replace("Lisbon", "Kyoto")]
     with (
         made_up_offers(*suppliers) as in_lisbon,
         made_up_offers(*suppliers, city="Kyoto") as in_kyoto,
@@ -190,15 +205,44 @@ async def expect_two_travellers_together(
     for reply, mine, others in ((replies[0], in_lisbon, "Kyoto"), (replies[1], in_kyoto, "Lisbon")):
         reply.sent += "  while another traveller asks"
         reply.expect(200, json=answer(mine), **_words_about_another(reply, others))
+    await _expect_to_outlive_another(trial, paths, answer)
+
+
+async def _expect_to_outlive_another(
+    trial: Trial, paths: list[str], answer: Callable[[list[dict[str, Any]]], Any]
+) -> None:
+    """Refuse unless the second of two requests gets its answer although the first one ends before."""
+    services, suppliers = counting_anew(), _suppliers_in(paths[1])
+    with made_up_offers(*suppliers, city="Kyoto") as offers, ExitStack() as stack:
+        in_kyoto = [stack.enter_context(services.held(f"/quotes/{name}/Kyoto")) for name in suppliers]
+        in_lisbon = stack.enter_context(services.held("/quotes/"))
+        async with visits(trial, paths[0]) as visit:
+            await visit.until(lambda: in_lisbon.waiting == len(suppliers))
+            visit.send(paths[1])
+            await visit.until(lambda: all(hold.waiting for hold in in_kyoto))
+            in_lisbon.release()
+            await visit.until(lambda: visit.answered)
+            for hold in in_kyoto:
+                hold.release()
+            reply = await reply_of(visit, paths[1], "while another traveller gets an answer")
+    reply.expect(200, json=answer(offers), **_words_about_another(reply, "Lisbon"))
+
+
+def _suppliers_in(path: str) -> list[str]:
+    return [part.partition("&")[0] for part in path.split("supplier=")[1:]] or ["Albatros"]
 
 
 def _words_about_another(reply: Reply, city: str) -> dict[str, str]:
     if f'"{city}"' in reply.got:
-        return {
-            "because": f"offers for {city} are in it, which another traveller has asked for at the same moment",
-            "next": "keep what belongs to one request inside of the view, and nothing of it in the module",
-        }
-    return {}
+        because = f"offers for {city} are in it, which another traveller has asked for at the same moment"
+    elif isinstance(reply.error, asyncio.CancelledError):
+        because = "the other traveller's request has ended, and cancelled the questions of this one"
+    else:
+        return {}
+    return {
+        "because": because,
+        "next": "keep what belongs to one request inside of the view, and nothing of it in the module",
+    }
 
 
 def words_about_failures(reply: Reply) -> dict[str, str]:

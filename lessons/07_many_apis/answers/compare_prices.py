@@ -302,3 +302,8 @@ async def a_limit_for_each_city(request, city):
     return by_price(
         await asyncio.gather(*(through(gate_here, name, city) for name in named_suppliers(request)))
     )
+
+
+EQUAL_MUTANTS = {
+    "kind of error: except ServiceError: → except Exception:": "`offer_from` raises nothing but a `ServiceError`",
+}

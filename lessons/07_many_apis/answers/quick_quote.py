@@ -306,3 +306,34 @@ async def gives_up_when_albatros_fails_late(request, city):
     finally:
         for task in tasks:
             task.cancel()
+
+
+@known_answer("quick_quote", breaks="asks_only_one", says="begun and taken back")
+async def asks_borealis_whatever_has_come(request, city):
+    tasks = {question("Albatros", city)}
+    try:
+        await asyncio.wait(tasks, timeout=HEDGE_AFTER)
+        tasks.add(question("Borealis", city))
+        return await first_good(tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+tasks_of_the_page = []
+
+
+@known_answer("quick_quote", breaks="leaves_others_free", says="cancelled the questions of this one")
+async def one_set_of_tasks_for_all_visitors(request, city):
+    global tasks_of_the_page
+    tasks_of_the_page = []
+    try:
+        return await hedged(city, tasks_of_the_page)
+    finally:
+        for task in tasks_of_the_page:
+            task.cancel()
+
+
+EQUAL_MUTANTS = {
+    "one less: return JsonResponse(good[0].result()) → …": "of two that come in the same moment, either is the first",
+}

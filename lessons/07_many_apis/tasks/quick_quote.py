@@ -11,6 +11,7 @@ from tutorial_project.services import running_services
 from ..shared import (
     answered,
     asked,
+    begun,
     counting_anew,
     expect_given_up,
     expect_two_travellers_together,
@@ -78,7 +79,11 @@ async def leaves_others_free(trial: Trial) -> None:
 @quick_quote.requirement("does not ask Borealis when Albatros answers within `HEDGE_AFTER` seconds")
 async def asks_only_one(trial: Trial) -> None:
     counting_anew()
-    with made_up_offers("Albatros") as offers, running_services().held(ALBATROS) as hold:
+    with (
+        begun() as started,
+        made_up_offers("Albatros") as offers,
+        running_services().held(ALBATROS) as hold,
+    ):
         async with visits(trial, QUICK_QUOTE) as visit:
             await visit.until(lambda: hold.waiting)
             await settled(visit)
@@ -102,6 +107,12 @@ async def asks_only_one(trial: Trial) -> None:
         else "Borealis was asked although Albatros had answered",
         next="wait for the first task alone, and start no other before: "
         "`await asyncio.wait({albatros}, timeout=HEDGE_AFTER)`",
+    )
+    Outcome(reply.sent, f"a client that begins to ask {', '.join(started)}").expect_that(
+        not any(supplier.startswith("Borealis") for supplier in started),
+        "one question, to Albatros",
+        because="Albatros had answered, and the question to Borealis was begun and taken back: on another day it is sent",
+        next="look whether the first task is done before you start the second",
     )
     reply.expect(200, json=offers[0])
 

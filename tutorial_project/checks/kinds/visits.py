@@ -16,19 +16,28 @@ if TYPE_CHECKING:
 
 
 class Visits:
-    """Requests that were sent at the same moment, and have no answer yet.
+    """Requests that are under way at the same moment.
 
     Attributes:
         clock: the clock that they live by.
     """
 
-    def __init__(self, asking: list[asyncio.Future[Reply]], clock: HeldClock) -> None:
-        self._asking, self.clock = asking, clock
+    def __init__(self, trial: Trial, asking: list[asyncio.Future[Reply]], clock: HeldClock) -> None:
+        self._trial, self._asking, self.clock = trial, asking, clock
+
+    def send(self, path: str) -> None:
+        """Send one more GET request, while the others are under way."""
+        self._asking.append(asyncio.ensure_future(self._trial.get(path)))
+
+    @property
+    def answered(self) -> int:
+        """How many of them are answered."""
+        return sum(asking.done() for asking in self._asking)
 
     @property
     def over(self) -> bool:
         """Whether all of them are answered."""
-        return all(asking.done() for asking in self._asking)
+        return self.answered == len(self._asking)
 
     async def until(self, condition: Callable[[], object], patience: float = PATIENCE) -> bool:
         """Wait until the condition holds, or all are answered; whether it holds. The clock stands still."""
@@ -54,8 +63,10 @@ async def visits(trial: Trial, *paths: str, may_block: bool = False) -> AsyncIte
     with nullcontext() if may_block else blocking_calls_refused(trial.answer):
         try:
             with held_clock() as clock:
-                asking += [asyncio.ensure_future(trial.get(path)) for path in paths]
-                yield Visits(asking, clock)
+                sent = Visits(trial, asking, clock)
+                for path in paths:
+                    sent.send(path)
+                yield sent
         finally:
             # Trap: only now, where the clock moves again. An answer that takes its cancellation for an error
             # goes on, and the judge's own limit has to end it.
