@@ -178,3 +178,13 @@ def cuts_every_name_to_twenty(photo):
 @wrong_saving("shortens_long_names", "the disk refuses so long a name")
 def counts_three_bytes_for_a_letter(photo):
     return default_storage.save(photo.name, photo, max_length=80)
+
+
+EQUAL_MUTANTS = {
+    "decorator: @csrf_exempt → nothing": "the line stands above the gap already, and the requests of a check pass no CSRF "
+    "middleware",
+    "arg removal: name = default_storage.save(photo.name, photo, max_length=60) → …(None, photo, max_length=60)": "a "
+    "storage that gets no name takes that of the file",
+    "number: name = … → …max_length=61)": "any length will do that a disk takes",
+    "one less: name = … → …max_length=59)": "any length will do that a disk takes",
+}
