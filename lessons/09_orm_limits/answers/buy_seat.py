@@ -618,3 +618,32 @@ async def remembers_what_is_sold_out(request, pk):
         sold_out.add(pk)
         return answer(False)
     return answer(True)
+
+
+trip_of_the_moment = None
+
+
+@known_answer("buy_seat", breaks="holds_up_nobody", says="has written what belongs to the other")
+@guarded
+async def one_trip_for_all_purchases(request, pk):
+    def sell_it():
+        global trip_of_the_moment
+        with transaction.atomic():
+            trip_of_the_moment = Trip.objects.select_for_update().get(pk=pk)
+            traveller = traveller_of(request)
+            if not trip_of_the_moment.seats_left or Booking.objects.filter(trip=pk, traveller=traveller):
+                return False
+            Booking.objects.create(trip_id=pk, traveller_id=traveller)
+            trip_of_the_moment.seats_left -= 1
+            trip_of_the_moment.save(update_fields=["seats_left"])
+            return True
+
+    return answer(await sync_to_async(sell_it)())
+
+
+EQUAL_MUTANTS = {
+    "call in a chain: if trip.seats_left == 0 or trip.bookings.filter(traveller=traveller).exists(): → …filter("
+    "traveller=traveller):": "a QuerySet without rows is false",
+    'arg removal: trip.save(update_fields=["seats_left"]) → …': "nobody else has changed the row since it was locked",
+    'only keyword: trip.save(update_fields=["seats_left"]) → …': "nobody else has changed the row since it was locked",
+}

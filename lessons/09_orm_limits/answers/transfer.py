@@ -383,3 +383,41 @@ async def takes_every_refusal_for_too_little_money(sender, receiver, amount):
         return await two_updates_in_the_order_of_the_keys(sender, receiver, amount)
     except IntegrityError as error:
         raise ValueError("not enough money") from error
+
+
+accounts_of_the_moment = {}
+
+
+@known_answer("transfer", breaks="holds_up_nobody", says="two transfers share something")
+@sensible
+async def one_dictionary_for_all_transfers(sender, receiver, amount):
+    def move():
+        with transaction.atomic():
+            both = Account.objects.select_for_update(of=("self",)).select_related("owner").order_by("pk")
+            for account in both.filter(owner__username__in=[sender, receiver]):
+                accounts_of_the_moment["debtor" if account.owner.username == sender else "creditor"] = account
+            debtor, creditor = accounts_of_the_moment["debtor"], accounts_of_the_moment["creditor"]
+            if {debtor.owner.username, creditor.owner.username} != {sender, receiver}:
+                raise Account.DoesNotExist
+            if debtor.balance < amount:
+                raise ValueError("not enough money")
+            debtor.balance -= amount
+            debtor.save()
+            creditor = accounts_of_the_moment["creditor"]
+            creditor.balance += amount
+            creditor.save()
+            return debtor.balance
+
+    return await sync_to_async(move)()
+
+
+LOCKED = "nobody else has changed the row since it was locked"
+ONE_BY_ONE = "the owners are asked for one by one then, which costs two queries more and changes nothing"
+EQUAL_MUTANTS = {
+    "…: raise Account.DoesNotExist(… → raise Account.DoesNotExist(…": "the words of an error are free",
+    'arg removal: account.save(update_fields=["balance"]) → …': LOCKED,
+    'only keyword: account.save(update_fields=["balance"]) → …': LOCKED,
+    "arg removal: accounts = Account.objects.… → ….select_related(None)": ONE_BY_ONE,
+    'call in a chain: accounts = Account.objects.… → …select_for_update(of=("self",))': ONE_BY_ONE,
+    "call in a chain: in_one_order = … → …filter(owner__username__in=owners)": "the model is ordered by its key",
+}

@@ -176,3 +176,8 @@ async def closed_only_after_success(first, second):
 async def errors_as_results(first, second):
     run = sync_to_async(closing, thread_sensitive=False)
     return await asyncio.gather(run(first), run(second), return_exceptions=True)
+
+
+EQUAL_MUTANTS = {
+    "arg removal: @sync_to_async(thread_sensitive=False) → @sync_to_async(thread_sensitive=None)": "`None` is as false as `False`"
+}

@@ -361,6 +361,27 @@ async def holds_up_nobody(trial: Trial) -> None:
         next="lock the row of the trip that is sold, and nothing else",
     )
     reply.expect(201, json=SOLD)
+    await expect_a_seat_of_each(trial, waits_for, other)
+
+
+async def expect_a_seat_of_each(trial: Trial, one: int, other: int) -> None:
+    """Refuse unless two purchases of two trips write their own, when both have looked before one of them writes."""
+    first, second = await travellers(2)
+    before = await stored()
+    async with other_process() as check:
+        calls = [buys(trial, one, first), buys(trial, other, second)]
+        replies = await everyone_looks_before_anyone_writes(check, SEAT_TABLES, calls)
+    expected = before.with_sold(one, first).with_sold(other, second)
+    words = {
+        "because": "one purchase has written what belongs to the other: they share something that each of them needs "
+        "for itself",
+        "next": "keep the trip inside of the function that sells the seat",
+    }
+    sent = f"POST {address(one)} and {address(other)} at once"
+    await expect_stored(sent, expected, **words)
+    for reply in replies:
+        reply.sent += "  while another trip is sold"
+        reply.expect(201, json=SOLD)
 
 
 @buy_seat.requirement("leaves no connection open behind it")

@@ -256,6 +256,25 @@ async def holds_up_nobody(trial: Trial) -> None:
     outcome.expect_that(True, "a balance")
     for held in (sender, receiver):
         await transfer_while_another_waits(trial, (sender, receiver), held, tuple(others))
+    await two_pairs_at_once(trial, (sender, receiver), (others[0], others[1]))
+
+
+async def two_pairs_at_once(trial: Trial, one: tuple[str, str], other: tuple[str, str]) -> None:
+    """Refuse unless each of two transfers moves its own money, when both have read before one of them writes."""
+    before = await balances()
+    async with other_process() as check:
+        calls = [on_a_thread_of_its_own(trial.call(*pair, CENT)) for pair in (one, other)]
+        outcomes = await everyone_looks_before_anyone_writes(check, ["trips_account"], calls)
+    for outcome, pair in zip(outcomes, (one, other), strict=True):
+        outcome.sent += "  while two others do the same"
+        outcome.expect(before[pair[0]] - CENT, **OF_ANOTHER)
+    await expect_balances(outcomes[0].sent, moved(moved(before, CENT, *one), CENT, *other), **OF_ANOTHER)
+
+
+OF_ANOTHER = {
+    "because": "alone it is right: two transfers share something that each of them needs for itself",
+    "next": "keep the accounts inside of the function that moves the money",
+}
 
 
 async def transfer_while_another_waits(
