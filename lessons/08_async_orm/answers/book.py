@@ -5,7 +5,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import F
-from django.http import JsonResponse
+from django.http import HttpResponseNotAllowed, JsonResponse
 from django.shortcuts import aget_object_or_404, get_object_or_404
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -337,3 +337,40 @@ async def writes_one_seat_into_it(request, pk):
     return await takes_one(
         *await Booking.objects.aupdate_or_create(trip=trip, traveller=traveller, defaults={"seats": 1}), pk
     )
+
+
+@known_answer("book", breaks="books_a_seat", says="that is the booking of another traveller")
+@require_POST
+async def any_booking_of_the_trip(request, pk):
+    trip, traveller = await aget_object_or_404(Trip, pk=pk), await named_traveller(request)
+    if older := await trip.bookings.afirst():
+        return await takes_one(older, False, pk)
+    return await takes_one(await trip.bookings.acreate(traveller=traveller), True, pk)
+
+
+traveller_of_the_moment = None
+
+
+@known_answer("book", breaks="books_a_seat", says="two requests share something")
+@require_POST
+async def one_traveller_for_all_requests(request, pk):
+    global traveller_of_the_moment
+    traveller_of_the_moment = await named_traveller(request)
+    trip = await aget_object_or_404(Trip, pk=pk)
+    booking, created = await trip.bookings.aget_or_create(traveller=traveller_of_the_moment)
+    return await takes_one(booking, created, pk)
+
+
+@known_answer("book", breaks="writes_nothing_on_get", says="a header Allow that names POST")
+async def allows_another_method(request, pk):
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["PUT"])
+    return await one_transaction_in_a_sync_function(request, pk)
+
+
+EQUAL_MUTANTS = {
+    "order of two: trip = await aget_object_or_404(Trip, pk=pk) ⏎ traveller = …": "which of the two is looked up first "
+    "is left open",
+    "another function: booking, created = await trip.bookings.filter(traveller=traveller).afirst(), False → …": "a "
+    "traveller has at most one booking of a trip",
+}

@@ -214,3 +214,22 @@ async def rests_after_the_totals(request):
         async for place in places
     ]
     return JsonResponse({**sums, "destinations": rows})
+
+
+@known_answer("report", breaks="has_the_totals", says="the sum of no rows is NULL")
+async def no_number_when_nothing_is_on_sale(request):
+    rows = []
+    async for place in Destination.objects.prefetch_related("trips__bookings__traveller"):
+        trips = place.trips.all()
+        rows.append(place_row(place, trips, [booking for trip in trips for booking in trip.bookings.all()]))
+    left = await Trip.objects.filter(active=True).aaggregate(seats_left=Sum("seats_left"))
+    return JsonResponse({"on_sale": sum(row["on_sale"] for row in rows), **left, "destinations": rows})
+
+
+SAME_QUESTION = "every request asks the same question, and shares no answer"
+EQUAL_MUTANTS = {
+    "local as global: nothing → global bookings": SAME_QUESTION,
+    "local as global: nothing → global destinations": SAME_QUESTION,
+    "local as global: nothing → global on_sale": SAME_QUESTION,
+    "order of two: totals = … → rows = …": "which of them is asked for first is left open",
+}

@@ -202,3 +202,8 @@ async def everything_in_the_same_country(request):
         async for trip in trips.order_by("price")
     ]
     return JsonResponse({"trips": rows})
+
+
+EQUAL_MUTANTS = {
+    "local as global: nothing → global trips": "nobody else has a turn between the last assignment and the query",
+}

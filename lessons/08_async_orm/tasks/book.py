@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -100,21 +101,50 @@ def meanwhile(
 
 @book.requirement(
     'books one seat for `POST /trips/8/book/` with `{"traveller": "ada"}`, and answers 201 '
-    '`{"booking": <the id>, "seats_left": 13}`, the seats that are left now; so for every trip and traveller'
+    '`{"booking": <the id>, "seats_left": 13}`, the seats that are left now; so for every trip and traveller, also '
+    "for several at the same moment"
 )
 async def books_a_seat(trial: Trial) -> None:
     trip, traveller = await made_up_trip(), await made_up_traveller()
     await Booking.objects.acreate(trip=await made_up_trip(), traveller=traveller)
     reply = await click(trial, trip, traveller)
     reply.expect(201, because="that is the booking of another trip" if reply.status == 200 else None)
+    await expect_booked(reply, trip, traveller)
+    another = await made_up_traveller()
+    reply = await click(trial, trip, another)
+    reply.sent += f"  after {traveller.username} has booked it"
+    reply.expect(201, because="that is the booking of another traveller" if reply.status == 200 else None)
+    trip.seats_left -= 1  # the first seat
+    await expect_booked(reply, trip, another)
+    await expect_several_at_once(trial)
+
+
+async def expect_several_at_once(trial: Trial) -> None:
+    pairs = [(await made_up_trip(), await made_up_traveller()) for _ in range(3)]
+    replies = await asyncio.gather(*(click(trial, trip, traveller) for trip, traveller in pairs))
+    for reply, (trip, traveller) in zip(replies, pairs, strict=True):
+        reply.sent += f"  by {traveller.username}, while two others book other trips"
+        await expect_booked(reply, trip, traveller, **OF_ANOTHER)
+
+
+OF_ANOTHER = {
+    "because": "alone it is right: two requests share something that each of them needs for itself",
+    "next": "keep what belongs to one request inside of the view",
+}
+
+
+async def expect_booked(reply: Reply, trip: Trip, traveller: User, **words: str) -> None:
+    """Refuse unless the answer tells of the one booking that is new, and one seat less is left than `trip` says."""
+    reply.expect(201, **words)
     made = await bookings(trip, traveller)
     reply.expect_that(
         [b.seats for b in made] == [1],
         f"one booking of one seat for {traveller.username}",
         got=f"{made} in the database",
+        **words,
     )
-    await expect_seats(reply, trip, trip.seats_left - 1)
-    reply.expect(201, json={"booking": made[0].pk, "seats_left": trip.seats_left - 1})
+    await expect_seats(reply, trip, trip.seats_left - 1, **words)
+    reply.expect(201, json={"booking": made[0].pk, "seats_left": trip.seats_left - 1}, **words)
 
 
 @book.requirement(
@@ -263,7 +293,12 @@ async def writes_nothing_on_get(trial: Trial) -> None:
         next="`@require_POST`, or look at `request.method` first" if written else None,
     )
     await expect_not_booked(reply, trip, traveller)
-    (await trial.get(f"/trips/{trip.pk}/book/")).expect(405)
+    reply = await trial.get(f"/trips/{trip.pk}/book/")
+    reply.expect(405)
+    allow = reply.response.headers.get("Allow", "POST")
+    reply.expect_that(
+        "POST" in allow.split(", "), "405, and a header Allow that names POST", got=f"405  Allow: {allow}"
+    )
 
 
 @book.requirement(FREE)
