@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 
 import build
+import django
 from solved import LESSONS
 
 from adversaries.checks import load_equal_mutants, task_names
@@ -69,6 +70,7 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=2 * (os.cpu_count() or 1))
     options = parser.parse_args()
     began = time.monotonic()
+    prepare_to_read_answers()
     scores = scored(jobs_of(options.lessons, options.task), options.processes)
     for score in scores:
         print_survivors(score)
@@ -76,6 +78,12 @@ def main() -> int:
     print(f"\n{total} mutants, {refused} refused, {equal} equal, {total - refused - equal} survived")
     print(f"{time.monotonic() - began:.0f} seconds")
     return 0 if scores and all(score.is_good for score in scores) else 1
+
+
+def prepare_to_read_answers() -> None:
+    """Set up Django in this process, too: known answers import models."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tutorial_project.settings")
+    django.setup()
 
 
 def scored(jobs: list[Job], processes: int) -> list[Score]:
