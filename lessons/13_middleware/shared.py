@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import traceback
 from collections.abc import Sequence
 
@@ -26,6 +27,29 @@ class Meeting:
             async with asyncio.timeout(PATIENCE):
                 await self._barrier.wait()
         except (TimeoutError, asyncio.BrokenBarrierError):
+            self.failed = True
+
+
+class MeetingOfThreads:
+    """The same place in a sync view, where the threads of a WSGI server wait."""
+
+    def __init__(self) -> None:
+        self._barrier = threading.Barrier(1)
+        self.failed = False
+
+    def expect(self, number: int) -> None:
+        """Let requests go on only when so many of them are there, or when they have waited for too long."""
+        self._barrier, self.failed = threading.Barrier(number), False
+
+    @property
+    def waiting(self) -> int:
+        """How many requests are there."""
+        return self._barrier.n_waiting
+
+    def wait(self) -> None:
+        try:
+            self._barrier.wait(PATIENCE)
+        except threading.BrokenBarrierError:
             self.failed = True
 
 

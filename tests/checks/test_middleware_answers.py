@@ -9,7 +9,7 @@ from django.test import override_settings
 from django.urls import path
 
 from tutorial_project.checks import NotStarted, Refusal, Reply, Task, Trial
-from tutorial_project.checks.kinds.middleware import asgi_site, expect_a_response, wsgi_request
+from tutorial_project.checks.kinds.middleware import WSGISite, asgi_site, expect_a_response
 
 VIEWS = [path("welcome/", lambda request: HttpResponse("welcome"))]
 
@@ -23,7 +23,7 @@ def under_asgi(answer) -> Reply:
 
 
 def under_wsgi(answer) -> Reply:
-    return asyncio.run(wsgi_request(trial_of(answer), VIEWS, "/welcome/"))
+    return asyncio.run(WSGISite(trial_of(answer), VIEWS).request("/welcome/"))
 
 
 @pytest.fixture(autouse=True)

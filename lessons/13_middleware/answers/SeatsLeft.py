@@ -1,4 +1,5 @@
 import asyncio
+import threading
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
 from django.http import JsonResponse
@@ -262,3 +263,44 @@ class LooksAtGetAlone(MiddlewareMixin):
 
     def process_response(self, request, response):
         return response if response.status_code == 409 else stamped(response, request.trip)
+
+
+class InTwoForms(MiddlewareMixin):
+    """Right in the async world; the answers below go wrong in the sync one."""
+
+    def __call__(self, request):
+        return self.__acall__(request) if self.async_mode else self.in_a_thread(request)
+
+    async def __acall__(self, request):
+        trip = await aasked(request)
+        if trip and trip.seats_left == 0:
+            return sold_out()
+        return stamped(await self.get_response(request), trip)
+
+
+@known_answer("SeatsLeft", breaks="serves_wsgi_too", says="kept where all requests share it")
+class KeepsTheTripOfThreadsOnItself(InTwoForms):
+    def in_a_thread(self, request):
+        self.trip = asked(request)
+        if self.trip and self.trip.seats_left == 0:
+            return sold_out()
+        return stamped(self.get_response(request), self.trip)
+
+
+@known_answer("SeatsLeft", breaks="serves_wsgi_too", says="waited for each other outside of it")
+class LetsInOneThreadAtATime(InTwoForms):
+    one_by_one = threading.Lock()
+
+    def in_a_thread(self, request):
+        trip = asked(request)
+        if trip and trip.seats_left == 0:
+            return sold_out()
+        with self.one_by_one:
+            return stamped(self.get_response(request), trip)
+
+
+EQUAL_MUTANTS = {
+    "another function: …": "a key names one trip or none, so that the first and the last are the same",
+    'text: return Trip.objects.filter(pk=int(request.GET.get("trip", ""))) → …': "neither text is a number",
+    "kind of error: …": "nothing else goes wrong while a number is made of a text",
+}

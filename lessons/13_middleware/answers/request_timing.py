@@ -267,3 +267,22 @@ async def asks_the_clock_of_the_processor(get_response, request):
     response = await get_response(request)
     response["X-Time-Ms"] = str(round((process_time() - started) * 1000))
     return response
+
+
+@known_answer("request_timing", breaks="serves_wsgi", says="has moved the start of the first")
+class KeepsTheStartOfThreadsOnItself(OnTheInstance):
+    def __call__(self, request):
+        if iscoroutinefunction(self):
+            return self.__acall__(request)
+        self.started = perf_counter()
+        return timed(self.get_response(request), self.started)
+
+    async def __acall__(self, request):
+        started = perf_counter()
+        return timed(await self.get_response(request), started)
+
+
+EQUAL_MUTANTS = {
+    "number: …started) * 1001))": "a thousandth more is less than the rounding",
+    "one less: …started) * 999))": "a thousandth less is less than the rounding",
+}

@@ -6,16 +6,16 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from tutorial_project.checks import Reply, Task, Trial
-from tutorial_project.checks.kinds.middleware import asgi_site, expect_a_response, wsgi_request
+from tutorial_project.checks.kinds.middleware import WSGISite, asgi_site, expect_a_response
 from tutorial_project.classroom.watching.crossings import crossings
 from tutorial_project.trips.models import Trip
 
-from ..shared import Meeting, together, told, watched_get
+from ..shared import Meeting, MeetingOfThreads, together, told, watched_get
 
 visited: list[str] = []
 
 
-meeting = Meeting()
+meeting, meeting_of_threads = Meeting(), MeetingOfThreads()
 
 
 async def trip_page(request: HttpRequest) -> HttpResponse:
@@ -27,6 +27,7 @@ async def trip_page(request: HttpRequest) -> HttpResponse:
 
 def sync_trip_page(request: HttpRequest) -> HttpResponse:
     visited.append(text := uuid4().hex)
+    meeting_of_threads.wait()
     return HttpResponse(text, headers={"X-View": "sync"})
 
 
@@ -84,23 +85,31 @@ async def adds_the_seats(trial: Trial) -> None:
     "gives each of several requests the seats of its own trip, and lets none wait for another"
 )
 async def keeps_requests_apart(trial: Trial) -> None:
+    seats = await three_trips()
+    replies = await together(trial, meeting, [f"/page/?trip={pk}" for pk in seats], [{}] * 3)
+    expect_own_seats(replies, "async", seats)
+
+
+async def three_trips() -> dict[int, int]:
+    """The ids of three trips, and how many seats each of them has left; no two have as many."""
     trips = random.sample([trip.pk async for trip in Trip.objects.all()], 3)
-    for left, pk in enumerate(trips, start=random.randint(1, 50)):
+    seats = dict(zip(trips, range(random.randint(1, 50), 60), strict=False))
+    for pk, left in seats.items():
         await leave(pk, left)
-    seats = {trip.pk: trip.seats_left async for trip in Trip.objects.filter(pk__in=trips)}
     visited.clear()
-    replies = await together(trial, meeting, [f"/page/?trip={pk}" for pk in trips], [{}] * 3)
-    for reply, pk in zip(replies, trips, strict=True):
+    return seats
+
+
+def expect_own_seats(replies: list[Reply], kind: str, seats: dict[int, int]) -> None:
+    """Refuse unless each reply has the seats of its own trip."""
+    for reply, (pk, left) in zip(replies, seats.items(), strict=True):
+        mixed = others(reply, seats, pk)
         expect_passed(
             reply,
-            "async",
-            str(seats[pk]),
-            because="the trip of one request was kept where all requests share it"
-            if others(reply, seats, pk)
-            else None,
-            next="keep it in a variable, or on `request`; never on `self`"
-            if others(reply, seats, pk)
-            else None,
+            kind,
+            str(left),
+            because="the trip of one request was kept where all requests share it" if mixed else None,
+            next="keep it in a variable, or on `request`; never on `self`" if mixed else None,
         )
 
 
@@ -115,11 +124,11 @@ async def leaves_others_alone(trial: Trial) -> None:
 
 @SeatsLeft.requirement("does all this under WSGI too, around a sync view")
 async def serves_wsgi_too(trial: Trial) -> None:
+    site = WSGISite(trial, SYNC_TRIP_PAGES)
     pk, left = await some_trip(), random.randint(1, 50)
     await leave(8, 0)
-    await leave(pk, left)
     visited.clear()
-    expect_refused(await wsgi_request(trial, SYNC_TRIP_PAGES, "/page/?trip=8"))
+    expect_refused(await site.request("/page/?trip=8"))
     for query, seats in (
         (f"?trip={pk}", str(left)),
         (f"?trip={pk}", str(left + 1)),
@@ -129,7 +138,22 @@ async def serves_wsgi_too(trial: Trial) -> None:
     ):
         visited.clear()
         await leave(pk, int(seats or 1))
-        expect_passed(await wsgi_request(trial, SYNC_TRIP_PAGES, f"/page/{query}"), "sync", seats)
+        expect_passed(await site.request(f"/page/{query}"), "sync", seats)
+    await keeps_threads_apart(site)
+
+
+async def keeps_threads_apart(site: WSGISite) -> None:
+    """A WSGI server has several threads, and one middleware for all of them."""
+    seats = await three_trips()
+    meeting_of_threads.expect(len(seats))
+    replies = await asyncio.gather(*(site.request(f"/page/?trip={pk}") for pk in seats))
+    met = not meeting_of_threads.failed
+    meeting_of_threads.expect(1)
+    for reply in replies:
+        reply.sent += "  in three threads at once"
+        got = "requests that waited for each other outside of it"
+        reply.expect_that(met, "all 3 requests inside the view at the same time", got=got)
+    expect_own_seats(replies, "sync", seats)
 
 
 @SeatsLeft.requirement("keeps its promise: under ASGI it blocks no thread while an async view runs")

@@ -10,12 +10,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import path
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial, blocking_calls_refused
-from tutorial_project.checks.kinds.middleware import asgi_site, wsgi_request
+from tutorial_project.checks.kinds.middleware import WSGISite, asgi_site
 from tutorial_project.checks.proofs.event_loop import first_moment
 from tutorial_project.classroom.watching.crossings import Crossings, crossings
 from tutorial_project.words import counted
 
-from ..shared import PATIENCE, told
+from ..shared import PATIENCE, MeetingOfThreads, told
 
 views_own: dict[str, float] = {}
 """What each view has answered that was not asked about yet: its text, and the seconds that the view took."""
@@ -60,6 +60,15 @@ def slow_sync(request: HttpRequest) -> HttpResponse:
     return HttpResponse(said(started))
 
 
+meeting = MeetingOfThreads()
+
+
+def meets_sync(request: HttpRequest) -> HttpResponse:
+    started = perf_counter()
+    meeting.wait()
+    return HttpResponse(said(started))
+
+
 def missing_sync(request: HttpRequest) -> HttpResponse:
     raise Http404
 
@@ -73,7 +82,7 @@ PAGES = [
 ]
 
 
-SYNC_PAGES = [path("slow/", slow_sync), path("missing/", missing_sync)]
+SYNC_PAGES = [path("slow/", slow_sync), path("meets/", meets_sync), path("missing/", missing_sync)]
 
 
 request_timing = Task(
@@ -163,13 +172,43 @@ async def stays_on_the_loop(trial: Trial) -> None:
 
 @request_timing.requirement("does the same under WSGI around a sync view, and adds no crossing there either")
 async def serves_wsgi(trial: Trial) -> None:
+    site = WSGISite(trial, SYNC_PAGES)
     for name, status in (("slow", 200), ("missing", 404)):
-        started = perf_counter()
         with crossings() as seen:
-            reply = await wsgi_request(trial, SYNC_PAGES, f"/{name}/")
+            reply, most = await timed_request(site, f"/{name}/")
         reply.expect_that(reply.status == status, str(status))
-        expect_the_time(reply, perf_counter() - started)
+        expect_the_time(reply, most)
         expect_no_crossing(trial, reply.sent, seen, 0)
+    await measures_each_thread(site)
+
+
+async def measures_each_thread(site: WSGISite) -> None:
+    """A WSGI server has several threads, and one middleware for all of them."""
+    meeting.expect(2)
+    first = asyncio.ensure_future(timed_request(site, "/meets/"))
+    await first_moment(lambda: bool(meeting.waiting), first)
+    await asyncio.sleep(0.05)
+    replies = await asyncio.gather(first, timed_request(site, "/meets/"))
+    met = not meeting.failed
+    meeting.expect(1)
+    for reply, most in replies:
+        reply.sent += "  while another thread handles another request"
+        reply.expect_that(met, "both requests inside the view at the same time", got="one after the other")
+        expect_the_time(
+            reply,
+            most,
+            too_little={
+                "because": "alone, a request was measured rightly: the second thread has moved the start of the first",
+                "next": "keep the start in a variable of the inner function, or on `request`",
+            },
+        )
+
+
+async def timed_request(site: WSGISite, path: str) -> tuple[Reply, float]:
+    """The reply under WSGI, and the seconds until it was there."""
+    started = perf_counter()
+    reply = await site.request(path)
+    return reply, perf_counter() - started
 
 
 async def timed_get(trial: Trial, path: str) -> tuple[Reply, float]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import httpx
@@ -58,45 +60,58 @@ def expect_a_response(reply: Reply) -> Reply:
     return reply
 
 
-async def wsgi_request(
-    trial: Trial, views: Sequence[URLPattern], path: str, method: str = "GET", **request: Any
-) -> Reply:
-    """Send one request to the answer as WSGI does, in a thread without an event loop.
+class WSGISite:
+    """A site with the answer among its middleware, as a WSGI server has it: one chain, and a thread for each request.
 
     Args:
         trial: of a middleware factory.
         views: the URL patterns behind it.
-        path: with the query string.
-        method: the HTTP method.
-        request: options of `httpx.Client.request`, such as `json`, `headers`.
-
-    Returns:
-        The reply; an error that was raised is kept in it.
-
-    Raises:
-        NotStarted: when the answer is still the stub.
-        Refusal: when the answer gives back a coroutine.
     """
-    sent = f"{described_request(method, path, request)}  under WSGI"
 
-    def send() -> httpx.Response:
-        with _installed(trial.answer):
-            site = _WSGISite(views)
-        transport = httpx.WSGITransport(site)
+    def __init__(self, trial: Trial, views: Sequence[URLPattern]) -> None:
+        self._trial, self._views = trial, views
+        self._making = threading.Lock()
+        self._handler: WSGIHandler | None = None
+
+    async def request(self, path: str, method: str = "GET", **request: Any) -> Reply:
+        """Send one request in a thread without an event loop.
+
+        Args:
+            path: with the query string.
+            method: the HTTP method.
+            request: options of `httpx.Client.request`, such as `json`, `headers`.
+
+        Returns:
+            The reply; an error that was raised is kept in it.
+
+        Raises:
+            NotStarted: when the answer is still the stub.
+            Refusal: when the answer gives back a coroutine.
+        """
+        sent = f"{described_request(method, path, request)}  under WSGI"
+        try:
+            return Reply(sent, await run_without_a_loop(partial(self._send, path, method, request)))
+        except NotImplementedError as error:
+            raise NotStarted from error
+        except Exception as error:
+            if isinstance(error, AttributeError) and "'coroutine' object" in str(error):
+                raise _a_coroutine(sent, error) from error
+            return Reply(sent, error=error)
+
+    def _send(self, path: str, method: str, request: dict[str, Any]) -> httpx.Response:
+        transport = httpx.WSGITransport(self._made())
         try:
             with httpx.Client(transport=transport, base_url="http://testserver", trust_env=False) as client:
                 return client.request(method, path, **request)
         finally:
             connections.close_all()
 
-    try:
-        return Reply(sent, await run_without_a_loop(send))
-    except NotImplementedError as error:
-        raise NotStarted from error
-    except Exception as error:
-        if isinstance(error, AttributeError) and "'coroutine' object" in str(error):
-            raise _a_coroutine(sent, error) from error
-        return Reply(sent, error=error)
+    def _made(self) -> WSGIHandler:
+        with self._making:
+            if self._handler is None:
+                with _installed(self._trial.answer):
+                    self._handler = _Handler(self._views)
+            return self._handler
 
 
 def _a_coroutine(sent: str, error: AttributeError) -> Refusal:
@@ -109,7 +124,7 @@ def _a_coroutine(sent: str, error: AttributeError) -> Refusal:
     )
 
 
-class _WSGISite(WSGIHandler):
+class _Handler(WSGIHandler):
     def __init__(self, urlpatterns: Sequence[URLPattern]) -> None:
         super().__init__()
         self.urlpatterns = tuple(urlpatterns)
