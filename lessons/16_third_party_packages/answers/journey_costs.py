@@ -248,3 +248,9 @@ async def keeps_the_trip_in_the_module(request, pk):
     asked_for["trip"] = pk
     await asyncio.sleep(0.02)
     return await in_a_task_group(request, asked_for["trip"])
+
+
+EQUAL_MUTANTS = {
+    "order of two: …": "the inner function reads the trip when it is called, and not when it is defined",
+    "kind of error: except ServiceError: …": "what becomes of an error that no package has announced is left open",
+}

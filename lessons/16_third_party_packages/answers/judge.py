@@ -2,7 +2,7 @@ import asyncio
 import inspect
 
 from asgiref.sync import iscoroutinefunction
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.test import AsyncRequestFactory
 
 from tutorial_project.checks import known_answer
@@ -215,3 +215,29 @@ async def tries_classes_alone(middleware):
     if not said["async"] or not isinstance(middleware, type):
         return {**said, "works": said["sync"] or said["async"]}
     return await looks_whether_it_is_awaitable(middleware)
+
+
+@known_answer("judge", breaks="trusts_honest_ones", says="it reads its request")
+async def tries_without_a_request(middleware):
+    said = flags(middleware)
+    if not said["async"]:
+        return said | {"works": said["sync"]}
+    try:
+        return said | {"works": isinstance(await middleware(page)(None), HttpResponseBase)}
+    except Exception:
+        return said | {"works": False}
+
+
+last = {}
+
+
+@known_answer("judge", breaks="finds_broken_promises", says="another call has written over it")
+async def keeps_the_verdict_in_the_module(middleware):
+    last.update(flags(middleware))
+    last["works"] = (await looks_whether_it_is_awaitable(middleware))["works"]
+    return dict(last)
+
+
+EQUAL_MUTANTS = {
+    "local as global: nothing → global works": "it is set after the wait, and nobody waits between that and the `return`",
+}

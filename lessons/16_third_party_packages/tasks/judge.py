@@ -48,6 +48,29 @@ class Waits(AsyncOnly):
         return await self.get_response(request)
 
 
+class IsHeld(AsyncOnly):
+    """Goes on when it is let go, or when it has waited for too long."""
+
+    let_go = False
+
+    async def __call__(self, request: Any) -> Any:
+        for _ in range(400):
+            if type(self).let_go:
+                break
+            await asyncio.sleep(0.005)
+        return await self.get_response(request)
+
+
+class ReadsTheRequest(AsyncOnly):
+    """As one that puts an id into its log lines."""
+
+    async def __call__(self, request: Any) -> Any:
+        name = request.headers.get("X-Request-ID", request.path)
+        response = await self.get_response(request)
+        response.headers["X-Request-ID"] = name
+        return response
+
+
 class OneFlag(Plain):
     """Says that it is async, and nothing about sync."""
 
@@ -286,6 +309,23 @@ BREAKS = {
 async def finds_broken_promises(trial: Trial) -> None:
     for middleware, words in BREAKS.items():
         await expect_verdict(trial, new(middleware), "works", False, **words)
+    await judges_two_at_once(trial)
+
+
+async def judges_two_at_once(trial: Trial) -> None:
+    """Refuse when the verdict on one is mixed up with the verdict on another, asked for while the first one waits."""
+    held, broken = of_today(IsHeld), of_today(CopiedFlags)
+    first = asyncio.ensure_future(verdict_of(trial, held))
+    await asyncio.sleep(0)  # its task begins
+    second = asyncio.ensure_future(verdict_of(trial, broken))
+    await asyncio.wait([second], timeout=0.5)
+    held.let_go = True
+    outcome = await first
+    expected = {"sync": False, "async": True, "works": True}
+    mixed = "the verdict is kept where every call finds it, and another call has written over it"
+    outcome.sent += f"  while {broken.__name__} is judged as well"
+    outcome.expect(expected, because=mixed if outcome.error is None else None)
+    (await second).expect({"sync": True, "async": True, "works": False})
 
 
 NOTHING: dict[str, str] = {}
@@ -299,6 +339,10 @@ WORKS = {
     },
     Streams: {
         "because": "it answers with a `StreamingHttpResponse`, and that is no `HttpResponse`: both are `HttpResponseBase`"
+    },
+    ReadsTheRequest: {
+        "because": "it reads its request, as most do: a trial needs one",
+        "next": "call it with `request`",
     },
     ForBoth: {
         "because": "its `__call__` is a plain function and gives back a coroutine: Django can await that",
