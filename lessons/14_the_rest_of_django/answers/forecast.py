@@ -60,20 +60,54 @@ async def queue_that_tells_of_a_failure(request, city):
 questions = {}
 
 
+async def looked_again(city):
+    return await cache.aget(key_of(city)) or await asked_and_kept(city)
+
+
+async def from_one_task(city, asking):
+    """What all are told who come while the task is under way that the first of them makes."""
+    if city not in questions:
+        questions[city] = asyncio.ensure_future(asking(city))
+        questions[city].add_done_callback(lambda _: questions.pop(city, None))
+    try:
+        return JsonResponse(await asyncio.shield(questions[city]))
+    except ServiceError:
+        return no_forecast()
+
+
 @known_answer("forecast")
 async def one_task_that_all_await(request, city):
     if len(key_of(city)) > 250:
         return no_such_city()
     found = await cache.aget(key_of(city))
-    if found is None:
-        if city not in questions:
-            questions[city] = asyncio.ensure_future(asked_and_kept(city))
-            questions[city].add_done_callback(lambda _: questions.pop(city))
-        try:
-            found = await asyncio.shield(questions[city])
-        except ServiceError:
-            return no_forecast()
-    return JsonResponse(found)
+    return JsonResponse(found) if found else await from_one_task(city, looked_again)
+
+
+@known_answer("forecast", when="Where a task for each visitor is no matter: there is one look to write.")
+async def looks_in_the_task_alone(request, city):
+    if len(key_of(city)) > 250:
+        return no_such_city()
+    return await from_one_task(city, looked_again)
+
+
+@known_answer("forecast", breaks="survives_a_stampede", says="nobody looked again")
+async def one_task_and_one_look(request, city):
+    found = await cache.aget(key_of(city))
+    return JsonResponse(found) if found else await from_one_task(city, asked_and_kept)
+
+
+@known_answer("forecast", breaks="survives_a_stampede", says="forgotten before its answer was in the cache")
+async def forgets_before_it_keeps(request, city):
+    async def forgotten_and_kept(city):
+        found = await cache.aget(key_of(city))
+        if found is None:
+            found = await ask(f"weather/{quote(city, safe='')}")
+            questions.pop(city, None)
+            await cache.aset(key_of(city), found, timeout=60)
+        return found
+
+    found = await cache.aget(key_of(city))
+    return JsonResponse(found) if found else await from_one_task(city, forgotten_and_kept)
 
 
 @known_answer(
@@ -113,7 +147,7 @@ async def one_task_that_ends_with_its_first_visitor(request, city):
     found = await cache.aget(key_of(city))
     if found is None:
         if city not in unshielded:
-            unshielded[city] = asyncio.ensure_future(asked_and_kept(city))
+            unshielded[city] = asyncio.ensure_future(looked_again(city))
             unshielded[city].add_done_callback(lambda _: unshielded.pop(city))
         try:
             found = await unshielded[city]
@@ -197,7 +231,7 @@ async def busy_for_ever_after_a_failure(request, city):
             return JsonResponse(found)
         if await cache.aadd(f"{key}:busy", True, timeout=60):
             try:
-                found = await asked_and_kept(city)
+                found = await looked_again(city)
             except ServiceError:
                 return no_forecast()
             await cache.adelete(f"{key}:busy")
@@ -364,7 +398,7 @@ async def never_wakes_the_others_up(request, city):
         return JsonResponse(await cache.aget(f"forecast:{city}"))
     waiting[city] = asyncio.Event()
     try:
-        found = await asked_and_kept(city)
+        found = await looked_again(city)
     except ServiceError:
         return no_forecast()
     waiting.pop(city).set()
@@ -388,8 +422,9 @@ def one_task_under(key):
         return JsonResponse(found)
 
     async def asked(place, city):
-        found = await ask(f"weather/{quote(city, safe='')}")
-        await cache.aset(place, found, timeout=60)
+        if (found := await cache.aget(place)) is None:
+            found = await ask(f"weather/{quote(city, safe='')}")
+            await cache.aset(place, found, timeout=60)
         return found
 
     return answer
@@ -414,3 +449,33 @@ async def remembers_in_the_module(request, city):
         remembered[city] = await ask(f"weather/{quote(city, safe='')}")
         await cache.aset(key_of(city), remembered[city], timeout=60)
     return JsonResponse(remembered[city])
+
+
+@known_answer("forecast", breaks="two_cities_at_once", says="under one key, or under each other's")
+async def keeps_the_key_in_the_module(request, city):
+    return await from_one_task(city, kept_under_the_last_key)
+
+
+last_key = ""
+
+
+async def kept_under_the_last_key(city):
+    global last_key
+    last_key = key_of(city)
+    found = await cache.aget(last_key)
+    if found is None:
+        found = await ask(f"weather/{quote(city, safe='')}")
+        await cache.aset(last_key, found, timeout=60)
+    return found
+
+
+EQUAL_MUTANTS = {
+    'arg removal: name = quote(city, safe="") → …': "a `str` of a route has no slash, which is all that `safe` is about",
+    'text: name = quote(city, safe="") → …': "letters are never quoted",
+    "…if len(name) > 200:…": "where a name is too long is the answer's own choice, as long as each cache takes the key",
+    '…return JsonResponse({"error": "no such city"}, status=404) → …': "for a name that is too long, any status but 500 will do",
+    'assignment: found = await cache.aget(f"forecast:{name}") → found = None': "the look of the task finds it, too",
+    'arg removal: found = await cache.aget(f"forecast:{name}") → …': "the look of the task finds it, too",
+    "condition: if found is None: → if True:": "the look of the task finds it, too",
+    "kind of error: …": "`ask` raises `ServiceError`, and the cache of the site raises nothing",
+}

@@ -3,7 +3,7 @@ import random
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
@@ -50,9 +50,16 @@ def on_the_loop() -> bool:
 
 
 @contextmanager
-def watched_cache(may_store: threading.Event | None = None) -> Iterator[dict[str, Any]]:
-    """Note how often the cache is read, and what is called on an event loop; hold each write until the event."""
-    seen: dict[str, Any] = {"reads": 0, "visitors": set(), "on the loop": []}
+def watched_cache(
+    may_store: threading.Event | None = None, slow_reads: dict[int, threading.Event] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Note how often the cache is read, and what is called on an event loop.
+
+    Args:
+        may_store: holds each write until it is set.
+        slow_reads: by the number of a visitor, what holds what this one has read until it is set.
+    """
+    seen: dict[str, Any] = {"reads": 0, "writes": 0, "visitors": set(), "on the loop": []}
 
     def watched(name: str) -> Any:
         real = getattr(LocMemCache, name)
@@ -61,10 +68,13 @@ def watched_cache(may_store: threading.Event | None = None) -> Iterator[dict[str
             if on_the_loop():
                 seen["on the loop"].append(name)
             elif name == "set" and may_store is not None:
+                seen["writes"] += 1
                 may_store.wait(2)
             result = real(self, *args, **kwargs)
             seen["reads"] += name == "get"
             seen["visitors"].add(visitor.get())
+            if name == "get" and not on_the_loop() and (held := (slow_reads or {}).get(visitor.get())):
+                held.wait(2)
             return result
 
         return method
@@ -154,10 +164,11 @@ LONG_NAMES = [f"Taumata{'whakatangihangakoauau' * 4}{end}" for end in ("otamatea
 
 @forecast.requirement("keeps it for a minute, and asks again when that is over")
 async def keeps_it_for_a_minute(trial: Trial) -> None:
-    services = await empty_cache()
-    expect(await trial.get("/forecast/Lisbon/"))
-    for seconds, expected in ((57, 1), (63, 2)):
-        with later(seconds):
+    services, began = await empty_cache(), time.time()
+    with clock_of_the_cache(began):
+        expect(await trial.get("/forecast/Lisbon/"))
+    for seconds, expected in ((59.5, 1), (60.5, 2)):
+        with clock_of_the_cache(began + seconds):
             expect(reply := await trial.get("/forecast/Lisbon/"))
         asked = len(services.requests)
         reply.sent += f"  {seconds} seconds later"
@@ -170,10 +181,9 @@ async def keeps_it_for_a_minute(trial: Trial) -> None:
 
 
 @contextmanager
-def later(seconds: float) -> Iterator[None]:
-    """Let the clock by which the cache forgets show a later time."""
-    real = time.time
-    with patch("time.time", lambda: real() + seconds):
+def clock_of_the_cache(now: float) -> Iterator[None]:
+    """Let the clock by which the cache forgets stand still at this time."""
+    with patch("time.time", lambda: now):
         yield
 
 
@@ -218,14 +228,78 @@ async def survives_a_stampede(trial: Trial) -> None:
     together.replies[0].expect_that(
         asked == 1, "1 question to the service", got=f"{asked} questions", because=because, next=step
     )
+    await comes_while_it_is_kept(trial)
+    await looks_too_early(trial)
+
+
+async def comes_while_it_is_kept(trial: Trial) -> None:
+    """Refuse when one who comes between the service's answer and the cache's asks once more."""
+    services, report = await empty_cache(), made_up_weather("Lisbon")
+    may_store = threading.Event()
+    with services.saying("/weather/Lisbon", report), watched_cache(may_store) as seen:
+        first = asyncio.ensure_future(visit(trial, 0))
+        try:
+            await few_turns_until(lambda: seen["writes"] or first.done())
+            late = asyncio.ensure_future(visit(trial, 1))
+            await until_each_has_looked(seen, {1})
+        finally:
+            may_store.set()
+        replies = await asyncio.gather(first, late)
+    for reply in replies:
+        reply.sent += "  twice, the second time while the answer is written into the cache"
+        expect(reply, json=report)
+    expect_one_question(
+        replies[1],
+        len(services.requests),
+        because="the question was forgotten before its answer was in the cache",
+        next="forget it when `aset` is over: `add_done_callback` of a task that asks and keeps",
+    )
+
+
+async def looks_too_early(trial: Trial) -> None:
+    """Refuse when one who has looked before the answer was kept asks afterwards, without a second look."""
+    services, report = await empty_cache(), made_up_weather("Lisbon")
+    may_go_on = threading.Event()
+    with (
+        services.saying("/weather/Lisbon", report),
+        services.held("/weather/Lisbon") as hold,
+        watched_cache(slow_reads={1: may_go_on}) as seen,
+    ):
+        first = asyncio.ensure_future(visit(trial, 0))
+        with suppress(TimeoutError):
+            await services.arrived(1, timeout=1)
+        late = asyncio.ensure_future(visit(trial, 1))
+        await until_each_has_looked(seen, {1})
+        hold.release()
+        await asyncio.wait([first], timeout=1)
+        may_go_on.set()
+        replies = await asyncio.gather(first, late)
+    for reply in replies:
+        reply.sent += "  twice, the second of which looks before the answer is kept, and goes on after it"
+        expect(reply, json=report)
+    expect_one_question(
+        replies[1],
+        len(services.requests),
+        because="the look was too early, and the question that it missed is over: nobody looked again",
+        next="look once more in the task itself, or behind the lock, and ask only then",
+    )
+
+
+def expect_one_question(reply: Reply, asked: int, **words: str) -> None:
+    reply.expect_that(asked == 1, "1 question to the service", got=f"{asked} questions", **words)
+
+
+async def few_turns_until(condition: Callable[[], Any]) -> None:
+    """Wait until it holds, and no longer than what waits for others needs to show that it does."""
+    for _ in range(60):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
 
 
 async def until_all_have_looked(seen: dict[str, Any]) -> None:
     """Let the ten reach the cache; those that wait for others before they look are given a few turns."""
-    for _ in range(60):
-        if seen["reads"] >= 10:
-            return
-        await asyncio.sleep(0.005)
+    await few_turns_until(lambda: seen["reads"] >= 10)
 
 
 visitor: ContextVar[int | None] = ContextVar("visitor", default=None)
@@ -239,10 +313,7 @@ async def visit(trial: Trial, number: int) -> Reply:
 
 async def until_each_has_looked(seen: dict[str, Any], numbers: set[int]) -> None:
     """Let each of these visitors reach the cache; those that wait for others before they look are given a few turns."""
-    for _ in range(60):
-        if numbers <= seen["visitors"]:
-            return
-        await asyncio.sleep(0.005)
+    await few_turns_until(lambda: numbers <= seen["visitors"])
 
 
 @forecast.requirement("asks for two cities at the same time: Kyoto does not wait for Lisbon")
@@ -261,9 +332,15 @@ async def two_cities_at_once(trial: Trial) -> None:
         got="one question after the other",
         **(words if reply.error is None else {}),
     )
+    mixed = "the answers were kept under one key, or under each other's"
     for city, reply in zip(("Lisbon", "Kyoto"), together.replies, strict=True):
-        expect(reply)
-        reply.expect_that(reply.json.get("city") == city, f"the weather in {city}")
+        expect(again := await trial.get(f"/forecast/{city}/"))
+        again.sent += "  once more, after both"
+        for told, because in ((reply, None), (again, mixed)):
+            expect(told)
+            told.expect_that(told.json.get("city") == city, f"the weather in {city}", because=because)
+    asked = len(services.requests)
+    again.expect_that(asked == 2, "2 questions, one for each city", got=f"{asked} questions", because=mixed)
 
 
 @forecast.requirement(
