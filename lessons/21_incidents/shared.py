@@ -1,10 +1,22 @@
+import warnings
+from asyncio.selector_events import BaseSelectorEventLoop
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
+from django.contrib.auth.models import User
+from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
-from tutorial_project.checks import Refusal, Task, Trial
+from tutorial_project.checks import Outcome, Refusal, Task, Trial
+from tutorial_project.checks.kinds.made_up import made_up
 from tutorial_project.classroom import most_at_once  # noqa: F401 - one way to the classroom for all incidents
+from tutorial_project.trips.models import Booking, Destination, Trip
+
+TABLES = ("trips_trip", "trips_booking")
+"""Where seats are sold."""
 
 
 async def opening_hours(request: HttpRequest) -> HttpResponse:
@@ -29,3 +41,59 @@ async def expect_on_the_loop(trial: Trial, address: str, **request: Any) -> None
             because="a plain `def` hides the fault, and costs one thread for each visitor as long as they wait",
             next="let the view stay `async def`, and mend the line that is at fault",
         ) from None
+
+
+@contextmanager
+def nothing_left() -> Iterator[None]:
+    """Closes, at the end, what the answer has left open on loops that are closed."""
+    made, making = [], BaseSelectorEventLoop._make_socket_transport
+
+    def make(*args: Any, **kwargs: Any) -> Any:
+        # Trap: held here, or Python's garbage collector would close some of them, with a warning, at any moment.
+        made.append(transport := making(*args, **kwargs))
+        return transport
+
+    with mock.patch.object(BaseSelectorEventLoop, "_make_socket_transport", make), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        try:
+            yield
+        finally:
+            for transport in made:
+                if transport._sock is not None and transport._loop.is_closed():
+                    transport._sock.close()
+                    transport._sock = None  # its `__del__` would warn
+
+
+async def a_trip(seats_left: int) -> int:
+    """A new trip, with more seats than are left."""
+    destination = await Destination.objects.afirst()
+    trip = await Trip.objects.acreate(
+        destination=destination,
+        title=made_up("trip"),
+        departs="2031-05-01",
+        nights=3,
+        price=900,
+        seats=40,
+        seats_left=seats_left,
+    )
+    return trip.pk
+
+
+async def travellers(number: int) -> list[int]:
+    rows = [User(username=made_up("traveller"), password="!") for _ in range(number)]
+    return [row.pk for row in await User.objects.abulk_create(rows)]
+
+
+async def stored(trip: int) -> tuple[int, int, int]:
+    """The seats left of a trip, how many bookings it has, and the seats in these."""
+    booked = await Booking.objects.filter(trip=trip).aaggregate(seats=Sum("seats", default=0))
+    left = await Trip.objects.values_list("seats_left", flat=True).aget(pk=trip)
+    return left, await Booking.objects.filter(trip=trip).acount(), booked["seats"]
+
+
+def shown(left: int, bookings: int, seats: int) -> str:
+    return f"{left} seats left, and {bookings} bookings of {seats} seats in all"
+
+
+async def expect_stored(sent: str, trip: int, expected: tuple[int, int, int], **words: str) -> None:
+    Outcome(sent, shown(*(await stored(trip)))).expect(shown(*expected), **words)

@@ -119,6 +119,12 @@ def test_hints_come_in_three_grades_and_the_last_one_stays(exercise: Exercise, c
     assert grades == ["Hint 1 of 3", "Hint 2 of 3", "Hint 3 of 3", "Hint 3 of 3"]
 
 
+def test_a_task_without_hints_says_so(exercise: Exercise, capsys: Any) -> None:
+    exercise.tasks["opening_hours"].hints = ()
+    exercise.hint("opening_hours")
+    assert capsys.readouterr().out.startswith("opening_hours has no hints")
+
+
 def test_a_hint_for_no_task_says_which_tasks_there_are(exercise: Exercise, capsys: Any) -> None:
     exercise.hint("lunch")
     assert "The tasks of this exercise: opening_hours" in capsys.readouterr().out

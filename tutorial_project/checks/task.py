@@ -31,7 +31,7 @@ class Task:
     Args:
         name: the name of the function or class that the learner writes.
         routes: URL routes at which a view is mounted, as in `path()`, for example "hello/<str:name>/".
-        hints: three grades: a question, a direction, nearly the code.
+        hints: three grades: a question, a direction, nearly the code; none where finding out alone is the task.
         praise: said when all requirements hold: what was right, and what else would have been.
         settings: Django settings that differ while the task is checked.
         application: for answers that are no views: makes the ASGI application to call from the answer.

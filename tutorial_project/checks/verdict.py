@@ -85,10 +85,10 @@ class Verdict:
         """What was right, or what to do next: a sentence, and the code to write for it."""
         if self.state == "done":
             return self.task.praise, ""
-        hint = f"exercise.hint({self.task.name!r})" if self.task.hints or self.task.requirements else ""
+        hint = f"exercise.hint({self.task.name!r})" if self.task.hints else ""
         if not self.started:
             step = "Repair the code" if self.results else "Fill the gap"
-            return f"{step}, run the cell, and check again. Stuck?", hint
+            return f"{step}, run the cell, and check again.{' Stuck?' * bool(hint)}", hint
         return ("A hint:", hint) if hint else ("", "")
 
     @property

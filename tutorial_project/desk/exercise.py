@@ -115,9 +115,7 @@ class Exercise:
         if name not in self.tasks:
             print(f"There is no task {name!r}. The tasks of this exercise: {', '.join(self.tasks)}")
             return
-        hints = self.tasks[name].hints
-        grade = Progress(self.name).hinted(name, len(hints))
-        print(f"Hint {grade + 1} of {len(hints)}: {hints[grade]}")
+        print(Progress(self.name).next_hint(self.tasks[name]))
 
     def approaches(self, task: str) -> Approaches | None:
         """Other right answers to a task that is done, each with when it is the better one."""

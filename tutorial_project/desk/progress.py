@@ -6,9 +6,12 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tutorial_project.paths import ROOT
+
+if TYPE_CHECKING:
+    from tutorial_project.checks.task import Task
 
 STATES = ("not started", "not yet", "done")
 NOTHING_YET = {"state": STATES[0], "checks": 0, "hints": 0}
@@ -50,6 +53,13 @@ class Progress:
         record["hints"] = grade + 1
         self._write()
         return grade
+
+    def next_hint(self, task: Task) -> str:
+        """The next hint of a task, in the words in which it is shown; it is noted, and the last one stays."""
+        if not task.hints:
+            return f"{task.name} has no hints: the verdict says what is still wrong."
+        grade = self.hinted(task.name, len(task.hints))
+        return f"Hint {grade + 1} of {len(task.hints)}: {task.hints[grade]}"
 
     def add(self, other: Progress) -> None:
         """Add what was achieved in another exercise, which has become this one."""

@@ -17,14 +17,14 @@ def blocking_sky(city):
     url = f"{running_services().url}/weather/{quote(city, safe='')}"
     try:
         return httpx.get(url, timeout=5, trust_env=False, verify=False).raise_for_status().json()["sky"]
-    except (httpx.HTTPError, ValueError, KeyError):
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
         return None
 
 
 async def sky(city):
     try:
         return (await ask(f"weather/{quote(city, safe='')}"))["sky"]
-    except ServiceError:
+    except (ServiceError, KeyError):
         return None
 
 

@@ -20,7 +20,7 @@ def url(city):
 def cheapest(response):
     try:
         return min(flight["price"] for flight in response.raise_for_status().json()["flights"])
-    except (httpx.HTTPError, ValueError, KeyError):
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
         return None
 
 

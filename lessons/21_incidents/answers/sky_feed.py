@@ -12,7 +12,7 @@ BROKEN = "sends_each_at_once"
 async def line(city):
     try:
         sky = (await ask(f"weather/{quote(city, safe='')}"))["sky"]
-    except ServiceError:
+    except (ServiceError, KeyError):
         sky = "unknown"
     return f"{city}: {sky}\n"
 
@@ -20,7 +20,7 @@ async def line(city):
 def blocking_line(city):
     try:
         sky = ask_blocking(f"weather/{quote(city, safe='')}")["sky"]
-    except ServiceError:
+    except (ServiceError, KeyError):
         sky = "unknown"
     return f"{city}: {sky}\n"
 

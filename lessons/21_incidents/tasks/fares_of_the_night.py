@@ -1,12 +1,7 @@
 import asyncio
 import inspect
 import logging
-import warnings
-from asyncio.selector_events import BaseSelectorEventLoop
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
-from unittest import mock
 
 from tutorial_project.checks import Outcome, Task, Trial
 from tutorial_project.checks.kinds.made_up import made_up, made_up_flights
@@ -16,7 +11,7 @@ from tutorial_project.classroom import on_duty
 from tutorial_project.services import running_services
 from tutorial_project.words import counted
 
-from ..shared import site_of
+from ..shared import nothing_left, site_of
 
 fares_of_the_night = Task(
     "fares_of_the_night",
@@ -71,27 +66,6 @@ def fares(said: dict[str, Any]) -> dict[str, int]:
     return {
         flights["city"]: min(flight["price"] for flight in flights["flights"]) for flights in said.values()
     }
-
-
-@contextmanager
-def nothing_left() -> Iterator[None]:
-    """Closes, at the end, what the answer has left open on loops that are closed."""
-    made, making = [], BaseSelectorEventLoop._make_socket_transport
-
-    def make(*args: Any, **kwargs: Any) -> Any:
-        # Trap: held here, or Python's garbage collector would close some of them, with a warning, at any moment.
-        made.append(transport := making(*args, **kwargs))
-        return transport
-
-    with mock.patch.object(BaseSelectorEventLoop, "_make_socket_transport", make), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        try:
-            yield
-        finally:
-            for transport in made:
-                if transport._sock is not None and transport._loop.is_closed():
-                    transport._sock.close()
-                    transport._sock = None  # its `__del__` would warn
 
 
 @fares_of_the_night.requirement(

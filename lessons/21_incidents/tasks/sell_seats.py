@@ -2,11 +2,7 @@ import random
 from collections import Counter
 from typing import Any
 
-from django.contrib.auth.models import User
-from django.db.models import Sum
-
 from tutorial_project.checks import Outcome, Reply, Task, Trial
-from tutorial_project.checks.kinds.made_up import made_up
 from tutorial_project.checks.proofs.postgresql import (
     everyone_looks_before_anyone_writes,
     other_process,
@@ -14,11 +10,9 @@ from tutorial_project.checks.proofs.postgresql import (
     started,
 )
 from tutorial_project.classroom import on_duty, postgresql
-from tutorial_project.trips.models import Booking, Destination, Trip
+from tutorial_project.trips.models import Trip
 
-from ..shared import site_of
-
-TABLES = ("trips_trip", "trips_booking")
+from ..shared import TABLES, a_trip, expect_stored, shown, site_of, stored, travellers
 
 sell_seats = Task(
     "sell_seats",
@@ -36,41 +30,6 @@ sell_seats = Task(
     praise="Right: look and write are one transaction, and the database keeps the buyers apart, in this process and in the next. "
     "`filter(pk=pk, seats_left__gte=seats).update(seats_left=F('seats_left') - seats)` is the same without a lock of your own.",
 )
-
-
-async def a_trip(seats_left: int) -> int:
-    """A new trip, with more seats than are left."""
-    destination = await Destination.objects.afirst()
-    trip = await Trip.objects.acreate(
-        destination=destination,
-        title=made_up("trip"),
-        departs="2031-05-01",
-        nights=3,
-        price=900,
-        seats=40,
-        seats_left=seats_left,
-    )
-    return trip.pk
-
-
-async def travellers(number: int) -> list[int]:
-    rows = [User(username=made_up("traveller"), password="!") for _ in range(number)]
-    return [row.pk for row in await User.objects.abulk_create(rows)]
-
-
-async def stored(trip: int) -> tuple[int, int, int]:
-    """The seats left of a trip, how many bookings it has, and the seats in these."""
-    booked = await Booking.objects.filter(trip=trip).aaggregate(seats=Sum("seats", default=0))
-    left = await Trip.objects.values_list("seats_left", flat=True).aget(pk=trip)
-    return left, await Booking.objects.filter(trip=trip).acount(), booked["seats"]
-
-
-def shown(left: int, bookings: int, seats: int) -> str:
-    return f"{left} seats left, and {bookings} bookings of {seats} seats in all"
-
-
-async def expect_stored(sent: str, trip: int, expected: tuple[int, int, int], **words: str) -> None:
-    Outcome(sent, shown(*(await stored(trip)))).expect(shown(*expected), **words)
 
 
 async def buys(trial: Trial, trip: int, traveller: int, seats: int) -> Reply:

@@ -71,6 +71,11 @@ class Held:
         while asked != (asked := len(questions())):
             await self._rounds(QUIET_ROUNDS, lambda: False)
 
+    async def until_over(self) -> bool:
+        """Wait until the requests are answered, although these questions are held; False when they are not to be."""
+        await self._rounds(ROUNDS, lambda: False)
+        return self.visit.over
+
     def release(self) -> None:
         """Let all questions be answered."""
         for hold in self.holds.values():

@@ -25,5 +25,4 @@ class Command(ClassroomCommand):
     def handle(self, *, exercise: str, task: str | None, **options: Any) -> None:
         name = find_exercise(exercise)
         asked = find_task(name, task)
-        grade = Progress(name).hinted(asked.name, len(asked.hints))
-        self.stdout.write(f"Hint {grade + 1} of {len(asked.hints)}: {asked.hints[grade]}")
+        self.stdout.write(Progress(name).next_hint(asked))
