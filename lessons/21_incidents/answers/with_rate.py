@@ -81,13 +81,39 @@ async def looks_at_the_event_while_it_sleeps(state, receive, send):
     await keeping
 
 
-@known_answer("with_rate", breaks="leaves_no_task", says="neither cancelled nor awaited")
+@known_answer("with_rate", breaks="leaves_no_task", says="neither cancelled nor over")
 @layer_of
 async def waits_for_nobody(state, receive, send):
     await begin(state, send)
     keeping = asyncio.create_task(keep_fresh(state))
     await receive()
     keeping.get_name()
+
+
+@known_answer("with_rate", breaks="leaves_no_task", says="when it said so")
+def says_so_and_cancels_then(application):
+    async def layer(scope, receive, send):
+        if scope["type"] != "lifespan":
+            return await application(scope, receive, send)
+        await receive()
+        await begin(scope["state"], send)
+        keeping = asyncio.create_task(keep_fresh(scope["state"]))
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
+
+    return layer
+
+
+@known_answer("with_rate")
+@layer_of
+async def cancels_and_lets_it_go(state, receive, send):
+    await begin(state, send)
+    keeping = asyncio.create_task(keep_fresh(state))
+    await receive()
+    keeping.cancel()
 
 
 @known_answer("with_rate", breaks="stops_between_two_questions", says="it waits for a clock")
