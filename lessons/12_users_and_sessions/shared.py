@@ -82,12 +82,23 @@ def expect(reply: Reply, status: int = 200, **words: Any) -> None:
         raise
 
 
-async def expect_405(trial: Trial, path: str, *methods: str, **request: Any) -> None:
+async def expect_405(trial: Trial, path: str, *methods: str, allowed: set[str], **request: Any) -> None:
     """Refuse unless each of these methods is answered with 405."""
     for method in methods:
         reply, words = await sent(trial, method, path, **request)
         went_on = reply.status is not None and reply.status < 300
         expect(reply, 405, **(words or (WENT_ON if went_on else {})))
+        expect_right_allow(reply, allowed)
+
+
+def expect_right_allow(reply: Reply, allowed: set[str]) -> None:
+    """Refuse a header `Allow` that leaves out a method which the view has; the header itself is not asked for."""
+    allow = reply.response.headers.get("Allow", ", ".join(allowed))
+    reply.expect_that(
+        allowed <= set(allow.split(", ")),
+        f"405, and a header Allow that names {' and '.join(sorted(allowed))}",
+        got=f"405  Allow: {allow}",
+    )
 
 
 WENT_ON = {

@@ -351,3 +351,18 @@ async def logs_out_only_who_is_logged_in(request):
     if request.method == "DELETE" and (await request.auser()).is_anonymous:
         return JsonResponse({"traveller": None})
     return await logs_in_well(request)
+
+
+@known_answer(
+    "login_session", breaks="knows_three_methods", says="a header Allow that names DELETE and GET and POST"
+)
+async def forgets_a_method_in_allow(request):
+    if request.method not in ("GET", "POST", "DELETE"):
+        return HttpResponseNotAllowed(["GET", "POST"])
+    return await LoginSession.as_view()(request)
+
+
+EQUAL_MUTANTS = {
+    "arg removal: user = await sync_to_async(authenticate)(request, **credentials) → …": "the request is for backends "
+    "that look at it, which the agency has none of",
+}

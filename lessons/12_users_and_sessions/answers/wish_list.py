@@ -318,3 +318,9 @@ async def keeps_the_list_in_the_module(request, wishes):
     reading["wishes"] = wishes
     await asyncio.sleep(0.02)
     return reading["wishes"]
+
+
+EQUAL_MUTANTS = {
+    "local as global: nothing → global wishes": "nobody else has a turn from there on: the session is loaded, and `aset` "
+    "waits for nothing",
+}

@@ -10,7 +10,7 @@ from tutorial_project.checks import Task, Trial
 from tutorial_project.checks.kinds.made_up import made_up
 from tutorial_project.trips.models import Trip
 
-from ..shared import WENT_ON, expect, sent
+from ..shared import WENT_ON, expect, expect_right_allow, sent
 
 take_off_sale = Task(
     "take_off_sale",
@@ -207,6 +207,7 @@ async def writes_on_post_alone(trial: Trial) -> None:
         expect(
             reply, 405, **(words or (BY_GET if went_on and method == "GET" else WENT_ON if went_on else {}))
         )
+        expect_right_allow(reply, {"POST"})
         reply.expect_that(await on_sale(pk), f"trip {pk} still on sale", got=f"405, and trip {pk} off sale")
 
 
