@@ -215,6 +215,19 @@ async def survives_a_double_click(trial: Trial) -> None:
         f"bookings: 1, seats left: {expected}",
         got=f"bookings: {len(made)}, seats left: {left}",
     )
+    await expect_several_double_clicks(trial)
+
+
+async def expect_several_double_clicks(trial: Trial) -> None:
+    pairs = [(await made_up_trip(), await made_up_traveller()) for _ in range(3)]
+    replies = await asyncio.gather(*(click(trial, trip, traveller) for trip, traveller in pairs * 2))
+    for first, second, (trip, traveller) in zip(replies, replies[3:], pairs, strict=False):
+        second.sent += f"  twice, by {traveller.username}, while two others do it for other trips"
+        statuses = sorted([first.status or 500, second.status or 500])
+        second.expect_that(
+            statuses == [200, 201], "201 and 200", got=f"{first.got} and {second.got}", **OF_ANOTHER
+        )
+        await expect_seats(second, trip, trip.seats_left - 1, **OF_ANOTHER)
 
 
 @book.requirement(
