@@ -211,3 +211,9 @@ class BelievesTheSession(Desk):
         if not await request.session.ahas_key("_auth_user_id"):
             return redirect_to_login(request.get_full_path())
         return await super().dispatch(request, *args, **kwargs)
+
+
+EQUAL_MUTANTS = {
+    "arg removal: return await super().dispatch(request, *args, **kwargs) → …(request, **kwargs)": "a route whose parts "
+    "have names gives no positional arguments",
+}

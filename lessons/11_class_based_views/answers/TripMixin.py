@@ -189,3 +189,9 @@ class LoadsForGetAlone:
         if request.method == "GET":
             self.trip = await aget_object_or_404(ON_SALE, pk=kwargs["pk"])
         return await super().dispatch(request, *args, **kwargs)
+
+
+EQUAL_MUTANTS = {
+    "arg removal: return await super().dispatch(request, *args, **kwargs) → …(request, **kwargs)": "a route whose parts "
+    "have names gives no positional arguments",
+}

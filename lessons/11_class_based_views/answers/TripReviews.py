@@ -197,7 +197,7 @@ class Sent:
     body = b""
 
 
-@known_answer("TripReviews", breaks="does_the_same_beside_itself", says="two calls share something")
+@known_answer("TripReviews", breaks="adds_a_review", says="two requests share something")
 class KeepsTheBodyOnAClass(Lists):
     async def post(self, request, pk):
         Sent.body = request.body
@@ -218,3 +218,9 @@ class LooksForTwoRatings(Lists):
         if sent["rating"] in (0, 6):
             return HttpResponse(status=400)
         return JsonResponse(as_row(await created(pk, sent)), status=201)
+
+
+EQUAL_MUTANTS = {
+    "order of two: trip = await aget_object_or_404(Trip, pk=pk) ⏎ author = …": "which of the two is looked up first is "
+    "left open",
+}

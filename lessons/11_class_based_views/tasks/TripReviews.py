@@ -1,6 +1,8 @@
+import asyncio
 from random import choice, randint
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.db import IntegrityError
 from django.utils.datastructures import MultiValueDictKeyError
 
@@ -82,17 +84,27 @@ async def expect_the_reviews(trial: Trial, pk: int) -> None:
 
 @TripReviews.requirement(
     'saves a review for `POST` with `{"author": "ada", "rating": 4, "text": "Bring a hat."}`, and answers 201 '
-    "with its row, which is the same dictionary"
+    "with its row, which is the same dictionary; so for several trips at the same moment"
 )
 async def adds_a_review(trial: Trial) -> None:
     for rating in (choice([2, 3, 4]), 1, 5):
-        await expect_a_review(trial, await made_up_trip(), rating)
+        await expect_a_review(trial, await made_up_trip(), await made_up_traveller(), rating)
+    pairs = [(await made_up_trip(), await made_up_traveller()) for _ in range(3)]
+    together = (expect_a_review(trial, *pair, choice([1, 5]), **OF_ANOTHER) for pair in pairs)
+    for refused in await asyncio.gather(*together, return_exceptions=True):
+        if isinstance(refused, BaseException):
+            raise refused
 
 
-async def expect_a_review(trial: Trial, trip: Trip, rating: int) -> None:
-    author = await made_up_traveller()
+OF_ANOTHER = {
+    "because": "alone it is right: two requests share something that each of them needs for itself",
+    "next": "keep what belongs to one request inside of the method",
+}
+
+
+async def expect_a_review(trial: Trial, trip: Trip, author: User, rating: int, **words: str) -> None:
     new = {"author": author.username, "rating": rating, "text": a_long_text()}
-    reply, words = await trial.post(f"/trips/{trip.pk}/reviews/", json=new), {}
+    reply = await trial.post(f"/trips/{trip.pk}/reviews/", json=new)
     explain_the_relation(reply, f"201 with {new}", "author", None)
     if isinstance(reply.error, MultiValueDictKeyError):
         words = {
@@ -102,7 +114,10 @@ async def expect_a_review(trial: Trial, trip: Trip, rating: int) -> None:
     reply.expect(201, json=new, **words)
     saved = await rows_of(trip.pk)
     reply.expect_that(
-        saved == [new], f"{new} in the database", got=f"{saved or 'no review'} added in the database"
+        saved == [new],
+        f"{new} in the database",
+        got=f"{saved or 'no review'} added in the database",
+        **words,
     )
 
 
