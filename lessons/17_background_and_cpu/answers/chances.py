@@ -186,3 +186,15 @@ async def swallows_the_cancellation(pool, days):
         return await computed(pool, days, [trip async for trip in Trip.objects.filter(active=True)])
     except asyncio.CancelledError:
         return {}
+
+
+on_sale = []
+
+
+@known_answer("chances", breaks="computes_in_the_pool", says="another call has written over its trips")
+async def keeps_the_trips_in_the_module(pool, days):
+    loop = asyncio.get_running_loop()
+    on_sale[:] = [trip async for trip in Trip.objects.filter(active=True)]
+    work = [loop.run_in_executor(pool, chance_to_sell_out, trip.seats_left, days) for trip in on_sale]
+    results = await asyncio.gather(*work)
+    return {trip.pk: chance for trip, chance in zip(on_sale, results, strict=True)}

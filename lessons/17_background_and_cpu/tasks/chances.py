@@ -125,6 +125,14 @@ async def trips_on_sale() -> list[Trip]:
     return trips[:5]
 
 
+async def other_trips_on_sale(before: list[Trip]) -> list[Trip]:
+    """Some trips on sale, none of which was before."""
+    trips = [trip async for trip in Trip.objects.exclude(pk__in=[trip.pk for trip in before])][:5]
+    await Trip.objects.aupdate(active=False)
+    await Trip.objects.filter(pk__in=[trip.pk for trip in trips]).aupdate(active=True)
+    return trips
+
+
 async def asked(trial: Trial, pool: PoolOnTrial, days: int, trips: int) -> Outcome:
     """Call the answer, and let the pool go once it has all the jobs."""
     calling = asyncio.ensure_future(trial.call(pool, days))
@@ -165,6 +173,29 @@ async def computes_in_the_pool(trial: Trial) -> None:
     asked_for = ", ".join(f"{trip.pk}: the chance of {trip.seats_left} seats" for trip in trips)
     outcome.expect_that(right, f"{{{asked_for}}}, as the pool gave them")
     expect_open_pool(outcome.sent, pool)
+    await keeps_calls_apart(trial)
+
+
+async def keeps_calls_apart(trial: Trial) -> None:
+    """Refuse when a call tells of the trips of another one, which was made while it waited."""
+    pools, on_sale, calling = (PoolOnTrial(), PoolOnTrial()), [await trips_on_sale()], []
+    try:
+        for pool in pools:
+            calling.append(asyncio.ensure_future(trial.call(pool, 30)))
+            await first_moment(lambda pool=pool: len(pool.jobs) >= len(on_sale[-1]), calling[-1])
+            on_sale.append(await other_trips_on_sale(on_sale[0]))
+    finally:
+        for pool in pools:
+            pool.let_go()
+    for trips, call in zip(on_sale, calling, strict=False):
+        outcome = await call
+        outcome.sent = "chances(pool, 30)  while other trips are put on sale, and another call asks for them"
+        keys = {trip.pk for trip in trips}
+        outcome.expect_that(
+            isinstance(outcome.value, dict) and set(outcome.value) == keys,
+            f"the chances of the trips {sorted(keys)}, which were on sale when it was called",
+            because="another call has written over its trips" if outcome.error is None else None,
+        )
 
 
 def refuse_other_rounds(outcome: Outcome, pool: PoolOnTrial) -> None:

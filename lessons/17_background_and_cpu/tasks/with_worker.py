@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tutorial_project.checks import Outcome, Refusal, Task, Trial
-from tutorial_project.checks.kinds.asgi import application_from, exchange, http_scope
+from tutorial_project.checks.kinds.asgi import REQUEST, application_from, exchange, http_scope
 from tutorial_project.checks.kinds.lifespan import Lifespan
 from tutorial_project.checks.proofs.clock import held_clock
 from tutorial_project.checks.proofs.event_loop import tasks_of
@@ -298,9 +298,11 @@ async def gives_up(trial: Trial) -> None:
 @with_worker.requirement("passes every other connection on to `application`, as it is")
 async def passes_on(trial: Trial) -> None:
     office, heard, words = PostOffice(), [], some_letters(2)
+    received: list[dict[str, Any]] = []
 
     async def page(scope: Any, receive: Any, send: Any) -> None:
         heard.append(scope.copy())
+        received.append(await receive())
         if scope["path"] == "/fails/":
             raise PostError("the view has failed")
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -318,6 +320,7 @@ async def passes_on(trial: Trial) -> None:
             reply.expect_that(called, "`application` called", got="it was not called", because=because)
             reply.expect_answer(200, text.encode())
             expect_the_same(reply.sent, heard[-1], given)
+            Outcome(f"{reply.sent}, and the request's body", received[-1]).expect(REQUEST)
         Outcome(reply.sent, f"{heard[0]['state'].get('letters')!r}").expect_that(
             all(scope["state"].get("letters") is queue_of(server) for scope in heard),
             "the queue in the scope of the request",

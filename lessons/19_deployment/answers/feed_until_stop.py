@@ -317,3 +317,41 @@ async def leaves_a_get_that_takes_the_next(request):
             board.leave(queue)
 
     return stream(events())
+
+
+endings = []
+
+
+@known_answer("feed_until_stop", breaks="leaves_nothing", says="another client goes")
+async def ends_the_wait_of_all(request):
+    stopping = state(request)
+
+    async def events():
+        queue = board.join()
+        endings.append(asyncio.ensure_future(mark_at(stopping, queue)))
+        try:
+            yield WELCOME
+            while (departure := await queue.get()) is not None:
+                yield event(departure)
+            yield RETRY
+        finally:
+            while endings:
+                endings.pop().cancel()
+            board.leave(queue)
+
+    return stream(events())
+
+
+async def mark_at(stopping, queue):
+    await stopping.wait()
+    queue.put_nowait(None)
+
+
+TO_A_PROXY = "what the headers say to a proxy is free: the task has none in front of it"
+
+EQUAL_MUTANTS = {
+    "assignment: headers = …": TO_A_PROXY,
+    "text: headers = …": TO_A_PROXY,
+    'arg removal: return StreamingHttpResponse(events(), content_type="text/event-stream", headers=headers) → '
+    'return StreamingHttpResponse(events(), content_type="text/event-stream", …)': TO_A_PROXY,
+}

@@ -349,3 +349,45 @@ def over_with_the_first_message(application, stopping):
             under_way.discard(request)
 
     return layer
+
+
+@known_answer("with_readiness", breaks="speaks_lifespan", says="has not said lifespan.startup yet")
+def answers_before_it_is_asked(application, stopping):
+    usual = counting(application, stopping)
+
+    async def layer(scope, receive, send):
+        if scope["type"] != "lifespan":
+            return await usual(scope, receive, send)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return layer
+
+
+@known_answer("with_readiness", breaks="answers_ready", says="'NoneType' object is not callable")
+def keeps_the_body_of_a_request(application, stopping):
+    async def without_receive(scope, receive, send):
+        await application(scope, None, send)
+
+    return counting(application, stopping, hands_on=without_receive)
+
+
+@known_answer("with_readiness", breaks="answers_ready", says="knows no message of the type http.response.end")
+def ends_with_a_message_of_its_own(application, stopping):
+    usual = counting(application, stopping)
+
+    async def layer(scope, receive, send):
+        if not asks_for_readiness(scope):
+            return await usual(scope, receive, send)
+        status, body = state(stopping)
+        await send({"type": "http.response.start", "status": status, "headers": PLAIN})
+        await send({"type": "http.response.end", "body": body})
+
+    return layer
+
+
+EQUAL_MUTANTS = {
+    "condition: if not under_way: → if True:": "who waits looks at the set again each time",
+}

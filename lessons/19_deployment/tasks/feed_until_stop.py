@@ -237,6 +237,25 @@ async def leaves_nothing(trial: Trial) -> None:
                 stopping.set() if how == "`stopping` is set" else stream.leave()
                 await stream.until(lambda: stream.ended, "the end of the feed", lambda: {"got": "it goes on"})
                 await _nothing_is_left(trial, f"{stream.sent}, and {how}", before)
+    await _leaves_the_others_theirs(trial)
+
+
+async def _leaves_the_others_theirs(trial: Trial) -> None:
+    """Refuse when the end of one feed takes from another what it needs for its own."""
+    stopping, departures = asyncio.Event(), made_up(1)
+    with watched_board():
+        async with Feed(trial, stopping) as leaves, Feed(trial, stopping) as stays:
+            await connected(stays, 2)
+            leaves.leave()
+            await leaves.until(lambda: leaves.ended, "the end of the feed", lambda: {"got": "it goes on"})
+            board.announce(departures[0])
+            stopping.set()
+            await ends_with(
+                stays,
+                departures,
+                "GET /departures/, another client goes, and then `stopping` is set",
+                because="the other feed has taken it off the board",
+            )
 
 
 async def _nothing_is_left(trial: Trial, sent: str, before: set[asyncio.Task[Any]]) -> None:

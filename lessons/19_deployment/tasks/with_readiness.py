@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
 from tutorial_project.checks import Outcome, Task, Trial
-from tutorial_project.checks.kinds.asgi import Exchange, application_from, exchange, http_scope
+from tutorial_project.checks.kinds.asgi import REQUEST, Exchange, application_from, exchange, http_scope
 from tutorial_project.checks.kinds.lifespan import Lifespan
 from tutorial_project.checks.proofs.clock import held_clock
 
@@ -36,6 +36,7 @@ class Shop:
         self.inside, self.go_on = asyncio.Event(), asyncio.Event()
         self.paths: list[str] = []
         self.scopes: list[dict[str, Any]] = []
+        self.received: list[dict[str, Any]] = []
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         self.paths.append(scope.get("path", scope["type"]))
@@ -44,6 +45,7 @@ class Shop:
             return await send({"type": "websocket.close"})
         if scope["type"] != "http":
             raise ValueError(f"Django can only handle ASGI/HTTP connections, not {scope['type']}.")
+        self.received.append(await receive())
         if scope["path"] == "/slow/fails/":
             await self._wait()
             raise ConnectionError("the view has failed")
@@ -104,6 +106,7 @@ async def hands_on(shop: Shop, layer: Callable[..., Any], scope: dict[str, Any])
     Outcome(reply.sent, f"another {', '.join(changed)} in the scope of the request").expect_that(
         not changed, "the scope that the server gave", because="the layer has changed it"
     )
+    Outcome(f"{reply.sent}, and the request's body", shop.received[-1]).expect(REQUEST)
 
 
 async def hands_on_what_is_no_request(shop: Shop, layer: Callable[..., Any]) -> None:
@@ -175,6 +178,7 @@ async def waits_for_open_requests(trial: Trial) -> None:
     for paths in (["/slow/"], ["/slow/fails/"], ["/slow/", "/slow/fails/", "/slow/"]):
         await _ends_after(trial, paths)
     await _waits_for_the_last(trial)
+    await _ends_after(trial, ["/slow/"], over=["/trips/"])
 
 
 async def _waits_for_the_last(trial: Trial) -> None:
@@ -214,11 +218,14 @@ async def _waits_for_the_last(trial: Trial) -> None:
             await asyncio.wait([leaving, staying, ending], timeout=1)
 
 
-async def _ends_after(trial: Trial, paths: list[str]) -> None:
+async def _ends_after(trial: Trial, paths: list[str], over: Sequence[str] = ()) -> None:
+    """The end waits for requests to these paths, and not for those that are `over` long before."""
     shop, stopping, layer = opened(trial)
     sent = f"lifespan.shutdown while {' and '.join(paths)} {'is' if len(paths) == 1 else 'are'} open"
     async with Lifespan(layer) as server:
         (await server.start()).expect("lifespan.startup.complete")
+        for path in over:
+            await exchange(layer, http_scope(path))
         requests = [asyncio.ensure_future(exchange(layer, http_scope(path))) for path in paths]
         await turns()
         stopping.set()

@@ -12,6 +12,9 @@ from tutorial_project.checks.outcome import NotStarted, Outcome
 from .asgi import awaitable
 from .messages import Message
 
+TURNS = 20
+"""Turns of the event loop in which an application that waits for nothing sends its next message."""
+
 
 class Lifespan:
     """Plays the server that starts and stops: `async with Lifespan(application) as server`.
@@ -37,7 +40,7 @@ class Lifespan:
         self.messages: list[Message] = []
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self._moved = asyncio.Event()
-        self._waits = False
+        self._waits, self._told = False, 0
 
     async def __aenter__(self) -> Lifespan:
         self._call = asyncio.ensure_future(self._run())
@@ -56,8 +59,10 @@ class Lifespan:
             await self._moved.wait()
 
     async def start(self) -> Outcome:
-        """Say `lifespan.startup`; return the type of the answer."""
-        return await self._tell("lifespan.startup")
+        """Say `lifespan.startup`, and let the application go on until it waits; return the type of the answer."""
+        answer = await self._tell("lifespan.startup")
+        await some_turns()
+        return answer
 
     async def stop(self) -> Outcome:
         """Say `lifespan.shutdown`; return the type of the answer."""
@@ -81,6 +86,7 @@ class Lifespan:
         self._moved.set()
 
     async def _tell(self, kind: str) -> Outcome:
+        await self._says_nothing_before(kind)
         heard = len(self.messages)
         self._moved.clear()
         self._inbox.put_nowait({"type": kind})
@@ -93,3 +99,20 @@ class Lifespan:
         if isinstance(error := self._call.exception(), NotImplementedError):
             raise NotStarted from error
         return Outcome(kind, "no answer: the application had returned", error)
+
+    async def _says_nothing_before(self, kind: str) -> None:
+        """Refuse an application that answers what the server has not said yet."""
+        await some_turns()
+        if early := self.messages[self._told :]:
+            Outcome(f"a server that has not said {kind} yet", early[0].get("type")).refuse(
+                expected="no message before that",
+                because="the server has to speak first: what comes before answers nothing",
+                next="`await receive()` before the `await send(…)`",
+            )
+        self._told += 1
+
+
+async def some_turns() -> None:
+    """Give the event loop back for some turns."""
+    for _ in range(TURNS):
+        await asyncio.sleep(0)

@@ -37,6 +37,8 @@ def _order(messages: Sequence[Message]) -> Fault | None:
     shown = ", then ".join(kinds)
     if kinds[0] != "http.response.start" or "http.response.start" in kinds[1:]:
         return shown, "an answer starts once, before its body", None
+    if unknown := set(kinds) - {"http.response.start", "http.response.body"}:
+        return shown, f"a server knows no message of the type {quoted(min(unknown))}", None
     last = [not message.get("more_body", False) for message in messages[1:]]
     if last[-1:] != [True] or any(last[:-1]):
         return shown, "an answer ends with its one `http.response.body` that has no `more_body`", None
