@@ -196,3 +196,16 @@ async def a_latch_of_three():
     async with service(ROUTE, supplier):
         response = await AsyncClient().get("/prices/Kyoto/")
     assert response.json() == {"prices": PRICES}
+
+
+GIVEN_UP = "the view has no prices then, and the `assert` fails whatever the supplier says"
+
+EQUAL_MUTANTS = {
+    "local as global: …": "a test runs alone",
+    "number: told = …": "the prices are the test's own, as long as they differ",
+    "one less: told = …": "the prices are the test's own, as long as they differ",
+    "part of a try: …": "the server of the test answers 500 when its handler raises",
+    "kind of error: …": "the server of the test answers 500 when its handler raises",
+    "statement: await all_three.abort() → …": "the others give up by themselves, when their own patience is over",
+    '…return web.json_response({"error": "you came alone"}, status=409) → …': GIVEN_UP,
+}

@@ -196,3 +196,17 @@ async def looks_for_the_city_alone():
         assert b"Kyoto" in (await server.receive_output())["body"]
         await switch_off(server)
     assert board.listeners == 0
+
+
+IN_TIME = "the answers come at once or never, and a test that waits for longer has three seconds in all"
+
+EQUAL_MUTANTS = {
+    "local as global: …": "a test runs alone",
+    "order of two: await server.receive_output(timeout=2)  # status and headers ⏎ …": "both lines are the same call",
+    'order of two: await server.receive_output(timeout=2)  # ": listening" ⏎ …': "the view joins the board before it sends its start",
+    'text: await server.send_input({"type": "http.request"}) → …': "Django takes whatever is no `http.disconnect` for the body",
+    "arg removal: await server.…": IN_TIME,
+    "only keyword: …": IN_TIME,
+    "number: …timeout=…": IN_TIME,
+    "one less: …timeout=…": IN_TIME,
+}

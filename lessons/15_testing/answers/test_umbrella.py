@@ -183,3 +183,9 @@ async def compares_the_words_of_the_error():
 async def returns_what_it_found():
     async with service("/weather/{city}", weather):
         return await umbrellas() == BOTH
+
+
+EQUAL_MUTANTS = {
+    "local as global: …": "a test runs alone",
+    "order of two: …": "the questions may be asked in any order, as none changes anything",
+}

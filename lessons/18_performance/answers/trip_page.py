@@ -151,7 +151,7 @@ async def loads_the_destination_lazily(request, pk):
     return shown(trip, *await asyncio.gather(gated_weather(city), told("flights", city)))
 
 
-@known_answer("trip_page", breaks="keeps_the_gate", says="a blocking call holds the event loop")
+@known_answer("trip_page", breaks="shows_what_is_known", says="a blocking call holds the event loop")
 async def asks_blocking(request, pk):
     trip = await trip_with(pk)
     try:
@@ -180,3 +180,14 @@ async def loses_the_place_of_whoever_leaves(request, pk):
     trip = await trip_with(pk)
     city = trip.destination.name
     return shown(trip, *await asyncio.gather(a_place_that_is_lost(city), told("flights", city)))
+
+
+asked_for = {}
+
+
+@known_answer("trip_page", breaks="shows_what_is_known", says="while another visitor asks for another trip")
+async def keeps_the_trip_in_the_module(request, pk):
+    asked_for["trip"] = await trip_with(pk)
+    city = asked_for["trip"].destination.name
+    weather, flights = await asyncio.gather(gated_weather(city), told("flights", city))
+    return shown(asked_for["trip"], weather, flights)

@@ -71,6 +71,21 @@ async def shows_what_is_known(trial: Trial) -> None:
         ):
             reply = await trial.get(f"/trips/{trip.pk}/")
         reply.expect(200, json={"title": trip.title, "weather": weather, "flights": flights})
+    await shows_two_at_once(trial, services, one, other)
+
+
+async def shows_two_at_once(trial: Trial, services: Services, *trips: Trip) -> None:
+    """Refuse when two visitors at the same moment do not each see their own trip."""
+    with services.held("/weather/") as weather:
+        async with visits(trial, *(f"/trips/{trip.pk}/" for trip in trips)) as both:
+            await both.until(lambda: weather.waiting >= len(trips))
+            weather.release()
+            replies = await both.replies(patience=2.5)
+    for reply, trip in zip(replies, trips, strict=False):
+        reply.sent += "  while another visitor asks for another trip"
+        reply.expect_that(reply.status == 200, "200")
+        title = reply.json.get("title") if isinstance(reply.json, dict) else None
+        reply.expect_that(title == trip.title, f'"title": "{trip.title}"', got=f'"title": "{title}"')
 
 
 @trip_page.requirement("shows `null` for a service that fails, and answers 404 when there is no such trip")
