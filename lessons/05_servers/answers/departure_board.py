@@ -189,3 +189,22 @@ async def counts_letters(scope, receive, send):
     headers = [*PLAIN, (b"content-length", b"%d" % len(text))]
     await send({"type": "http.response.start", "status": 200 if known else 404, "headers": headers})
     await send({"type": "http.response.body", "body": text.encode()})
+
+
+asked_for = {}
+
+
+@known_answer("departure_board", breaks="answers_404_elsewhere", says="while others ask for other pages")
+async def keeps_the_path_in_the_module(scope, receive, send):
+    if scope["type"] != "http":
+        raise ValueError(scope["type"])
+    asked_for["path"] = scope["path"]
+    status = 200 if scope["path"] == "/departures/" else 404
+    await send({"type": "http.response.start", "status": status, "headers": PLAIN})
+    body = DEPARTURES if asked_for["path"] == "/departures/" else "no such page"
+    await send({"type": "http.response.body", "body": body.encode()})
+
+
+EQUAL_MUTANTS = {
+    "order of two: await send(…": "the body is the same whether it is made before the start is sent or after it",
+}

@@ -19,7 +19,7 @@ class AsAClass:
         async def send_with_time(message):
             if message["type"] == "http.response.start":
                 took = f"{(self.clock() - started) * 1000:.0f}"
-                message["headers"] = [*message["headers"], (b"X-Milliseconds", took.encode("ascii"))]
+                message["headers"] = [*message.get("headers", []), (b"X-Milliseconds", took.encode("ascii"))]
             await send(message)
 
         await self.application(scope, receive, send_with_time)
@@ -32,7 +32,9 @@ def changes_the_message_in_place(application, clock=time.perf_counter):
 
         def stamp(message):
             if "status" in message:
-                message["headers"].append((b"x-milliseconds", b"%d" % ((clock() - start) * 1000)))
+                message.setdefault("headers", []).append(
+                    (b"x-milliseconds", b"%d" % ((clock() - start) * 1000))
+                )
             return send(message)
 
         await application(scope, receive, stamp)
@@ -47,7 +49,9 @@ def a_header_of_text(application, clock=time.perf_counter):
 
         async def stamp(message):
             if message["type"] == "http.response.start":
-                message["headers"].append(("x-milliseconds", str(round((clock() - start) * 1000))))
+                message.setdefault("headers", []).append(
+                    ("x-milliseconds", str(round((clock() - start) * 1000)))
+                )
             await send(message)
 
         await application(scope, receive, stamp)
@@ -81,13 +85,15 @@ def the_whole_answer_timed(application, clock=time.perf_counter):
     return layer
 
 
-@known_answer("timed", breaks="adds_the_header", says="KeyError: 'headers'")
+@known_answer("timed", breaks="leaves_other_connections_alone", says="'lifespan.startup.complete', 'headers'")
 def a_header_on_every_message(application, clock=time.perf_counter):
     async def layer(scope, receive, send):
         start = clock()
 
         async def stamp(message):
-            message["headers"].append((b"x-milliseconds", str(round((clock() - start) * 1000)).encode()))
+            message.setdefault("headers", []).append(
+                (b"x-milliseconds", str(round((clock() - start) * 1000)).encode())
+            )
             await send(message)
 
         await application(scope, receive, stamp)
@@ -112,7 +118,9 @@ def parts_of_milliseconds(application, clock=time.perf_counter):
 
         async def stamp(message):
             if message["type"] == "http.response.start":
-                message["headers"].append((b"x-milliseconds", str((clock() - start) * 1000).encode()))
+                message.setdefault("headers", []).append(
+                    (b"x-milliseconds", str((clock() - start) * 1000).encode())
+                )
             await send(message)
 
         await application(scope, receive, stamp)
@@ -127,7 +135,9 @@ def a_plain_send(application, clock=time.perf_counter):
 
         def stamp(message):
             if message["type"] == "http.response.start":
-                message["headers"].append((b"x-milliseconds", str(round((clock() - start) * 1000)).encode()))
+                message.setdefault("headers", []).append(
+                    (b"x-milliseconds", str(round((clock() - start) * 1000)).encode())
+                )
             send(message)
 
         await application(scope, receive, stamp)
@@ -174,7 +184,7 @@ def headers_through_a_dictionary(application, clock=time.perf_counter):
         async def stamp(message):
             if message["type"] == "http.response.start":
                 took = str(round((clock() - start) * 1000)).encode()
-                headers = dict(message["headers"]) | {b"x-milliseconds": took}
+                headers = dict(message.get("headers", [])) | {b"x-milliseconds": took}
                 message = message | {"headers": list(headers.items())}
             await send(message)
 
@@ -190,7 +200,9 @@ def sent_when_all_is_there(application, clock=time.perf_counter):
 
         async def keep(message):
             if message["type"] == "http.response.start":
-                message["headers"].append((b"x-milliseconds", str(round((clock() - start) * 1000)).encode()))
+                message.setdefault("headers", []).append(
+                    (b"x-milliseconds", str(round((clock() - start) * 1000)).encode())
+                )
             messages.append(message)
 
         await application(scope, receive, keep)
@@ -211,7 +223,7 @@ def one_start_for_all(application, clock=time.perf_counter):
         async def stamp(message):
             if message["type"] == "http.response.start":
                 took = str(round((clock() - start) * 1000)).encode()
-                message = message | {"headers": [*message["headers"], (b"x-milliseconds", took)]}
+                message = message | {"headers": [*message.get("headers", []), (b"x-milliseconds", took)]}
             await send(message)
 
         await application(scope, receive, stamp)
@@ -266,7 +278,7 @@ def a_clock_read_with_the_layer(application, clock=time.perf_counter):
         async def stamp(message):
             if message["type"] == "http.response.start":
                 took = str(round((clock() - start) * 1000)).encode()
-                message = message | {"headers": [*message["headers"], (b"x-milliseconds", took)]}
+                message = message | {"headers": [*message.get("headers", []), (b"x-milliseconds", took)]}
             await send(message)
 
         await application(scope, receive, stamp)
@@ -310,7 +322,7 @@ class KeptByTheLayer:
         async def stamp(message):
             if message["type"] == "http.response.start":
                 took = str(round((self.clock() - self.started) * 1000)).encode()
-                message = message | {"headers": [*message["headers"], (b"x-milliseconds", took)]}
+                message = message | {"headers": [*message.get("headers", []), (b"x-milliseconds", took)]}
             await send(message)
 
         await self.application(scope, receive, stamp)
@@ -341,5 +353,21 @@ def hands_on_a_copy_of_the_state(application, clock=time.perf_counter):
 
     async def layer(scope, receive, send):
         await inner(deepcopy(scope), receive, send)
+
+    return layer
+
+
+@known_answer("timed", breaks="adds_the_header", says="may leave `headers` out")
+def expects_headers(application, clock=time.perf_counter):
+    async def layer(scope, receive, send):
+        start = clock()
+
+        async def stamp(message):
+            if message["type"] == "http.response.start":
+                took = str(round((clock() - start) * 1000)).encode()
+                message = {**message, "headers": [*message["headers"], (b"x-milliseconds", took)]}
+            await send(message)
+
+        await application(scope, receive, stamp)
 
     return layer

@@ -391,3 +391,8 @@ def one_request_at_a_time(application, open_client):
             await inner(scope, receive, send)
 
     return layer
+
+
+EQUAL_MUTANTS = {
+    "local as global: nothing → global client": "a process has one server, and that starts once",
+}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from uuid import uuid4
 
 from django.http import Http404
@@ -44,6 +45,17 @@ async def answers_404_elsewhere(trial: Trial) -> None:
             words = {"because": "no Django is around this application, to make an answer of `Http404`"}
         found.expect_that(found.error is None, "an answer of two messages", **words)
         found.expect_answer(404, b"no such page")
+    await _keeps_visitors_apart(trial)
+
+
+async def _keeps_visitors_apart(trial: Trial) -> None:
+    """Refuse when one who asks at the same moment gets a part of another's answer."""
+    paths = ["/departures/", "/nowhere/", "/departures/"]
+    answers = await asyncio.gather(*(exchange(trial.answer, http_scope(path)) for path in paths))
+    for path, found in zip(paths, answers, strict=True):
+        found.sent += "  while others ask for other pages"
+        known = path == "/departures/"
+        found.expect_answer(200 if known else 404, DEPARTURES.encode() if known else b"no such page")
 
 
 @departure_board.requirement(

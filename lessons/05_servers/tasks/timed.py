@@ -83,6 +83,24 @@ async def adds_the_header(trial: Trial) -> None:
     if made is not None and said == f"{(called + took - made) * 1000:g}":
         words = {"because": "the clock was read when the layer was made, long before the request came"}
     found.expect_answer(200, b"stamped", [("x-milliseconds", f"{took * 1000:g}")], **words)
+    await _expect_it_without_other_headers(trial)
+
+
+async def _expect_it_without_other_headers(trial: Trial) -> None:
+    async def has_no_headers(scope, receive, send):
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
+
+    found = await exchange(application_from(trial, has_no_headers, Clock()), http_scope("/stamp/"))
+    found.sent = "a request whose answer starts without `headers`"
+    failed = found.error is not None
+    found.expect_that(
+        not failed,
+        "204 x-milliseconds: 0",
+        because="a message that starts an answer may leave `headers` out" if failed else None,
+        next='`message.get("headers", [])`' if failed else None,
+    )
+    found.expect_answer(204, b"", [("x-milliseconds", "0")])
 
 
 def _eighths(least: int, most: int) -> float:

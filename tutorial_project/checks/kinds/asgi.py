@@ -125,6 +125,7 @@ async def exchange(
     async def send(message: Message) -> None:
         found.messages.append(dict(message) if isinstance(message, dict) else message)
         on_message(message)
+        await asyncio.sleep(0)  # as a server that waits for the client, so that others have their turn
 
     try:
         found.value = await holdable(awaitable(application(scope, inbox.get, send), found.sent))
