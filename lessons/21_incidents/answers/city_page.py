@@ -105,3 +105,27 @@ async def behind_a_lock(request, city):
     lock = locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
     async with lock:
         return JsonResponse({"city": city, "sky": await sky(city), "trips": await titles_in(city)})
+
+
+@known_answer("city_page", breaks="keeps_nobody_waiting", says="while the weather service takes 2 seconds")
+async def gives_up_after_a_second(request, city):
+    try:
+        seen = await asyncio.wait_for(sky(city), 1.0)
+    except TimeoutError:
+        seen = None
+    return JsonResponse({"city": city, "sky": seen, "trips": await titles_in(city)})
+
+
+@known_answer("city_page", breaks="keeps_nobody_waiting", says="the event loop itself waited")
+async def sleeps_before_it_blocks(request, city):
+    await asyncio.sleep(0.01)
+    return JsonResponse({"city": city, "sky": blocking_sky(city), "trips": await titles_in(city)})
+
+
+@known_answer("city_page", breaks="tells_sky_and_trips", says="expected 200")
+async def asks_for_the_name_as_it_is(request, city):
+    try:
+        seen = (await ask(f"weather/{city}"))["sky"]
+    except ServiceError:
+        seen = None
+    return JsonResponse({"city": city, "sky": seen, "trips": await titles_in(city)})

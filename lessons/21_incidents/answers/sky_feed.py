@@ -113,3 +113,36 @@ async def behind_a_lock(request):
                 yield await line(city)
 
     return stream(lines())
+
+
+@known_answer("sky_feed", breaks="sends_each_at_once", says="unknown")
+async def gives_up_early(request):
+    async def lines():
+        for city in request.GET.getlist("city"):
+            try:
+                yield await asyncio.wait_for(line(city), 0.3)
+            except TimeoutError:
+                yield f"{city}: unknown\n"
+
+    return stream(lines())
+
+
+@known_answer("sky_feed", breaks="writes_a_line_for_each", says="expected 200")
+async def each_city_once(request):
+    async def lines():
+        for city in dict.fromkeys(request.GET.getlist("city")):
+            yield await line(city)
+
+    return stream(lines())
+
+
+@known_answer("sky_feed", breaks="writes_a_line_for_each", says="expected 200")
+async def asks_for_the_name_as_it_is(request):
+    async def lines():
+        for city in request.GET.getlist("city"):
+            try:
+                yield f"{city}: {(await ask(f'weather/{city}'))['sky']}\n"
+            except ServiceError:
+                yield f"{city}: unknown\n"
+
+    return stream(lines())

@@ -3,6 +3,7 @@ import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
+from urllib.parse import quote
 
 from tutorial_project.checks import Outcome, Task, Trial
 from tutorial_project.checks.kinds.made_up import made_up, made_up_weather
@@ -18,6 +19,9 @@ from ..shared import site_of
 
 PATIENCE = 2.0
 """Seconds in which a stream ends that nothing holds any more."""
+
+SLOW = 0.5
+"""Seconds that a slow weather service takes."""
 
 sky_feed = Task(
     "sky_feed",
@@ -42,12 +46,15 @@ async def seen(answer: Any) -> Any:
 
 
 def address(*cities: str) -> str:
-    return "/skies/?" + "&".join(f"city={city}" for city in cities)
+    return "/skies/?" + "&".join(f"city={quote(city)}" for city in cities)
 
 
-def cities(number: int) -> dict[str, Any]:
-    """The weather that nobody could know, in cities of which nobody has heard."""
-    names = [made_up("city") for _ in range(number)]
+def cities(number: int, end: str = "") -> dict[str, Any]:
+    """The weather that nobody could know, in cities of which nobody has heard, by the question for it.
+
+    Their names may end with a character that has a meaning of its own in a URL.
+    """
+    names = [made_up("city") + end for _ in range(number)]
     return {f"weather/{name}": made_up_weather(name) for name in names}
 
 
@@ -60,9 +67,9 @@ def lines(*weathers: dict[str, Any]) -> str:
     "the weather service sees it now"
 )
 async def writes_a_line_for_each(trial: Trial) -> None:
-    said = cities(3)
-    for number in (3, 3, 1, 0):
-        weathers = list(said.values())[:number]
+    said = cities(2) | cities(1, end="?")
+    for number in (4, 4, 1, 0):
+        weathers = [*said.values(), *said.values()][:number]  # the first of them once more
         with quiet(), all_saying(said):
             reply = await trial.get(address(*(weather["city"] for weather in weathers)))
         reply.expect(200, text=lines(*weathers))
@@ -118,6 +125,9 @@ async def sends_each_at_once(trial: Trial) -> None:
                     expected = lines(*weathers[:late])
                     otherwise = lambda: {"got": quoted(screen.text) or "nothing"}  # noqa: E731
                     await screen.until(lambda: screen.text == expected, quoted(expected), otherwise)  # noqa: B023
+                    await asyncio.sleep(
+                        SLOW
+                    )  # a limit can be a thread's own, so it is real time that goes by
                     hold.release()
                     whole = lines(*weathers)
                     await screen.until(lambda: screen.text == whole, quoted(whole), otherwise)  # noqa: B023
