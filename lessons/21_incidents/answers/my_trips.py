@@ -1,8 +1,11 @@
 import asyncio
+from unittest import mock
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.core.exceptions import SynchronousOnlyOperation
 from django.http import JsonResponse
 
@@ -111,3 +114,39 @@ async def each_tour_once(request):
         return nobody()
     titles = [booking.trip.title async for booking in user.bookings.select_related("trip")]
     return JsonResponse({"traveller": user.username, "trips": list(dict.fromkeys(titles))})
+
+
+def page_of(user, bookings, name="username"):
+    titles = [booking.trip.title for booking in bookings]
+    return JsonResponse({"traveller": getattr(user, name), "trips": titles})
+
+
+@known_answer("my_trips", breaks="shows_travellers_their_trips", says="trips")
+async def in_the_order_of_the_keys(request):
+    user = await request.auser()
+    if user.is_anonymous:
+        return nobody()
+    return page_of(user, [row async for row in user.bookings.select_related("trip").order_by("pk")])
+
+
+@known_answer("my_trips", breaks="shows_travellers_their_trips", says='"traveller": "Ada"')
+async def by_the_first_name(request):
+    user = await request.auser()
+    if user.is_anonymous:
+        return nobody()
+    return page_of(user, [row async for row in user.bookings.select_related("trip")], "first_name")
+
+
+@known_answer("my_trips", breaks="bears_an_old_session", says="whose password was changed since")
+async def believes_the_session(request):
+    key = await request.session.aget(SESSION_KEY)
+    user = await User.objects.filter(pk=key).afirst() if key else None
+    if user is None:
+        return nobody()
+    return page_of(user, [row async for row in user.bookings.select_related("trip")])
+
+
+@known_answer("my_trips", breaks="shows_travellers_their_trips", says="SynchronousOnlyOperation")
+async def the_guard_switched_off(request):
+    with mock.patch.dict("os.environ", {"DJANGO_ALLOW_ASYNC_" + "UNSAFE": "true"}):
+        return page_in_a_thread(request)

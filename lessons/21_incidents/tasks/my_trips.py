@@ -1,9 +1,14 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import AsyncClient
+from django.utils import timezone
 
 from tutorial_project.checks import Reply, Task, Trial
 from tutorial_project.checks.kinds.made_up import made_up
@@ -47,8 +52,8 @@ async def seen(answer: Any) -> Any:
 
 async def a_traveller(*titles: str) -> str:
     """The username of a new traveller who has booked these trips, in this order."""
-    user = await User.objects.acreate(username=made_up("traveller"), password="!")
-    for number, title in enumerate(titles):
+    user = await User.objects.acreate(username=made_up("traveller"), first_name="Ada", password="!")
+    for number, title in reversed(list(enumerate(titles))):  # so that the keys tell nothing of the order
         await books(user.username, title, number)
     return user.username
 
@@ -66,7 +71,11 @@ async def books(username: str, title: str, number: int) -> None:
         seats_left=8,
         active=number % 2 == 0,
     )
-    await Booking.objects.acreate(trip=trip, traveller=await User.objects.aget(username=username))
+    await Booking.objects.acreate(
+        trip=trip,
+        traveller=await User.objects.aget(username=username),
+        created_at=timezone.now() + timedelta(minutes=number),
+    )
 
 
 @my_trips.requirement(
@@ -86,11 +95,19 @@ async def shows_travellers_their_trips(trial: Trial) -> None:
         name, visitor = await a_traveller(*titles), Trial(trial.answer, trial.task)
         await visitor.log_in(name)
         for _ in range(2):
-            reply: Reply = await visitor.get("/my-trips/")
+            with guard_stays_on():
+                reply: Reply = await visitor.get("/my-trips/")
             reply.sent += f"  by {name}, who is logged in and has booked {counted(len(titles), 'trip')}"
             reply.expect(200, json={"traveller": name, "trips": titles}, **words(reply))
             titles.append(titles[0] if titles else made_up("trip"))  # the same tour, once more
             await books(name, titles[-1], len(titles))
+
+
+@contextmanager
+def guard_stays_on() -> Iterator[None]:
+    """Let Django refuse a query on the event loop, whatever an answer writes into the environment."""
+    with mock.patch("django.utils.asyncio.os", SimpleNamespace(environ={})):
+        yield
 
 
 def words(reply: Reply) -> dict[str, str]:
@@ -111,4 +128,13 @@ async def bears_an_old_session(trial: Trial) -> None:
     trial.set_cookie(settings.SESSION_COOKIE_NAME, made_up("session"))
     reply = await trial.get("/my-trips/")
     reply.sent += "  with the cookie of a session that is over"
+    reply.expect(200, json={"traveller": None, "trips": []})
+
+    name, visitor = await a_traveller(made_up("trip")), Trial(trial.answer, trial.task)
+    await visitor.log_in(name)
+    user = await User.objects.aget(username=name)
+    user.set_unusable_password()  # whoever changes the password ends the sessions everywhere
+    await user.asave()
+    reply = await visitor.get("/my-trips/")
+    reply.sent += f"  with the session of {name}, whose password was changed since"
     reply.expect(200, json={"traveller": None, "trips": []})
