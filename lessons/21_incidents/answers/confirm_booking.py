@@ -9,7 +9,7 @@ from django.shortcuts import aget_object_or_404, get_object_or_404
 from django.views.decorators.http import require_POST
 
 from tutorial_project.checks.known_answers import known_answer
-from tutorial_project.services import ask
+from tutorial_project.services import ServiceError, ask
 from tutorial_project.trips.models import Booking
 
 BROKEN = "sends_the_letter"
@@ -137,4 +137,41 @@ def a_thread_for_each_letter(request, pk):
     booking = get_object_or_404(Booking.objects.select_related("traveller"), pk=pk)
     sending = send_letter_to(pk, booking.traveller.username)
     threading.Thread(target=asyncio.run, args=[sending], daemon=True).start()
+    return accepted(pk)
+
+
+desks = {}
+
+
+async def at_the_desk(letters):
+    while True:
+        with suppress(ServiceError):
+            await send_letter(await letters.get())
+
+
+@known_answer(
+    "confirm_booking",
+    when="Where letters go out one after another, and a hundred bookings make no hundred tasks.",
+)
+@require_POST
+async def one_worker_for_all_letters(request, pk):
+    booking = await aget_object_or_404(Booking, pk=pk)
+    loop = asyncio.get_running_loop()
+    if loop not in desks:
+        desks[loop] = letters = asyncio.Queue()
+        in_the_background(at_the_desk(letters), contextvars.Context())
+    desks[loop].put_nowait(booking.pk)
+    return accepted(pk)
+
+
+@known_answer("confirm_booking", breaks="sends_the_letter", says="confirmation-")
+@require_POST
+async def sends_each_letter_twice(request, pk):
+    booking = await aget_object_or_404(Booking.objects.select_related("traveller"), pk=pk)
+
+    async def to_be_sure():
+        for _ in range(2):
+            await send_letter_to(pk, booking.traveller.username)
+
+    in_the_background(to_be_sure())
     return accepted(pk)
