@@ -173,7 +173,7 @@ async def sends_the_others_away(request, currency):
     try:
         async with of_each[currency]:
             rate = rate if rate is not None else await asked(currency)
-    except ServiceError:
+    except (ServiceError, KeyError):
         return JsonResponse({"currency": currency, "rate": None}, status=502)
     return JsonResponse({"currency": currency, "rate": rate})
 
@@ -221,3 +221,14 @@ async def one_key_for_all(currency):
             rate = (await ask(f"rates/{currency}"))["rate"]
             await cache.aset("rate", rate, timeout=60)
         return rate
+
+
+@known_answer("rate_of_the_day", breaks="keeps_no_error", says="while the exchange names no rate")
+async def takes_an_answer_for_a_rate(request, currency):
+    async with of_each[currency]:
+        rate = await cache.aget(f"rate-{currency}")
+        try:
+            rate = rate if rate is not None else await asked(currency)
+        except ServiceError:
+            return JsonResponse({"currency": currency, "rate": None}, status=502)
+    return JsonResponse({"currency": currency, "rate": rate})

@@ -2,7 +2,7 @@ import asyncio
 import json
 
 from asgiref.sync import sync_to_async
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import F
 from django.http import JsonResponse
 from django.shortcuts import aget_object_or_404, get_object_or_404
@@ -168,5 +168,35 @@ async def lets_the_database_refuse(request, pk):
             trip.seats_left -= seats
             trip.save(update_fields=["seats_left"])
             return seats
+
+    return answer(await sync_to_async(sell)())
+
+
+@known_answer("sell_seats", breaks="sells_seats", says="where exactly two are left")
+@require_POST
+async def keeps_the_last_seats(request, pk):
+    traveller, seats = order_in(request)
+
+    def sell():
+        with transaction.atomic():
+            trip = get_object_or_404(Trip.objects.select_for_update(), pk=pk)
+            return 0 if trip.seats_left == seats else sell_locked(pk, traveller, seats)
+
+    return answer(await sync_to_async(sell)())
+
+
+@known_answer("sell_seats", breaks="sells_each_seat_once", says="turned away while enough seats were left")
+@require_POST
+async def does_not_wait_for_the_row(request, pk):
+    traveller, seats = order_in(request)
+
+    def sell():
+        get_object_or_404(Trip, pk=pk)
+        try:
+            with transaction.atomic():
+                Trip.objects.select_for_update(nowait=True).get(pk=pk)
+                return sell_locked(pk, traveller, seats)
+        except OperationalError:
+            return 0
 
     return answer(await sync_to_async(sell)())

@@ -144,6 +144,10 @@ async def keeps_no_error(trial: Trial) -> None:
     for reply in replies:
         reply.sent += "  three times at once, while the exchange fails"
         reply.expect(502, json=rate | {"rate": None})
+    with all_saying({f"rates/{rate['currency']}": {"currency": rate["currency"]}}):
+        reply = await trial.get(address(rate))
+    reply.sent += "  while the exchange names no rate"
+    reply.expect(502, json=rate | {"rate": None})
     with saying(rate):
         reply = await trial.get(address(rate))
     reply.sent += "  when the exchange is well again"

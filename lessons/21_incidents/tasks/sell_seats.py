@@ -62,11 +62,15 @@ async def seen(answer: Any) -> Any:
     "and takes two off `seats_left`"
 )
 async def sells_seats(trial: Trial) -> None:
-    trip, (first, second) = await a_trip(7), await travellers(2)
+    trip, (first, second, third) = await a_trip(7), await travellers(3)
     (reply := await buys(trial, trip, first, 2)).expect(201, json={"sold": 2})
     await expect_stored(reply.sent, trip, (5, 1, 2))
     (reply := await buys(trial, trip, second, 3)).expect(201, json={"sold": 3})
     await expect_stored(reply.sent, trip, (2, 2, 5))
+    reply = await buys(trial, trip, third, 2)
+    reply.sent += "  where exactly two are left"
+    reply.expect(201, json={"sold": 2})
+    await expect_stored(reply.sent, trip, (0, 3, 7))
 
 
 @sell_seats.requirement(
@@ -105,6 +109,8 @@ async def sells_each_seat_once(trial: Trial) -> None:
         words = {
             "because": "all of them had looked at `seats_left` before the first one wrote, and nothing kept them apart"
         }
+    elif found[2] < 4:
+        words = {"because": "somebody was turned away while enough seats were left"}
     Outcome(
         f"12 × POST /trips/{trip}/seats/ at once, for 2 seats each", f"{answers}; {shown(*found)}"
     ).expect(f"2 × 201, 10 × 409; {shown(1, 2, 4)}", **words)
