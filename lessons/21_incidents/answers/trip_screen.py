@@ -173,3 +173,39 @@ async def never_leaves(request, pk):
             yield f"{departure['to']}, gate {departure['gate']}\n"
 
     return stream(staying())
+
+
+@known_answer("trip_screen", breaks="leaves_the_board", says="departs for an hour")
+async def ends_after_a_quiet_minute(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    await sync_to_async(connections.close_all)()
+
+    async def until_it_is_quiet():
+        departures = board.join()
+        try:
+            yield f"{trip.title}\n"
+            while True:
+                departure = await asyncio.wait_for(departures.get(), 60)
+                yield f"{departure['to']}, gate {departure['gate']}\n"
+        except TimeoutError:
+            return
+        finally:
+            board.leave(departures)
+
+    return stream(until_it_is_quiet())
+
+
+@known_answer("trip_screen", breaks="shows_the_trip_and_departures", says="expected 404")
+async def a_screen_for_no_trip(request, pk):
+    trip = await Trip.objects.filter(pk=pk).afirst()
+    await sync_to_async(connections.close_all)()
+    return stream(lines(trip.title if trip else "no such trip"))
+
+
+@known_answer("trip_screen", breaks="serves_many_screens", says="The screen is out of order")
+async def no_more_than_three(request, pk):
+    if board.listeners >= 3:
+        return HttpResponse("The screen is out of order.", status=503)
+    trip = await aget_object_or_404(Trip, pk=pk)
+    await sync_to_async(connections.close_all)()
+    return stream(lines(trip.title))

@@ -8,6 +8,7 @@ from tutorial_project.checks import Outcome, Task, Trial
 from tutorial_project.checks.kinds.made_up import made_up
 from tutorial_project.checks.kinds.streams import OpenStream
 from tutorial_project.checks.outcome import quoted
+from tutorial_project.checks.proofs.clock import held_clock
 from tutorial_project.checks.proofs.postgresql import other_process
 from tutorial_project.classroom import on_duty, postgresql
 from tutorial_project.services import ask
@@ -73,12 +74,20 @@ def a_departure() -> tuple[dict[str, Any], str]:
 
 @asynccontextmanager
 async def screens(trial: Trial, *trips: int) -> AsyncIterator[list[OpenStream]]:
-    """Screens that are on for the block, one for each trip; nobody listens to the board before or afterwards."""
+    """Screens that are on for the block, one for each trip; nobody listens to the board before or afterwards.
+
+    Each is switched on when the one before it shows something.
+    """
     for queue in list(board._queues):
         board.leave(queue)
     try:
         async with AsyncExitStack() as stack:
-            yield [await stack.enter_async_context(OpenStream(trial, f"/screens/{trip}/")) for trip in trips]
+            opened = []
+            for trip in trips:
+                opened.append(screen := OpenStream(trial, f"/screens/{trip}/"))
+                await stack.enter_async_context(screen)
+                await patiently(lambda: screen.text or screen.ended)
+            yield opened
     finally:
         board.announce(a_departure()[0])  # wakes an answer that would wait for ever, so that it can be ended
 
@@ -91,7 +100,7 @@ async def shows(screen: OpenStream, text: str) -> None:
     )
 
 
-async def patiently(condition: Callable[[], bool]) -> None:
+async def patiently(condition: Callable[[], object]) -> None:
     for _ in range(ROUNDS):
         if condition():
             return
@@ -114,6 +123,22 @@ async def shows_the_trip_and_departures(trial: Trial) -> None:
                 board.announce(departure)
                 await shows(screen, expected := expected + line)
         Outcome(screen.sent, screen.status).expect(200)
+    async with screens(trial, random.randrange(10**6, 10**7)) as [screen]:
+        screen.sent += "  where no such trip is"
+        await screen.until(
+            lambda: screen.status == 404, "404, as before", lambda: {"got": f"{screen.status}"}
+        )
+
+
+async def stays_on(screen: OpenStream) -> None:
+    """Let an hour go by on the event loop's clock, in which nothing departs."""
+    with held_clock() as clock:
+        clock.now += 3600
+        await clock.advance(0.1)
+    await patiently(lambda: screen.ended)
+    Outcome(f"{screen.sent}, and nothing departs for an hour", "the stream has ended").expect_that(
+        not screen.ended, "the screen stays on"
+    )
 
 
 @trip_screen.requirement(
@@ -135,6 +160,7 @@ async def serves_many_screens(trial: Trial) -> None:
 async def leaves_the_board(trial: Trial) -> None:
     async with screens(trial, await a_trip(title := made_up("trip"))) as [screen]:
         await shows(screen, f"{title}\n")
+        await stays_on(screen)
         screen.leave()
         await patiently(lambda: not board.listeners)
         left = board.listeners
