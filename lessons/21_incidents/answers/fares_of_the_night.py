@@ -137,3 +137,9 @@ guard = threading.Lock()
 def behind_a_lock(cities):
     with guard:
         return with_a_sync_client(cities)
+
+
+@known_answer("fares_of_the_night", breaks="asks_once_for_each", says="6 questions")
+def asks_again_when_it_fails(cities):
+    with httpx.Client(**OPTIONS) as client:
+        return {city: cheapest(client.get(url(city))) or cheapest(client.get(url(city))) for city in cities}

@@ -182,3 +182,23 @@ async def takes_every_rating(request, pk):
 @known_answer("post_review", breaks="stays_on_the_loop", says="costs one thread for each visitor")
 def everything_sync(request, pk):
     return async_to_sync(told_after_the_answer)(request, pk)
+
+
+@known_answer("post_review", breaks="stores_the_review", says="worked out from an older one")
+@page
+async def adds_to_the_balance_it_has_read(trip, account, sent):
+    @sync_to_async
+    @transaction.atomic
+    def store():
+        account.balance += 5
+        account.save(update_fields=["balance"])
+        return Review.objects.create(trip=trip, author_id=account.owner_id, **sent)
+
+    await tell(await store())
+
+
+@known_answer("post_review", breaks="stores_both_or_none", says="takes more than the office's errors")
+@page
+async def takes_every_error_for_the_offices(trip, account, sent):
+    with suppress(Exception):
+        await tell(await write_both(trip, account, sent))

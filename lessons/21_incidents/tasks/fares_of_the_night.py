@@ -56,9 +56,9 @@ async def night(trial: Trial, *cities: str, remark: str = "") -> Outcome:
     return Outcome(sent, value)
 
 
-def some_flights(number: int) -> dict[str, Any]:
-    """What the airline says of cities of which nobody has heard."""
-    cities = [made_up("city") for _ in range(number)]
+def some_flights(number: int, end: str = "") -> dict[str, Any]:
+    """What the airline says of cities of which nobody has heard; `end` has a meaning of its own in a URL."""
+    cities = [made_up("city") + end for _ in range(number)]
     return {f"flights/{city}": made_up_flights(city) for city in cities}
 
 
@@ -73,7 +73,7 @@ def fares(said: dict[str, Any]) -> dict[str, int]:
     "the airline says now"
 )
 async def gives_the_fares(trial: Trial) -> None:
-    said = some_flights(4)
+    said = some_flights(3) | some_flights(1, end="?")
     for _ in range(2):
         with nothing_left(), all_saying(said):
             (await night(trial, *fares(said))).expect(fares(said))
@@ -101,8 +101,17 @@ async def asks_once_for_each(trial: Trial) -> None:
         found = await night(trial, *fares(said))
         asked = sorted(question.path for question in questions())
     found.expect(fares(said))
-    Outcome(found.sent, f"{counted(len(asked), 'question')} at the airline").expect_that(
-        asked == sorted(f"/{path}" for path in said), "3 questions, one for each city"
+    expect_one_question_for_each(found.sent, asked, said)
+    with nothing_left(), running_services().replaced("/flights", by="/failing"):
+        running_services().forget()
+        found = await night(trial, *fares(said), remark="while the airline fails")
+        asked = sorted(question.path for question in questions())
+    expect_one_question_for_each(found.sent, asked, said)
+
+
+def expect_one_question_for_each(sent: str, asked: list[str], said: dict[str, Any]) -> None:
+    Outcome(sent, f"{counted(len(asked), 'question')} at the airline").expect_that(
+        asked == sorted(f"/{path}" for path in said), f"{len(said)} questions, one for each city"
     )
 
 

@@ -32,6 +32,7 @@ post_review = Task(
     "notice that must never be lost belongs into a queue, as in lesson 17.",
 )
 
+AT_ONCE = 4
 ROUNDS = 30
 """Questions of the check's own, before what has not come will never come."""
 
@@ -107,11 +108,13 @@ async def expect_kept(trial: Trial, while_: str = "", **words: str) -> None:
     reply = await trial.post(f"/trips/{trip}/reviews/", json=review)
     reply.sent += f"  {while_}".rstrip()
     reply.expect(201, json={"rating": review["rating"]})
-    found = shown(*(await stored(trip, traveller)), before)
+    reviews, balance = await stored(trip, traveller)
+    found = shown(reviews, balance, before)
+    nothing = not reviews and balance == before
     Outcome(reply.sent, f"201, and in the database: {found}").expect_that(
         found == shown([kept(review)], before + 5, before),
         f"201, and in the database: {shown([kept(review)], before + 5, before)}",
-        **words,
+        **(words if nothing else {}),
     )
 
 
@@ -122,6 +125,18 @@ async def expect_kept(trial: Trial, while_: str = "", **words: str) -> None:
 async def stores_the_review(trial: Trial) -> None:
     for _ in range(2):
         await expect_kept(trial)
+    trip, traveller = await a_trip(), await a_traveller()
+    _, before = await stored(trip, traveller)
+    together = [trial.post(f"/trips/{trip}/reviews/", json=a_review(traveller)) for _ in range(AT_ONCE)]
+    for reply in await asyncio.gather(*together):
+        reply.expect(201)
+    _, balance = await stored(trip, traveller)
+    sent = f"{AT_ONCE} reviews of one traveller at the same moment"
+    Outcome(sent, f"{balance - before:+.0f} euros in the account").expect(
+        f"{5 * AT_ONCE:+d} euros in the account",
+        because="a balance was written that had been worked out from an older one",
+        next='let the database add: `update(balance=F("balance") + 5)`',
+    )
 
 
 @post_review.requirement(
@@ -197,6 +212,11 @@ async def stores_both_or_none(trial: Trial) -> None:
             shown([], before, before),
             because="one half was written, and stayed",
             next="write both in one `atomic()`",
+        )
+        Outcome(sent, f"{reply.status}, and nothing is stored").expect_that(
+            reply.status != 201,
+            "an error: nothing is stored",
+            because="an `except` takes more than the office's errors",
         )
 
 
