@@ -32,8 +32,11 @@ def mixed(items: Sequence[Any]) -> list[Any]:
 
 
 def made_up_weather(city: str) -> dict[str, Any]:
-    """What nobody could know about the weather in a city."""
-    sky = random.choice(["fog", "hail", "haze", "mist"])
+    """What nobody could know about the weather in a city.
+
+    Trap: of four skies every fourth is the one of before, and tells nothing of an answer that remembers it.
+    """
+    sky = made_up(random.choice(["fog", "hail", "haze", "mist"]))
     return {"city": city, "celsius": random.randint(-4000, 4000) / 100, "sky": sky}
 
 
