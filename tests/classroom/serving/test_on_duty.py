@@ -15,6 +15,9 @@ from django.urls import path
 from tutorial_project.classroom.serving.on_duty import Duty, on_duty, percentile
 
 gone_on = threading.Event()
+MANY = 30
+arrived: list[Any] = []
+everybody = asyncio.Event()
 
 
 async def quick(request: HttpRequest) -> HttpResponse:
@@ -41,12 +44,21 @@ async def in_pieces(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(lines())
 
 
+async def short_step(request: HttpRequest) -> HttpResponse:
+    arrived.append(asyncio.current_task())
+    if len(arrived) < MANY:
+        await everybody.wait()
+    everybody.set()  # all the others get their turn in one round of the loop
+    time.sleep(0.02)
+    return HttpResponse("short")
+
+
 async def never(request: HttpRequest) -> HttpResponse:
     await asyncio.Event().wait()
     return HttpResponse()
 
 
-VIEWS = [quick, holds_the_loop, fails, in_pieces, never]
+VIEWS = [quick, holds_the_loop, fails, in_pieces, short_step, never]
 urlpatterns = [path(f"{view.__name__}/", view) for view in VIEWS]
 
 
@@ -71,6 +83,12 @@ def test_a_loop_that_stands_still_is_seen_with_its_line() -> None:
     assert duty.held[0] >= 0.3
     assert duty.held[1] == "`time.sleep(0.4)`, in `holds_the_loop`"
     assert "did not turn for" in repr(duty)
+
+
+def test_many_visitors_with_a_short_step_each_are_no_loop_that_stands_still() -> None:
+    duty = seen("/short_step/", times=MANY)
+    assert duty.statuses("/short_step/") == {200: MANY}
+    assert "turned all the time" in repr(duty)
 
 
 def test_errors_records_and_warnings_are_in_the_log() -> None:

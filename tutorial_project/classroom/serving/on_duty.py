@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
+from types import FrameType
 from typing import Any
 
 import httpx
@@ -28,6 +29,8 @@ LIMIT = 12.0
 """Seconds after which a visitor goes away."""
 STANDS_STILL = 0.25
 """Seconds without a turn of the event loop that are worth a line."""
+SHORT_STEP = 0.08
+"""Seconds: where each visitor kept the loop for less than that, there are many of them, and no line is at fault."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class Duty:
         server: the running server.
         visits: every request, in the order in which they were answered.
         log: what was logged and warned about, each line with how often it came.
-        held: the longest time for which the event loop did not turn, in seconds, and the line on which it stood.
+        held: the longest time for which the event loop did not turn, in seconds, and the line on which it stood;
+            many visitors who keep it for a moment each do not count.
         threads: how many threads there were more than before, at most.
         figures: what else was measured, by name.
     """
@@ -201,15 +205,21 @@ class _LoopWatch:
     def _watch(self) -> None:
         while not self._over.wait(0.01):
             turn, asked, place = threading.Event(), perf_counter(), ""
+            visitors: set[FrameType] = set()
             self._duty.server.loop.call_soon_threadsafe(turn.set)
             while not turn.wait(0.04) and not self._over.is_set():
-                place = self._place() or place
-            self._duty.held = max(self._duty.held, (perf_counter() - asked, place), key=lambda held: held[0])
+                if own := self._own_frames():
+                    place = shown(own[0], own[0].f_lineno)
+                    visitors.add(own[-1])
+            seconds = perf_counter() - asked
+            if seconds >= SHORT_STEP * len(visitors):
+                self._duty.held = max(self._duty.held, (seconds, place), key=lambda held: held[0])
             self._duty.threads = max(self._duty.threads, threading.active_count() - self._before)
 
-    def _place(self) -> str:
-        frame, own = sys._current_frames().get(self._duty.server.thread_id), None
-        while frame is not None and own is None:
-            own = frame if is_own(frame) else None
+    def _own_frames(self) -> list[FrameType]:
+        """What a reader wrote and the server's thread runs now, from the inside to the outside."""
+        frame, own = sys._current_frames().get(self._duty.server.thread_id), []
+        while frame is not None:
+            own += [frame] * is_own(frame)
             frame = frame.f_back
-        return shown(own, own.f_lineno) if own is not None else ""
+        return own
