@@ -47,6 +47,7 @@ async def seen(answer: Any) -> Any:
     async with on_duty(site_of(my_trips, answer)) as duty:
         await duty.send("/my-trips/", times=4)
         await duty.send("/my-trips/?from=letter", times=4, headers=await session_of(traveller))
+    duty.note("?from=letter", "visitors with a session, such as the one who wrote")
     return duty
 
 
