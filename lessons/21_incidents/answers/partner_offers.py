@@ -12,6 +12,14 @@ from tutorial_project.services import ServiceError, ask, ask_blocking, running_s
 
 BROKEN = "goes_on_without_one"
 
+EQUAL_MUTANTS = {
+    "arg removal: response = await client.get(…quote(city, …": "`safe` spares a slash, and a city in one piece of a path holds none",
+    "text: response = await client.get(…safe='XXXX')…": "letters need no quoting",
+    "kind of error: except (httpx.HTTPError, … except Exception:": "no other kind of error comes from these two lines",
+    "arg removal: async with httpx.AsyncClient(…": "what saves time on this machine; no proxy is set",
+    "name: async with httpx.AsyncClient(…": "what saves time on this machine; no proxy is set",
+}
+
 PARTNERS = ["heron", "plover", "stork", "tern"]
 TROUBLE = (httpx.HTTPError, TimeoutError, ValueError, KeyError, TypeError)
 OPTIONS = {"trust_env": False, "verify": False}
