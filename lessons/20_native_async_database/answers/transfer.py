@@ -1,5 +1,5 @@
 from asgiref.sync import sync_to_async
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import F
 from django_async_backend.db import async_new_connection
 from django_async_backend.db.transaction import async_atomic
@@ -154,3 +154,17 @@ async def locks_the_sender_first(sender, receiver, amount):
 async def with_djangos_atomic(sender, receiver, amount):
     async with transaction.atomic():
         return await decorated(sender, receiver, amount)
+
+
+@known_answer("transfer", breaks="moves_all_or_nothing", says="looks for the fault in the order")
+async def hides_what_the_database_says(sender, receiver, amount):
+    demand(sender, receiver, amount)
+    try:
+        async with async_atomic():
+            accounts = [account async for account in of(Account.async_objects, sender, receiver)]
+            first, second = both(accounts, sender, receiver, amount)
+            await first.async_save(update_fields=["balance"])
+            await second.async_save(update_fields=["balance"])
+            return first.balance
+    except DatabaseError as error:
+        raise ValueError("refused") from error

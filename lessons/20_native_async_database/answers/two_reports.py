@@ -93,3 +93,23 @@ async def swallows_the_error(first, second):
     return await asyncio.gather(
         async_new_connection(first()), async_new_connection(second()), return_exceptions=True
     )
+
+
+@known_answer("two_reports", breaks="leaves_the_caller_alone", says="on the connection of whoever called")
+async def one_of_them_on_the_callers(first, second):
+    other = asyncio.create_task(async_new_connection(second()))
+    try:
+        return [await first(), await other]
+    finally:
+        await asyncio.wait([other])
+
+
+@known_answer("two_reports", breaks="lets_the_error_out", says="nobody waits for the other report")
+async def cancels_the_other_and_goes(first, second):
+    tasks = [asyncio.create_task(async_new_connection(report())) for report in (first, second)]
+    try:
+        return [await task for task in tasks]
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        raise

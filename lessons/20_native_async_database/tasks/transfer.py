@@ -130,6 +130,11 @@ async def moves_all_or_nothing(trial: Trial) -> None:
             )
             if outcome.error is None:
                 outcome.refuse(expected="an error: nothing was moved")
+            if isinstance(outcome.error, ValueError | Account.DoesNotExist):
+                outcome.refuse(
+                    expected="the error of the database",
+                    because="whoever reads this error looks for the fault in the order, which was good",
+                )
 
 
 @transfer.requirement(

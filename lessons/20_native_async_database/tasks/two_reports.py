@@ -40,6 +40,9 @@ class Reports:
         meet: each waits until the other is in the database as well.
         failing: the names of those that raise.
         held: the name of the one that does not end before `release` is set.
+
+    Attributes:
+        had_ended: whether both had ended at the moment when the answer gave its result or raised its error.
     """
 
     def __init__(self, *, meet: bool = False, failing: tuple[str, ...] = (), held: str = "") -> None:
@@ -48,7 +51,7 @@ class Reports:
         self.loops: set[asyncio.AbstractEventLoop] = set()
         self.threads: set[int] = set()
         self.ended: set[str] = set()
-        self.released, self.met = False, True
+        self.released, self.met, self.had_ended = False, True, False
         self._meet, self._failing, self._held = meet, failing, held
 
     async def seats_sold(self) -> str:
@@ -77,11 +80,16 @@ class Reports:
             self.ended.add(name)
 
     async def _ask(self, name: str) -> None:
-        from django_async_backend.db import async_connections
+        self.backends[name] = await backend()
 
-        async with await async_connections["default"].cursor() as cursor:
-            await cursor.execute("SELECT pg_backend_pid()")
-            self.backends[name] = (await cursor.fetchone())[0]
+
+async def backend() -> int:
+    """Who answers at PostgreSQL on the connection of this task."""
+    from django_async_backend.db import async_connections
+
+    async with await async_connections["default"].cursor() as cursor:
+        await cursor.execute("SELECT pg_backend_pid()")
+        return (await cursor.fetchone())[0]
 
 
 async def soon(condition: Callable[[], bool]) -> bool:
@@ -97,6 +105,7 @@ async def run_both(trial: Trial, reports: Reports, remark: str = "") -> Outcome:
     """Call the answer as a view would that has asked the database already."""
     await Theme.async_objects.aexists()
     outcome = await trial.call(reports.seats_sold, reports.trips_on_sale)
+    reports.had_ended = reports.have_ended
     outcome.sent = f"two_reports({', '.join(NAMES)}){remark}"
     return outcome
 
@@ -185,8 +194,15 @@ async def leaves_the_caller_alone(trial: Trial) -> None:
     async with undone_transaction():
         await Theme.async_objects.acreate(name=name)
         mine = async_connections["default"]
-        outcome = await run_both(trial, Reports(), "  inside of a transaction of the caller's")
-        outcome.expect_that(True, "a list")
+        reports, here = Reports(), await backend()
+        outcome = await run_both(trial, reports, "  inside of a transaction of the caller's")
+        outcome.expect_that(
+            here not in reports.backends.values(),
+            "each report on a connection of its own",
+            got="a report on the connection of whoever called",
+            because="what runs there is a part of the caller's transaction, and waits for its turn",
+            next="`async_new_connection(…)` around both",
+        )
         goes_on = async_connections["default"] is mine and not mine.closed_in_transaction
         there = goes_on and await Theme.async_objects.filter(name=name).aexists()
     Outcome(outcome.sent, "another connection, or none").expect_that(
@@ -216,7 +232,7 @@ async def lets_the_error_out(trial: Trial) -> None:
         Outcome(
             outcome.sent, f"{described(outcome.error)}, while the other report is still running"
         ).expect_that(
-            not gave_up,
+            reports.had_ended and not gave_up,
             "the error, when both have ended",
             because="nobody waits for the other report any more",
             next="wait for both, and raise then: `asyncio.gather(…, return_exceptions=True)`, or a TaskGroup",
