@@ -20,9 +20,9 @@ def guarded(view):
     async def guarded_view(request, pk):
         try:
             key = json.loads(request.body)["traveller"]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             key = None
-        traveller = await User.objects.filter(pk=key).afirst() if isinstance(key, int) else None
+        traveller = await User.objects.filter(pk=key).afirst() if type(key) is int else None
         if traveller is None:
             return JsonResponse({"error": "no such traveller"}, status=400)
         if not await Trip.objects.filter(pk=pk).aexists():
@@ -185,6 +185,20 @@ async def whoever_and_whatever(request, pk):
     traveller = await User.objects.aget(pk=json.loads(request.body)["traveller"])
     async with async_atomic():
         trip = await locked().aget(pk=pk)
+        if not await take_a_seat(trip, traveller):
+            return sold_out()
+    await trip.notes.acreate(text=words_for(traveller))
+    return await booked(trip)
+
+
+locks = {}
+
+
+@known_answer("book_trip", breaks="sells_each_seat_once", says="a lock inside this process")
+@guarded
+async def behind_a_lock_of_the_process(request, pk, traveller):
+    async with locks.setdefault(asyncio.get_running_loop(), asyncio.Lock()), async_atomic():
+        trip = await Trip.async_objects.aget(pk=pk)
         if not await take_a_seat(trip, traveller):
             return sold_out()
     await trip.notes.acreate(text=words_for(traveller))

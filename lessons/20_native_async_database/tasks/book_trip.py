@@ -12,6 +12,7 @@ from tutorial_project.checks.proofs.postgresql import (
     everyone_looks_before_anyone_writes,
     other_process,
     refused_writes,
+    started,
 )
 from tutorial_project.trips.models import Booking, Note, Theme, Trip
 
@@ -73,7 +74,10 @@ async def a_trip(seats_left: int) -> Trip:
     await Trip.objects.filter(pk=trip.pk).aupdate(
         title=f"To {uuid.uuid4().hex[:8]}", seats_left=seats_left, seats=F("seats") + seats_left
     )
-    await trip.themes.aset([await Theme.objects.acreate(name=uuid.uuid4().hex[:8]) for _ in range(2)])
+    names = sorted(
+        (uuid.uuid4().hex[:8] for _ in range(2)), reverse=True
+    )  # so that the keys tell another order
+    await trip.themes.aset([await Theme.objects.acreate(name=name) for name in names])
     await Note.objects.acreate(subject=trip, text=f"window seats {uuid.uuid4().hex[:4]}")
     return await Trip.objects.aget(pk=trip.pk)
 
@@ -195,6 +199,23 @@ async def sells_each_seat_once(trial: Trial) -> None:
     )
     sold = [buyer for buyer, reply in zip(buyers, replies, strict=True) if reply.status == 201]
     await expect_stored(sent, trip, before.with_booked(*sold))
+    await stands_against_another_process(trial)
+
+
+async def stands_against_another_process(trial: Trial) -> None:
+    trip, [buyer] = await a_trip(1), await travellers(1)
+    before = await stored(trip)
+    async with other_process() as process:
+        await process.hold("trips_trip", f"id = {trip.pk}")
+        async with started(book(trial, trip, buyer)) as [buying]:
+            await process.all_stand_still([buying])
+            await process.execute("UPDATE trips_trip SET seats_left = 0 WHERE id = %s", trip.pk)
+            await process.execute("COMMIT")
+            reply = await buying
+    reply.sent += "  while another process sells the last seat"
+    words = {"because": "a lock inside this process does not see what another process does"}
+    reply.expect_that(reply.status == 409, "409", **(words if reply.status == 201 else {}))
+    await expect_stored(reply.sent, trip, Stored(0, before.travellers, before.notes))
 
 
 READ_TOO_EARLY = {
