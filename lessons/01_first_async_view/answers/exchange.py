@@ -166,3 +166,9 @@ async def compares_text_with_a_number(request, currency):
     if euros < 1:
         raise BadRequest
     return exchanged(currency, euros)
+
+
+EQUAL_MUTANTS = {
+    "kind of error: except ValueError: → except Exception:": "`int` raises nothing else for a text",
+    "one less: euros = 0 → euros = (-1)": "both are less than one, and answered with 400",
+}

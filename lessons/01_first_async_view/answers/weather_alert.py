@@ -1,14 +1,19 @@
 import json
 from functools import wraps
+from urllib.parse import quote
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import BadRequest
-from django.http import HttpResponse, HttpResponseNotAllowed, JsonResponse
+from django.http import Http404, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.views import View
 from django.views.decorators.http import require_http_methods, require_POST
 
 from tutorial_project.checks import known_answer
-from tutorial_project.services.client import ask, ask_blocking
+from tutorial_project.services.client import ServiceError, ask, ask_blocking
+
+
+def address(city):
+    return f"weather/{quote(city, safe='')}"
 
 
 @known_answer("weather_alert")
@@ -18,7 +23,10 @@ async def decorated(request):
         city = json.loads(request.body)["city"]
     except (ValueError, KeyError, TypeError):
         raise BadRequest from None
-    return JsonResponse({"city": city, "sky": (await ask(f"weather/{city}"))["sky"]}, status=201)
+    try:
+        return JsonResponse({"city": city, "sky": (await ask(address(city)))["sky"]}, status=201)
+    except (ServiceError, KeyError):
+        raise Http404 from None
 
 
 @known_answer("weather_alert")
@@ -28,9 +36,14 @@ async def asks_in_a_thread(request):
         city = json.loads(request.body.decode()).get("city")
     except (ValueError, AttributeError):
         city = None
-    if city is None:
+    if not isinstance(city, str):
         return HttpResponse(status=400)
-    report = await sync_to_async(ask_blocking)(f"weather/{city}")
+    try:
+        report = await sync_to_async(ask_blocking)(address(city))
+    except ServiceError:
+        report = {}
+    if "sky" not in report:
+        return HttpResponse(status=404)
     return JsonResponse({"sky": report["sky"], "city": city}, status=201)
 
 
@@ -40,9 +53,13 @@ class WeatherAlertView(View):
 
     async def post(self, request):
         try:
-            report = await ask(f"weather/{json.loads(request.body)['city']}")
+            report = await ask(address(json.loads(request.body)["city"]))
+        except ServiceError:
+            return JsonResponse({"error": "no weather there"}, status=404)
         except (ValueError, KeyError, TypeError):
             return JsonResponse({"error": "send a city"}, status=400)
+        if not report.get("sky"):
+            return JsonResponse({"error": "no weather there"}, status=404)
         return JsonResponse({"city": report["city"], "sky": report["sky"]}, status=201)
 
 
@@ -237,3 +254,34 @@ async def knows_json_errors_only(request):
         return JsonResponse({"error": "send a city"}, status=400)
     report = await ask(f"weather/{city}")
     return JsonResponse({"city": city, "sky": report["sky"]}, status=201)
+
+
+@known_answer("weather_alert", breaks="asks_for_this_city", says="catch `ServiceError` as well")
+@require_POST
+async def lets_the_error_of_the_service_out(request):
+    try:
+        city = json.loads(request.body)["city"]
+        place = address(city)
+    except (ValueError, KeyError, TypeError):
+        return JsonResponse({"error": "send a city"}, status=400)
+    return JsonResponse({"city": city, "sky": (await ask(place))["sky"]}, status=201)
+
+
+@known_answer("weather_alert", breaks="asks_for_this_city", says="a letter that has a meaning in an address")
+@require_POST
+async def writes_the_city_as_it_is_into_the_address(request):
+    try:
+        city = json.loads(request.body)["city"]
+    except (ValueError, KeyError, TypeError):
+        return JsonResponse({"error": "send a city"}, status=400)
+    try:
+        return JsonResponse({"city": city, "sky": (await ask(f"weather/{city}"))["sky"]}, status=201)
+    except (ServiceError, KeyError):
+        return JsonResponse({"error": "no weather there"}, status=404)
+
+
+EQUAL_MUTANTS = {
+    'text: place = quote(city, safe="") → place = quote(city, safe="XXXX")': "the letter X needs no quotes",
+    "kind of error: except (ValueError, KeyError, TypeError): → except Exception:": "a bad body raises nothing else",
+    "kind of error: except (ServiceError, KeyError): → except Exception:": "`ask` raises nothing but a `ServiceError`",
+}

@@ -5,6 +5,8 @@ from django.utils.datastructures import MultiValueDictKeyError
 
 from tutorial_project.checks import Reply, Task, Trial
 from tutorial_project.services import running_services
+from tutorial_project.services.client import ServiceError
+from tutorial_project.services.places import weather
 
 from ..shared import WRAPPERS_TOO, about
 
@@ -18,7 +20,8 @@ weather_alert = Task(
         "`json.loads(request.body)` needs no `await`, `ask(…)` does; the method is restricted by a decorator "
         "or by an `HttpResponseNotAllowed`.",
         '`@require_POST` above the function; `city = json.loads(request.body)["city"]` in a `try` that catches '
-        '`(ValueError, KeyError, TypeError)`; `report = await ask(f"weather/{city}")`',
+        "`(ValueError, KeyError, TypeError)`; in another `try` `report = await ask(f\"weather/{quote(city, safe='')}\")`, "
+        "and a 404 for a `ServiceError` or a report without a sky",
     ),
     praise="Right: bad bodies and other methods are refused, and the loop is free while the service is asked. "
     "`@require_POST` above the view and `HttpResponseNotAllowed` inside it come to the same.",
@@ -88,6 +91,33 @@ async def stays_async(trial: Trial) -> None:
 async def asks_without_blocking(trial: Trial) -> None:
     running_services()  # or starting them would count as the view's blocking call
     await trial.leaves_the_loop_free("/weather-alerts/", method="POST", json={"city": "Lisbon"})
+
+
+@weather_alert.requirement(
+    "answers 404 for a city of which the weather service has no sky, and asks for just this city, whatever letters its "
+    "name has, such as `Lisbon/Belém`"
+)
+async def asks_for_this_city(trial: Trial) -> None:
+    services, unknown, skyless = running_services(), f"Atlantis-{uuid4().hex}", f"Vineta-{uuid4().hex}"
+    with (
+        services.replaced(f"/weather/{unknown}", by="/failing?status=404"),
+        services.saying(f"/weather/{skyless}", {"city": skyless}),
+    ):
+        for city in (unknown, skyless):
+            reply = await trial.post("/weather-alerts/", json={"city": city})
+            why = "to an error that it does not know, Django answers 500"
+            words = about(
+                reply, (ServiceError, KeyError), why, f"catch `{type(reply.error).__name__}` as well"
+            )
+            reply.expect(404, **words)
+    for city in (f"Lisbon/{uuid4().hex}", f"Lisbon?{uuid4().hex}"):
+        reply = await trial.post("/weather-alerts/", json={"city": city})
+        reply.expect(
+            201,
+            json={"city": city, "sky": weather(city)["sky"]},
+            because="a letter that has a meaning in an address changed what the service was asked for",
+            next='`quote(city, safe="")`',
+        )
 
 
 async def about_a_form(trial: Trial, reply: Reply, city: str) -> dict[str, str]:
