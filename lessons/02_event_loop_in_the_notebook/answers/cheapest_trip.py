@@ -224,3 +224,9 @@ def the_first_of_the_city(city):
 
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(query).result()
+
+
+EQUAL_MUTANTS = {
+    "…: with ThreadPoolExecutor(max_workers=1) as pool: → with ThreadPoolExecutor(…) as pool:": "the pool is given one "
+    "call, and starts one thread for it",
+}

@@ -165,3 +165,9 @@ async def only_trips_to_come(city):
     trips = Trip.objects.filter(destination__name=city, active=True, departs__gte=date.today())
     titles = [trip.title async for trip in trips.order_by("departs")]
     return len(titles), titles
+
+
+EQUAL_MUTANTS = {
+    'call in a chain: titles = [trip.title async for trip in trips.order_by("departs")] → …': "the model is ordered by its "
+    "departures",
+}

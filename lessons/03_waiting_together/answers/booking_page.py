@@ -190,3 +190,19 @@ async def expects_a_flight(request, city, nights):
 async def a_thread_for_long_ones(request, city, nights):
     price = await asyncio.to_thread(premium, nights) if nights > 7 else premium(nights)
     return await page(city, price)
+
+
+LEFT_OPEN = "the exercise says that its lists ask for no 502"
+NO_LIMIT = "the lists say nothing of journeys that are too long"
+EQUAL_MUTANTS = {
+    "condition: if nights > 365: → if False:": NO_LIMIT,
+    "swap op: if nights > 365: → …": NO_LIMIT,
+    "number: if nights > 365: → …": NO_LIMIT,
+    "one less: if nights > 365: → …": NO_LIMIT,
+    'statement: raise Http404("no journey is that long") → pass': NO_LIMIT,
+    "part of a try: try: ⏎ except (ServiceError, KeyError, TypeError):… → if True:": LEFT_OPEN,
+    "kind of error: except (ServiceError, KeyError, TypeError):… → …": LEFT_OPEN,
+    '…: return JsonResponse({"error": "a service is in trouble"}, status=502) → …': LEFT_OPEN,
+    "gathered: sky, flight, insured = … → …": "the list asks for a free event loop, and for nothing at the same time within "
+    "one page",
+}

