@@ -175,3 +175,9 @@ async def takes_all_of_it_back():
         return text.getvalue()
 
     return await sync_to_async(rolled_back)()
+
+
+EQUAL_MUTANTS = {
+    "local as global: nothing → global text": "nothing is said of two calls at once: `redirect_stdout`, which mixes them up, "
+    "is a right answer, too",
+}
