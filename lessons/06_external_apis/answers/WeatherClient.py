@@ -1,6 +1,7 @@
 import asyncio
 import threading
 from functools import cached_property
+from urllib.parse import quote
 
 import aiohttp
 import httpx
@@ -315,3 +316,19 @@ class KeepsTheClosedClient(OneClientEach):
 class ExpectsAClient(OneClientEach):
     async def close(self):
         await self.clients.pop(asyncio.get_running_loop()).aclose()
+
+
+@known_answer("WeatherClient", breaks="is_made_at_import_and_asks_later", says="Bergen/")
+class LeavesTheSlash(OneClientEach):
+    async def ask(self, city):
+        loop = asyncio.get_running_loop()
+        if loop not in self.clients:
+            self.clients[loop] = httpx.AsyncClient(timeout=LIMIT)
+        response = await self.clients[loop].get(f"{running_services().url}/weather/{quote(city)}")
+        return response.raise_for_status().json()
+
+
+EQUAL_MUTANTS = {
+    "arg removal: self.clients[loop] = httpx.AsyncClient(base_url=services.url, timeout=None) → …": "httpx's own limit is longer",
+    "text: response = …safe='XXXX')}\")": "letters are never quoted",
+}

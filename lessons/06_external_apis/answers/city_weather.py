@@ -421,3 +421,13 @@ async def forgets_to_await_the_end(request, city):
         return no_good()
     finally:
         client.aclose()
+
+
+NO_SLASH = "a `str` of a route has no slash, which is all that `safe` is about"
+
+EQUAL_MUTANTS = {
+    "arg removal: url = …": NO_SLASH,
+    "text: url = …safe='XXXX')}\"": NO_SLASH,
+    "only keyword: …": "httpx's own limit is longer than `LIMIT`",
+    "kind of error: except (httpx.HTTPError, ValueError): → …": "an answer that is no good raises nothing else",
+}

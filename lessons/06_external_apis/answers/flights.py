@@ -377,3 +377,12 @@ async def limits_the_wait_for_the_headers(request, city):
         return too_slow()
     except (aiohttp.ClientError, ValueError):
         return HttpResponse(status=502)
+
+
+NO_SLASH = "a `str` of a route has no slash, which is all that `safe` is about"
+
+EQUAL_MUTANTS = {
+    "arg removal: session.get(…": NO_SLASH,
+    "text: session.get(…safe='XXXX')}\") as response,": NO_SLASH,
+    "kind of error: except (aiohttp.ClientError, ValueError): → …": "an answer that is no good raises nothing else",
+}
