@@ -88,4 +88,5 @@ def _bodies(names: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[bytes, str
         lambda fields: (urlencode(fields).encode(), "application/x-www-form-urlencoded")
     )
     raw = st.tuples(st.binary(max_size=30), st.sampled_from(["application/json", "text/plain", "", "multipart/form-data", "multipart/form-data; boundary=x"]))  # fmt: skip
-    return st.just((b"", "")) | as_json | forms | raw
+    deep = st.just((b"[" * 100_000, "application/json"))
+    return st.just((b"", "")) | as_json | forms | raw | deep
