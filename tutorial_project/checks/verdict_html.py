@@ -19,7 +19,6 @@ STYLE = (
     ".verdict dt,.verdict dd{float:none;width:auto;margin:0;overflow-wrap:break-word}"
     ".verdict dt{font-weight:normal}"
     f".verdict dd.quoted{{white-space:pre-wrap;{CODE}}}"
-    f".verdict dd.drawn{{white-space:pre;overflow-x:auto;line-height:1.2;{CODE}}}"
     f".verdict code{{white-space:pre-wrap;{CODE}}}</style>"
 )
 
@@ -53,7 +52,9 @@ def _evidence(evidence: Evidence) -> str:
 
 def _value(name: str, value: str) -> str:
     if name == "drawn":
-        return f'<dd class="drawn" role="img" aria-label="{DRAWING}" tabindex="0">{escape(value)}</dd>'
+        # Its style stands here, and not in every verdict that is stored without a drawing.
+        style = f"white-space:pre;overflow-x:auto;line-height:1.2;{CODE}"
+        return f'<dd role="img" aria-label="{DRAWING}" tabindex="0" style="{style}">{escape(value)}</dd>'
     if name in QUOTED:
         return f'<dd class="quoted">{escape(value)}</dd>'
     return f"<dd>{with_code(value)}</dd>"
