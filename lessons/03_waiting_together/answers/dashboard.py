@@ -216,15 +216,6 @@ async def waits_for_the_future_at_the_end(request, city, currency):
     return three(weather, flights, rates.result())
 
 
-@known_answer("dashboard", breaks="leaves_the_loop_free", says="at `with ThreadPoolExecutor() as pool:`")
-async def a_pool_that_ends_on_the_loop(request, city, currency):
-    in_pool = asyncio.get_running_loop().run_in_executor
-    # Trap: the end of the block waits for all threads, on the loop, also when one question has failed.
-    with ThreadPoolExecutor() as pool:
-        questions = [in_pool(pool, ask_blocking, service) for service in services_for(city, currency)]
-        return three(*await asyncio.gather(*questions))
-
-
 @known_answer("dashboard", breaks="asks_for_what_the_url_says", says="Cape Town")
 async def first_word_of_the_city(request, city, currency):
     return three(*await asyncio.gather(*map(ask, services_for(city.split()[0], currency))))
