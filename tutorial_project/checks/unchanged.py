@@ -6,6 +6,7 @@ import ast
 import dis
 import inspect
 import linecache
+import re
 from collections.abc import Iterator
 from types import CodeType
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from .own_code import function_of
 
 _JUMPS = {*dis.hasjrel, *dis.hasjabs}
+_PAIR = re.compile("((?:LOAD|STORE)_FAST)_((?:LOAD|STORE)_FAST)")
 _KINDS = (
     inspect.CO_VARARGS
     | inspect.CO_VARKEYWORDS
@@ -61,11 +63,16 @@ def _shape(code: Any) -> Any:
         return [_shape(one) for one in code]
     if not isinstance(code, CodeType):
         return type(code).__name__, code  # 2 and 2.0 are equal
-    steps = [
-        (step.opname, None if step.opcode in _JUMPS else step.arg)
-        for step in dis.get_instructions(code)
-        if step.opname not in ("NOP", "EXTENDED_ARG")
-    ]
+    steps = [one for step in dis.get_instructions(code) for one in _steps(step)]
     names = code.co_name, code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars
     arguments = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags & _KINDS
     return names, arguments, steps, [_shape(constant) for constant in code.co_consts]
+
+
+def _steps(step: dis.Instruction) -> list[tuple[str, int | None]]:
+    if step.opname in ("NOP", "EXTENDED_ARG"):
+        return []
+    # Trap: since Python 3.13 two steps on local variables are one, but only where both stand on one line.
+    if pair := _PAIR.fullmatch(step.opname):
+        return [(pair[1], step.arg >> 4), (pair[2], step.arg & 15)] if step.arg is not None else []
+    return [(step.opname, None if step.opcode in _JUMPS else step.arg)]
