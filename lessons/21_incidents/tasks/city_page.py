@@ -5,9 +5,9 @@ from urllib.parse import quote
 
 from tutorial_project.checks import Outcome, Task, Trial
 from tutorial_project.checks.kinds.made_up import made_up, made_up_weather
-from tutorial_project.checks.kinds.questions import Held, all_saying, held_questions
+from tutorial_project.checks.kinds.questions import all_saying, held_questions
 from tutorial_project.classroom import on_duty
-from tutorial_project.services import ask, running_services
+from tutorial_project.services import running_services
 from tutorial_project.trips.models import Destination, Trip
 
 from ..shared import expect_on_the_loop, site_of
@@ -94,8 +94,6 @@ async def stays_on_the_loop(trial: Trial) -> None:
 VISITORS = 4
 SLOW = 2.0
 """Seconds that a slow weather service takes."""
-ROUNDS = 30
-"""Questions of the check's own, before one that is missing counts as held back."""
 
 
 @city_page.requirement(
@@ -107,7 +105,7 @@ async def keeps_nobody_waiting(trial: Trial) -> None:
     paths = [f"/city/city-{n}/" for n in range(VISITORS)]
     with all_saying(said):
         async with held_questions(trial, *paths, at=["/weather"]) as held:
-            turned = await turns_while_held(held, VISITORS)
+            turned = await held.until_waiting(VISITORS)
             got = f"{max(held.waiting, 1)} of {VISITORS} asked, and the others got no turn until it had its answer"
             Outcome(f"{VISITORS} × GET /city/…/ while the weather service is slow", got).expect_that(
                 held.waiting == VISITORS,
@@ -120,17 +118,6 @@ async def keeps_nobody_waiting(trial: Trial) -> None:
     for reply, weather in zip(replies, said.values(), strict=True):
         reply.expect(200, json={"city": weather["city"], "sky": weather["sky"], "trips": []})
     await trial.never_holds_the_loop("/city/Lisbon/")
-
-
-async def turns_while_held(held: Held, number: int) -> int:
-    """Wait until so many questions are held, or one that is not here is not to come; how often the loop turned meanwhile."""
-    turned = 0
-    for _ in range(ROUNDS):
-        if held.waiting == number or held.visit.over:
-            break
-        await ask("echo")
-        turned += held.waiting > 0  # on a loop that stands still nobody sees a question that is held
-    return turned
 
 
 def why(turned: int) -> dict[str, str]:

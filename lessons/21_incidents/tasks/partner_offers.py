@@ -7,7 +7,6 @@ from typing import Any
 from tutorial_project.checks import Outcome, Reply, Task, Trial
 from tutorial_project.checks.kinds.made_up import made_up
 from tutorial_project.checks.kinds.questions import (
-    Held,
     all_saying,
     held_questions,
     questions,
@@ -122,7 +121,7 @@ async def asks_all_at_once(trial: Trial) -> None:
     said = {path: content for city, them in pages.items() for path, content in offers(city, them).items()}
     with all_saying(said):
         async with held_questions(trial, *map(page, pages), at=["/quotes/"]) as held:
-            turned = await turns_while_held(held, wanted)
+            turned = await held.until_waiting(wanted)
             waiting = [question.path for question in asked() if question.status is None]
             replies = await held.replies()
     Outcome(
@@ -131,17 +130,6 @@ async def asks_all_at_once(trial: Trial) -> None:
     ).expect_that(len(waiting) == wanted, f"{wanted} questions", **why(waiting, turned))
     for reply, (city, them) in zip(replies, pages.items(), strict=True):
         reply.expect(200, json={"city": city, "prices": them})
-
-
-async def turns_while_held(held: Held, number: int) -> int:
-    """Wait until so many questions are held, or one that is missing is not to come; how often the loop turned meanwhile."""
-    turned = 0
-    for _ in range(ROUNDS):
-        if held.waiting == number or held.visit.over:
-            break
-        await ask("echo")
-        turned += held.waiting > 0  # on a loop that stands still nobody sees a question that is held
-    return turned
 
 
 def why(waiting: list[str], turned: int) -> dict[str, str]:

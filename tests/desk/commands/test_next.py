@@ -38,4 +38,4 @@ def test_after_an_exercise_the_next_lesson_on_the_path_comes(learner: Path, caps
 def test_who_has_done_everything_comes_back_to_the_first_page(learner: Path, capsys) -> None:
     write_progress(learner, "01_hello", hello="done")
     write_progress(learner, "02_both", hello="done", farewell="done")
-    assert named(capsys) == "notebooks/00_start_here.ipynb"
+    assert named(capsys) == "exercises/01_hello.ipynb"

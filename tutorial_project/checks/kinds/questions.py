@@ -60,10 +60,22 @@ class Held:
         """How many questions are held now."""
         return sum(hold.waiting for hold in self.holds.values())
 
-    async def until_waiting(self, number: int) -> None:
-        """Wait until so many questions are held, or one that is not here is not to come any more."""
-        await self._rounds(ROUNDS, lambda: self.waiting >= number)
+    async def until_waiting(self, number: int) -> int:
+        """Wait until so many questions are held, or one that is not here is not to come any more.
+
+        Returns:
+            how often the event loop turned while a question was held: 0 where the answer holds the loop as well.
+        """
+        turned = 0
+
+        def enough() -> bool:
+            nonlocal turned
+            turned += self.waiting > 0
+            return self.waiting >= number
+
+        await self._rounds(ROUNDS, enough)
         self.waited = [question for question in questions() if question.status is None]
+        return turned
 
     async def until_quiet(self) -> None:
         """Wait until the answer asks nothing more while these questions are held."""
