@@ -17,6 +17,9 @@ IN = $(VENV)/bin/python
 # In a container the learner may be root, which Jupyter refuses without this.
 AS_ROOT = $(shell test "$$(id -u)" = 0 && echo --allow-root)
 
+# Containers often set it: each kernel, server and command would compile Django and Jupyter anew, for five seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: lab test check update lesson format notebooks lock bench mutants site hub ready ready-for-proofs python
 
 lab: ready
