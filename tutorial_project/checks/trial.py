@@ -18,9 +18,9 @@ from django.core.signals import request_finished
 from django.http import HttpRequest
 from django.urls import URLPattern, path
 
-from tutorial_project.checks.proofs.event_loop import blocking_calls_refused, first_moment
+from tutorial_project.checks.proofs.event_loop import blocking_calls_refused
 from tutorial_project.classroom.serving.handlers import REQUEST_NUMBER, RecordedASGIHandler
-from tutorial_project.classroom.watching.recording import Recording, most_at_once, record
+from tutorial_project.classroom.watching.recording import Recording, Span, most_at_once, record
 from tutorial_project.services import running_services
 from tutorial_project.words import counted
 
@@ -92,6 +92,21 @@ class TrialHandler(RecordedASGIHandler):
             await asyncio.wait(self.under_way, timeout=0.5)
         for body in self.bodies:
             body.close()
+
+
+def waits_after_steps(recording: Recording) -> list[bool]:
+    """Whether a view is still under way in the event loop's next turn after each of its steps, as they are reported."""
+    loop, waits = asyncio.get_running_loop(), list[bool]()
+
+    def look() -> None:
+        waits.append(not any(span.kind == "view" for span in recording.spans))
+
+    def hear(span: Span) -> None:
+        if span.kind == "runs":
+            loop.call_soon_threadsafe(look)
+
+    recording.heard = hear
+    return waits
 
 
 def unmasked(error: Exception) -> Exception:
@@ -277,15 +292,12 @@ class Trial:
         """
         headers = {**request.pop("headers", {}), REQUEST_NUMBER: "1"}
         with record() as recording, blocking_calls_refused(self.answer):
-            pending = asyncio.ensure_future(self.request(method, path, headers=headers, **request))
-            inside = lambda: any(span.kind == "runs" for span in recording.spans)  # noqa: E731
-            await first_moment(inside, pending)
-            gave_way = not any(span.kind == "view" for span in recording.spans)
-            reply = await pending
+            waits = waits_after_steps(recording)
+            reply = await self.request(method, path, headers=headers, **request)
         free = "other work gets its turn while the view waits"
         reply.expect_that(True, free)
         reply.expect_that(
-            gave_way,
+            all(waits[:1]),
             free,
             got="the view ran from its start to its end without giving way",
             because="nothing in the view is awaited that really waits",

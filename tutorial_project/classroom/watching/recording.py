@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -38,15 +38,23 @@ class Span:
 
 
 class Recording:
-    """The spans reported by all threads while requests are on their way."""
+    """The spans reported by all threads while requests are on their way.
+
+    Attributes:
+        spans: what was reported, in the order in which it ended.
+        heard: called with each span, on the thread that reports it.
+    """
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
+        self.heard: Callable[[Span], None] = lambda span: None
 
     def add(self, kind: Kind, name: str, started: float, request: int | None = None) -> None:
         """Report a span of the current thread that ends now; of the current request, or of the one named."""
         number = request_number.get() if request is None else request
-        self.spans.append(Span(kind, name, number, threading.current_thread().name, started, perf_counter()))
+        span = Span(kind, name, number, threading.current_thread().name, started, perf_counter())
+        self.spans.append(span)
+        self.heard(span)
 
     @contextmanager
     def measure(self, kind: Kind, name: str) -> Iterator[None]:
