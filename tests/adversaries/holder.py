@@ -30,7 +30,11 @@ class Holder(Adversary):
     async def call(self, call: Call) -> Any:
         if call.lasts:
             return await call.proceed()
-        value = await stepped(call.proceed(), self._at)
+        try:
+            value = await stepped(call.proceed(), self._at)
+        except Exception:
+            self._at(None)
+            raise
         if is_stream(value):
             tap(value, self._at_piece, lambda: self._at(None))
         else:
