@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from contextlib import suppress
 from uuid import uuid4
 
 import httpx
@@ -11,7 +10,7 @@ from django.urls import path
 
 from tutorial_project.checks import Outcome, Task, Trial
 from tutorial_project.checks.kinds.asgi import application_from, exchange, http_scope
-from tutorial_project.checks.kinds.lifespan import Lifespan
+from tutorial_project.checks.kinds.lifespan import Lifespan, expect_two_requests_inside
 from tutorial_project.checks.trial import TrialHandler
 from tutorial_project.words import counted
 
@@ -150,29 +149,7 @@ async def hands_it_to_requests(trial: Trial) -> None:
         next='`scope["state"]["client"] = client`' if because else None,
     )
     Outcome("three connections", office.count()).expect("1 client opened")
-    await _expect_two_at_once(trial)
-
-
-async def _expect_two_at_once(trial: Trial) -> None:
-    inside, together = [], asyncio.Event()
-
-    async def meeting_point(scope, receive, send):
-        inside.append(scope["path"])
-        if len(inside) == 2:
-            together.set()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(0.5):
-                await together.wait()
-        inside.remove(scope["path"])
-
-    layer = application_from(trial, meeting_point, Office().open_client)
-    async with Lifespan(layer) as server:
-        (await server.start()).expect("lifespan.startup.complete")
-        scopes = [http_scope(name, state=server.state.copy()) for name in ("/one/", "/two/")]
-        await asyncio.gather(*(exchange(layer, scope) for scope in scopes))
-    Outcome("two requests at once", "one inside, the other one outside").expect_that(
-        together.is_set(), "both inside `application` at the same time"
-    )
+    await expect_two_requests_inside(lambda inner: application_from(trial, inner, Office().open_client))
 
 
 def _described(client: object, office: Office) -> str:

@@ -328,6 +328,19 @@ def keeps_the_body_of_a_request(application, deliver, size):
     return usual(without_receive, deliver, size)
 
 
+@known_answer("with_worker", breaks="passes_on", says="one inside, the other one outside")
+def lets_in_one_at_a_time(application, deliver, size):
+    one = asyncio.Lock()
+
+    async def behind_a_lock(scope, receive, send):
+        async with one:
+            await application(scope, receive, send)
+
+    return layer_with(
+        behind_a_lock, lambda: asyncio.Queue(size), lambda letters: work_off(letters, deliver), drain
+    )
+
+
 EQUAL_MUTANTS = {
     "arg removal: logger.exception(…": "what the record says beside the error is free",
     "text: logger.exception(…": "what the record says beside the error is free",

@@ -7,7 +7,7 @@ from typing import Any
 
 from tutorial_project.checks import Outcome, Refusal, Task, Trial
 from tutorial_project.checks.kinds.asgi import REQUEST, application_from, exchange, http_scope
-from tutorial_project.checks.kinds.lifespan import Lifespan
+from tutorial_project.checks.kinds.lifespan import Lifespan, expect_two_requests_inside
 from tutorial_project.checks.proofs.clock import held_clock
 from tutorial_project.checks.proofs.event_loop import tasks_of
 from tutorial_project.checks.trial import current_task
@@ -326,6 +326,7 @@ async def passes_on(trial: Trial) -> None:
             "the queue in the scope of the request",
         )
         await passes_on_whatever_it_is(layer, heard)
+    await expect_two_requests_inside(lambda inner: application_from(trial, inner, office.deliver, 3))
 
 
 def expect_the_same(sent: str, found: dict[str, Any], given: dict[str, Any]) -> None:

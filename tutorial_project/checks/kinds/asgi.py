@@ -125,7 +125,7 @@ async def exchange(
     async def send(message: Message) -> None:
         found.messages.append(dict(message) if isinstance(message, dict) else message)
         on_message(message)
-        await asyncio.sleep(0)  # as a server that waits for the client, so that others have their turn
+        await _the_client_takes_it()
 
     try:
         found.value = await holdable(awaitable(application(scope, inbox.get, send), found.sent))
@@ -136,6 +136,14 @@ async def exchange(
     except Exception as error:
         found.error = error
     return found
+
+
+async def _the_client_takes_it() -> None:
+    """Wait as a server does for a client, so that others have their turn."""
+    # Trap: `asyncio.sleep(0)` gives way and waits for nothing: nobody could be held there.
+    taken = asyncio.Event()
+    asyncio.get_running_loop().call_soon(taken.set)
+    await taken.wait()
 
 
 def awaitable(result: Any, sent: str) -> Any:

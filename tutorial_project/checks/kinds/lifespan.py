@@ -9,9 +9,11 @@ from typing import Any
 
 from tutorial_project.checks.outcome import NotStarted, Outcome
 
-from .asgi import awaitable
+from .asgi import awaitable, exchange, http_scope
 from .messages import Message
 
+MEET_WITHIN = 0.5
+"""Seconds in which two requests meet that nobody keeps apart."""
 TURNS = 20
 """Turns of the event loop in which an application that waits for nothing sends its next message."""
 
@@ -110,6 +112,38 @@ class Lifespan:
                 next="`await receive()` before the `await send(…)`",
             )
         self._told += 1
+
+
+async def expect_two_requests_inside(layer_around: Callable[[Any], Any]) -> None:
+    """Refuse a layer that lets in one request after the other, or mixes them up.
+
+    Args:
+        layer_around: makes the layer around an application.
+    """
+    paths, inside, together = ("/one/", "/two/"), set[str](), asyncio.Event()
+
+    async def meeting_point(scope: Any, receive: Any, send: Any) -> None:
+        inside.add(scope["path"])
+        if inside == set(paths):
+            together.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MEET_WITHIN):
+                await together.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": scope["path"].encode()})
+        inside.discard(scope["path"])
+
+    layer = layer_around(meeting_point)
+    async with Lifespan(layer) as server:
+        (await server.start()).expect("lifespan.startup.complete")
+        scopes = [http_scope(path, state=server.state.copy()) for path in paths]
+        replies = await asyncio.gather(*(exchange(layer, scope) for scope in scopes))
+    Outcome("two requests at once", "one inside, the other one outside").expect_that(
+        together.is_set(), "both inside `application` at the same time"
+    )
+    for path, reply in zip(paths, replies, strict=True):
+        reply.sent += "  while another request is inside"
+        reply.expect_answer(200, path.encode())
 
 
 async def some_turns() -> None:
