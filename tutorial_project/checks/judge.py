@@ -56,7 +56,8 @@ async def judge(
         answer: what the learner wrote.
         restore: called in a thread before each requirement, so that each starts on fresh data.
         until_refused: prove no more after the first requirement that does not hold.
-        until_held: prove no more after the first requirement in which the answer holds the event loop twice.
+        until_held: the same, and ask after each requirement, not only at the end, whether the answer held the event
+            loop in it.
 
     Returns:
         The verdict: not started, not yet or done. Broken code that is unchanged is not started, and the verdict

@@ -73,6 +73,13 @@ def confirmed(pk, traveller):
 look, write, take_back = sync_to_async(looked), sync_to_async(written), sync_to_async(taken_back)
 
 
+async def reserved_after_asking(pk, traveller):
+    if not await look(pk, traveller):
+        return False
+    await ask("echo", trip=pk, traveller=traveller)
+    return await write(pk, traveller)
+
+
 @known_answer(
     "reserve_seat",
     when="Where the seat has to be safe while the hotel thinks: nobody else can have it meanwhile.",
@@ -173,10 +180,7 @@ locks = {}
 @page
 async def behind_a_lock_of_this_process(pk, traveller):
     async with locks.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
-        if not await look(pk, traveller):
-            return False
-        await ask("echo", trip=pk, traveller=traveller)
-        return await write(pk, traveller)
+        return await reserved_after_asking(pk, traveller)
 
 
 @known_answer("reserve_seat", breaks="holds_up_nobody", says='409 {"reserved": false}')
@@ -222,13 +226,7 @@ def everything_sync(request, pk):
 @known_answer("reserve_seat", breaks="keeps_nothing_of_who_left", says="went on without the traveller")
 @page
 async def shielded_to_its_end(pk, traveller):
-    async def reserve():
-        if not await look(pk, traveller):
-            return False
-        await ask("echo", trip=pk, traveller=traveller)
-        return await write(pk, traveller)
-
-    return await asyncio.shield(asyncio.ensure_future(reserve()))
+    return await asyncio.shield(asyncio.ensure_future(reserved_after_asking(pk, traveller)))
 
 
 @known_answer("reserve_seat", breaks="stores_nothing_without_the_hotel", says="expected 502")
@@ -301,16 +299,9 @@ async def takes_what_is_sent(request, pk):
         raise BadRequest from None
     await aget_object_or_404(User, pk=traveller)
     try:
-        return answer(await taken_first(pk, traveller))
+        return answer(await reserved_after_asking(pk, traveller))
     except ServiceError:
         return answer(False, 502)
-
-
-async def taken_first(pk, traveller):
-    if not await look(pk, traveller):
-        return False
-    await ask("echo", trip=pk, traveller=traveller)
-    return await write(pk, traveller)
 
 
 @known_answer("reserve_seat", breaks="gives_each_seat_once", says="expected 2 × 201")

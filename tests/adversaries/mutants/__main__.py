@@ -14,7 +14,7 @@ from solved import LESSONS
 
 from adversaries.checks import load_equal_mutants, task_names
 
-from .equal import why_equal
+from .equal import is_equal
 from .judging import Job, judge_all
 from .making import Mutant, is_named, mutants_of
 
@@ -40,7 +40,7 @@ class Score:
             return
         names = {pattern for pattern in explained if is_named(pattern, mutant.name)}
         self.unused -= names
-        equal = bool(names or why_equal(mutant.name))
+        equal = bool(names) or is_equal(mutant.name)
         self.equal += equal
         if not equal:
             self.survivors.append(mutant)
