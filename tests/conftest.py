@@ -7,6 +7,7 @@ import os
 import tempfile
 
 import alone
+import another_python
 import build
 import pytest
 import twice
@@ -21,6 +22,11 @@ from tutorial_project.classroom.opening import prepare
 
 # At import, and not in a fixture: test modules import models while they are collected.
 SAMPLE_DATABASE = prepare(ROOT_URLCONF="tutorial_project.urls")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the second of two Pythons prove only what may differ there."""
+    another_python.add_option(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,8 +52,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByNoteboo
     return ByNotebookAndLesson(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run each notebook twice, and let long and short tests take turns."""
+    another_python.leave_out(config, items)
     twice.pytest_collection_modifyitems(items)
     items[:] = in_turns(items)
 
