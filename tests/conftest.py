@@ -13,7 +13,7 @@ import pytest
 import twice
 from django.db import connections
 from project import edited_notebooks
-from scheduling import ByNotebookAndLesson, in_turns
+from scheduling import ByNotebookAndTask, in_turns
 
 from tutorial_project.checks import general, judge
 from tutorial_project.checks.proofs import postgresql
@@ -47,9 +47,9 @@ def pytest_report_header() -> list[str]:
     return [f"edited in this working tree, tested as they are: {', '.join(edited)}"] if edited else []
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByNotebookAndLesson:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByNotebookAndTask:
     """Spread the proofs of the lessons: one test module holds them all, and would keep one process busy."""
-    return ByNotebookAndLesson(config, log)
+    return ByNotebookAndTask(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

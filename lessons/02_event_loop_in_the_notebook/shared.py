@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import linecache
 import random
 import re
@@ -22,12 +23,16 @@ async def new_destination(name: str = "") -> Destination:
     return await Destination.objects.acreate(name=name, slug=f"city-{uuid4().hex[:6]}", country="Utopia")
 
 
+AGO_OR_AHEAD = itertools.cycle((-1, 1))
+
+
 async def new_trip(destination: Destination, price: int | None = None, title: str = "") -> Trip:
-    """A trip with a title of its own unless one is given, on a day of its own, gone by or to come."""
+    """A trip with a title of its own unless one is given, on any day: of two, one has gone by and one is to come."""
+    days = next(AGO_OR_AHEAD) * random.randrange(1, 3_000)
     return await Trip.objects.acreate(
         destination=destination,
         title=title or f"Trip {uuid4().hex[:6]}",
-        departs=date(2020, 1, 1) + timedelta(days=random.randrange(10_000)),
+        departs=date.today() + timedelta(days=days),
         nights=3,
         price=random.randrange(100, 900) if price is None else price,
         seats=8,

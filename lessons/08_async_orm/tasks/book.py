@@ -5,10 +5,10 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError
-from django.db.backends.signals import connection_created
 from django.db.models import F
 
 from tutorial_project.checks import Reply, Task, Trial
+from tutorial_project.classroom.data.connections import every_statement_through
 from tutorial_project.trips.models import Booking, Trip
 from tutorial_project.words import counted
 
@@ -89,14 +89,8 @@ def meanwhile(
             act()
         return result
 
-    def watch(connection: Any, **_: Any) -> None:
-        connection.execute_wrappers.append(wrapper)
-
-    connection_created.connect(watch, weak=False)
-    try:
+    with every_statement_through(wrapper):
         yield happened
-    finally:
-        connection_created.disconnect(watch)
 
 
 @book.requirement(

@@ -203,7 +203,7 @@ async def looks_past_what_is_locked(pk, traveller):
 async def gives_up_the_lock_after_a_moment(pk, traveller):
     def impatient():
         with connection.cursor() as cursor:
-            cursor.execute("SET lock_timeout = '100ms'")
+            cursor.execute("SET lock_timeout = '1ms'")
         return written(pk, traveller, confirmed(pk, traveller))
 
     return await sync_to_async(impatient)()

@@ -10,6 +10,8 @@ from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext
 
+from tutorial_project.classroom.data.connections import every_statement_through
+
 
 async def on_a_thread_of_its_own(call: Awaitable[Any]) -> Any:
     """Await a call as a request does: what is thread-sensitive in it shares one thread, with nobody else."""
@@ -65,9 +67,7 @@ class Statement:
 
 @contextmanager
 def statements() -> Iterator[list[Statement]]:
-    """Collect what is sent through the connections that are opened in the `with` block."""
-    from django.db.backends.signals import connection_created
-
+    """Collect what any thread sends to a database in the `with` block."""
     sent: list[Statement] = []
 
     def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
@@ -77,11 +77,5 @@ def statements() -> Iterator[list[Statement]]:
         sent.append(Statement(sql, id(connection), transaction))
         return execute(sql, params, many, context)
 
-    def watch(connection: Any, **_: Any) -> None:
-        connection.execute_wrappers.append(note)
-
-    connection_created.connect(watch, weak=False)
-    try:
+    with every_statement_through(note):
         yield sent
-    finally:
-        connection_created.disconnect(watch)

@@ -6,7 +6,7 @@ import itertools
 import sqlite3
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from inspect import iscoroutinefunction
@@ -69,6 +69,33 @@ def connected_to(databases: dict[str, Any]) -> Iterator[None]:
             handler.settings, handler._connections = settings, kept
         _Opened.connections = opened_before
         _forget_content_types()
+
+
+@contextmanager
+def every_statement_through(wrapper: Callable[..., Any]) -> Iterator[None]:
+    """Send what any thread says to a database through a wrapper, within the `with` block.
+
+    Args:
+        wrapper: called on the thread that sends, as Django calls an `execute_wrapper`.
+    """
+    from django.db.backends.signals import connection_created
+
+    wrapped: Any = WeakSet()
+
+    def wrap(connection: Any, **_: Any) -> None:
+        if connection not in wrapped:
+            wrapped.add(connection)
+            connection.execute_wrappers.append(wrapper)
+
+    connection_created.connect(wrap, weak=False)
+    for connection in list(_Opened.connections):
+        wrap(connection)
+    try:
+        yield
+    finally:
+        connection_created.disconnect(wrap)
+        for connection in list(wrapped):
+            connection.execute_wrappers.remove(wrapper)
 
 
 def _handlers() -> list[Any]:
