@@ -39,6 +39,8 @@ def in_turns(items: list[pytest.Item]) -> list[pytest.Item]:
     for item in items:
         scopes.setdefault(scope_of(item.nodeid), []).append(item)
     others = [tests for scope, tests in scopes.items() if not LESSON.search(scope)]
-    lessons = sorted((tests for scope, tests in scopes.items() if LESSON.search(scope)), key=len, reverse=True)
+    lessons = sorted(
+        (tests for scope, tests in scopes.items() if LESSON.search(scope)), key=len, reverse=True
+    )
     pairs = itertools.zip_longest(others, lessons, fillvalue=[])
     return [item for pair in pairs for tests in pair for item in tests]
