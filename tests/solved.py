@@ -14,6 +14,7 @@ from typing import Any
 import build
 from nbformat import NotebookNode
 
+from tutorial_project.checks.gaps import defines
 from tutorial_project.checks.loading import exercise_names, task_names
 from tutorial_project.desk.front_matter import missing_for
 
@@ -58,8 +59,15 @@ def solution(lesson: str, task: str) -> Any:
 
 def source_of(lesson: str, task: str) -> str:
     """The code cell of the solution notebook that defines the answer."""
-    cells = [cell.source for cell in _solved(lesson).cells if cell.cell_type == "code"]
-    return next(cell for cell in cells if f"def {task}(" in cell or f"class {task}" in cell)
+    source: str = cell_of(_solved(lesson), task).source
+    return source
+
+
+def cell_of(notebook: NotebookNode, task: str) -> NotebookNode:
+    """The one cell of an exercise that defines the answer to a task."""
+    codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    [found] = [cell for cell in codes if defines(cell.source, task)]
+    return found
 
 
 @cache

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import build
 import pytest
+from solved import TASKS, cell_of
 
 pytest.importorskip("mutmut", reason="2026-11-26: mutmut does not run on Windows")
 
@@ -95,13 +97,23 @@ def exercise(folder: Path, solution: str) -> Path:
 
 def test_the_mutants_of_a_task_are_those_of_the_cell_that_defines_it(tmp_path: Path) -> None:
     file = exercise(tmp_path, "return True")
-    assert [mutant.cell for mutant in mutants_of(file, "answer")] == [1]
+    assert [mutant.name for mutant in mutants_of(file, "answer")] == ["name: return True → return False"]
     assert mutants_of(file, "another") == []
+
+
+@pytest.mark.parametrize(("lesson_name", "task_name"), TASKS, ids=[f"{n}-{t}" for n, t in TASKS])
+def test_a_mutant_takes_the_place_of_the_answer(lesson_name: str, task_name: str) -> None:
+    """Whatever cells the builder has put before it: a changed cell beside the answer would prove nothing."""
+    folder = build.LESSONS / lesson_name
+    place = cell_of(build.solution_notebook(folder), task_name)
+    unchanged = [line for line in place.source.splitlines() if "SOLUTION" not in line]
+    changed = mutants_of(folder / "exercise.md", task_name)[0].source.splitlines()
+    assert unchanged[0] == changed[0]
 
 
 def opening_hours(body: str) -> Job:
     source = f"import os\n\nfrom django.http import JsonResponse\n\n\nasync def opening_hours(request):\n    {body}\n"
-    return Job(LESSON, TASK, Mutant("a change", 3, source, ""))
+    return Job(LESSON, TASK, Mutant("a change", source, ""))
 
 
 def test_each_mutant_is_judged_and_one_that_exits_costs_no_other_its_verdict() -> None:
@@ -115,7 +127,7 @@ def test_each_mutant_is_judged_and_one_that_exits_costs_no_other_its_verdict() -
 
 
 def test_a_survivor_has_to_be_explained_and_an_explanation_has_to_be_needed() -> None:
-    mutant = Mutant("number: 1 → 2", 0, "", "")
+    mutant = Mutant("number: 1 → 2", "", "")
     for explained, refused_by, good in (
         ({}, "", False),
         ({"number: …": "equal"}, "", True),

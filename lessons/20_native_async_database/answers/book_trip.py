@@ -203,3 +203,42 @@ async def behind_a_lock_of_the_process(request, pk, traveller):
             return sold_out()
     await trip.notes.acreate(text=words_for(traveller))
     return await booked(trip)
+
+
+@known_answer("book_trip", breaks="books_a_seat", says="who has booked another trip")
+@guarded
+async def any_booking_counts(request, pk, traveller):
+    async with async_atomic():
+        if await Booking.async_objects.filter(traveller=traveller).aexists():
+            return sold_out()
+        trip = await locked().aget(pk=pk)
+        if not await take_a_seat(trip, traveller):
+            return sold_out()
+    await trip.notes.acreate(text=words_for(traveller))
+    return await booked(trip)
+
+
+trip_of_all = None
+
+
+@known_answer("book_trip", breaks="sells_each_seat_once", says="while a booking of another trip waits")
+@guarded
+async def the_trip_in_the_module(request, pk, traveller):
+    global trip_of_all
+    async with async_atomic():
+        trip_of_all = await locked().aget(pk=pk)
+        if not await take_a_seat(trip_of_all, traveller):
+            return sold_out()
+    await trip_of_all.notes.acreate(text=words_for(traveller))
+    return await booked(trip_of_all)
+
+
+LOCKED = "nobody else has changed the row since it was locked"
+EQUAL_MUTANTS = {
+    "order of two:  ⏎ await trip.notes.acreate(…": "the note is none of the themes",
+    "order of two: await Booking.async_objects.acreate(…": "the seat is written later, whenever it is taken off",
+    "another function: trip = await Trip.async_objects.select_for_update().filter(pk=pk).afirst() → …": "of one row the "
+    "last is the first",
+    'arg removal: await trip.async_save(update_fields=["seats_left"]) → …': LOCKED,
+    'only keyword: await trip.async_save(update_fields=["seats_left"]) → …': LOCKED,
+}

@@ -168,3 +168,36 @@ async def hides_what_the_database_says(sender, receiver, amount):
             return first.balance
     except DatabaseError as error:
         raise ValueError("refused") from error
+
+
+@known_answer("transfer", breaks="moves_money", says="ValueError")
+async def nothing_below_one(sender, receiver, amount):
+    if amount <= 1:
+        raise ValueError("not a transfer")
+    return await decorated(sender, receiver, amount)
+
+
+accounts_of_all = {}
+
+
+@known_answer("transfer", breaks="keeps_count", says="while a transfer between two others waits")
+async def accounts_in_the_module(sender, receiver, amount):
+    global accounts_of_all
+    demand(sender, receiver, amount)
+    async with async_atomic():
+        locked = of(Account.async_objects, sender, receiver)
+        accounts_of_all = {account.owner.username: account async for account in locked}
+        for account in both(accounts_of_all.values(), sender, receiver, amount):
+            await account.async_save(update_fields=["balance"])
+        return accounts_of_all[sender].balance
+
+
+LOCKED = "nobody else has changed the row since it was locked"
+EQUAL_MUTANTS = {
+    'call in a chain: locked = of_both.select_related("owner").select_for_update(of=("self",)).order_by("pk") → …': "the "
+    "model is ordered by its key",
+    'only keyword: locked = of_both.select_related("owner").select_for_update(of=("self",)).order_by("pk") → …': "locks the "
+    "two users as well, whom nobody writes",
+    'arg removal: await account.async_save(update_fields=["balance"]) → …': LOCKED,
+    'only keyword: await account.async_save(update_fields=["balance"]) → …': LOCKED,
+}

@@ -68,9 +68,9 @@ async def expect_stored(sent: str, trip: Trip, expected: Stored, **words: Any) -
     Outcome(sent).expect_that(found == expected, str(expected), got=str(found), **words)
 
 
-async def a_trip(seats_left: int) -> Trip:
-    """A trip with so many seats left, a title and themes that nobody could know, and a note of the staff."""
-    trip = random.choice([trip async for trip in Trip.objects.filter(active=True)])
+async def a_trip(seats_left: int, but: Trip | None = None) -> Trip:
+    """A trip with so many seats left, a title and themes that nobody could know, and a note of the staff; another one."""
+    trip = random.choice([trip async for trip in Trip.objects.filter(active=True) if trip != but])
     await Trip.objects.filter(pk=trip.pk).aupdate(
         title=f"To {uuid.uuid4().hex[:8]}", seats_left=seats_left, seats=F("seats") + seats_left
     )
@@ -105,6 +105,10 @@ async def books_a_seat(trial: Trial) -> None:
         found = await stored(trip)
         booked = found.seats_left == seats_left - 1 and buyer.pk in found.travellers
         Outcome(reply.sent).expect_that(booked, "one seat fewer, and a booking", got=str(found))
+    another = await a_trip(2, but=trip)
+    reply = await book(trial, another, buyer)
+    reply.sent += "  by a traveller who has booked another trip"
+    reply.expect_that(reply.status == 201, "201")
 
 
 @book_trip.requirement("writes a note of the trip, `booked for USERNAME`, once the booking is certain")
@@ -200,6 +204,22 @@ async def sells_each_seat_once(trial: Trial) -> None:
     sold = [buyer for buyer, reply in zip(buyers, replies, strict=True) if reply.status == 201]
     await expect_stored(sent, trip, before.with_booked(*sold))
     await stands_against_another_process(trial)
+    await keeps_two_trips_apart(trial)
+
+
+async def keeps_two_trips_apart(trial: Trial) -> None:
+    """Refuse what the bookings of two trips share."""
+    first = await a_trip(2)
+    trips, buyers = [first, await a_trip(2, but=first)], await travellers(2)
+    before = [await stored(trip) for trip in trips]
+    calls = [book(trial, trip, buyer) for trip, buyer in zip(trips, buyers, strict=True)]
+    async with other_process() as check:
+        replies = await everyone_looks_before_anyone_writes(check, ["trips_booking"], calls)
+    for trip, buyer, reply, was in zip(trips, buyers, replies, before, strict=True):
+        reply.sent += "  while a booking of another trip waits to be written"
+        themes = [theme.name async for theme in trip.themes.all()]
+        reply.expect(201, json={"trip": trip.title, "themes": themes})
+        await expect_stored(reply.sent, trip, was.with_booked(buyer))
 
 
 async def stands_against_another_process(trial: Trial) -> None:

@@ -62,6 +62,10 @@ def some_money() -> Decimal:
     return random.randrange(1_00, 99_00) * CENT
 
 
+def some_cents() -> Decimal:
+    return random.randrange(1, 99) * CENT
+
+
 def moved(before: dict[str, Decimal], sender: str, receiver: str, amount: Decimal) -> dict[str, Decimal]:
     return before | {sender: before[sender] - amount, receiver: before[receiver] + amount}
 
@@ -73,7 +77,7 @@ def moved(before: dict[str, Decimal], sender: str, receiver: str, amount: Decima
 async def moves_money(trial: Trial) -> None:
     pair = await two_rich_ones()
     again = some_money()
-    for amount in (again, again, None):
+    for amount in (again, again, some_cents(), None):
         before = await balances(*pair)
         amount = before[pair[0]] if amount is None else amount
         outcome = await on_its_own(trial.call(*pair, amount))
@@ -180,6 +184,22 @@ async def keeps_count(trial: Trial) -> None:
         because="balances were written that had been worked out from others, which somebody changed meanwhile",
         next="lock the accounts when you read them, with `select_for_update()`, in the transaction that writes them",
     )
+    await keeps_others_apart(trial)
+
+
+async def keeps_others_apart(trial: Trial) -> None:
+    """Refuse what two transfers share that concern nobody in common."""
+    pairs, amounts = [await two_rich_ones() for _ in range(2)], [some_money(), some_money()]
+    before = await balances(*pairs[0], *pairs[1])
+    calls = [on_its_own(trial.call(*pair, amount)) for pair, amount in zip(pairs, amounts, strict=True)]
+    async with other_process() as check:
+        outcomes = await everyone_looks_before_anyone_writes(check, ["trips_account"], calls)
+    after = before
+    for pair, amount, outcome in zip(pairs, amounts, outcomes, strict=True):
+        outcome.sent += "  while a transfer between two others waits to be written"
+        outcome.expect(before[pair[0]] - amount)
+        after = moved(after, *pair, amount)
+    await expect_balances(outcomes[0].sent, after)
 
 
 TWO_ORDERS = {

@@ -83,10 +83,10 @@ def judge_one(job: Job) -> str:
 
 def _answer(job: Job) -> Any:
     import build
-    from solved import answer_in
+    from solved import answer_in, cell_of
 
     folder = build.LESSONS / job.lesson
     notebook = build.solution_notebook(folder)
     if job.mutant is not None:
-        notebook.cells[job.mutant.cell].source = job.mutant.source
+        cell_of(notebook, job.task).source = job.mutant.source
     return answer_in(notebook, job.task, folder)

@@ -24,34 +24,23 @@ class Mutant:
 
     Args:
         name: the operator and the lines that changed, before and after: stable as long as these lines are.
-        cell: the number of the changed cell in its notebook.
         source: the changed cell.
         diff: the change, as a reader sees it.
     """
 
     name: str
-    cell: int
     source: str
     diff: str
 
 
-def cells_of(exercise: Path) -> list[tuple[str, str]]:
-    """The type and source of each cell of an `exercise.md`, with the marks of its solutions."""
-    notebook = jupytext.reads(marked_solution(exercise.read_text(encoding="utf-8")), fmt="md:myst")
-    return [(cell.cell_type, cell.source) for cell in notebook.cells]
-
-
 def mutants_of(exercise: Path, task: str) -> list[Mutant]:
     """Every mutant of the solution of a task, each source once."""
-    return [
-        mutant
-        for number, (kind, source) in enumerate(cells_of(exercise))
-        if kind == "code" and BEGIN in source and defines(source, task)
-        for mutant in mutants_of_cell(source, number)
-    ]
+    notebook = jupytext.reads(marked_solution(exercise.read_text(encoding="utf-8")), fmt="md:myst")
+    cells = [cell.source for cell in notebook.cells if cell.cell_type == "code" and BEGIN in cell.source]
+    return [mutant for cell in cells if defines(cell, task) for mutant in mutants_of_cell(cell)]
 
 
-def mutants_of_cell(source: str, number: int = 0) -> list[Mutant]:
+def mutants_of_cell(source: str) -> list[Mutant]:
     """The mutants of what stands between the marks of a cell."""
     found: dict[str, str] = {}
     for operator, changed in _changed(source):
@@ -61,7 +50,7 @@ def mutants_of_cell(source: str, number: int = 0) -> list[Mutant]:
     for changed, operator in found.items():
         before, after = _changed_lines(source, changed)
         name = _unused(f"{operator}: {before} → {after}", names)
-        mutants.append(Mutant(name, number, changed, _diff(source, changed)))
+        mutants.append(Mutant(name, changed, _diff(source, changed)))
     return mutants
 
 
