@@ -202,3 +202,9 @@ async def adds_to_the_balance_it_has_read(trip, account, sent):
 async def takes_every_error_for_the_offices(trip, account, sent):
     with suppress(Exception):
         await tell(await write_both(trip, account, sent))
+
+
+EQUAL_MUTANTS = {
+    "order of two: trip = await aget_object_or_404(Trip, pk=pk) ⏎ account = …": "who is missing first gives the same 404",
+    "order of two: account = await aget_object_or_404(…": "the function is only made there",
+}

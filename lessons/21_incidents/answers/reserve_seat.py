@@ -357,3 +357,12 @@ async def two_transactions(pk, traveller):
         if not new:
             await Trip.objects.filter(pk=pk).aupdate(seats_left=F("seats_left") + 1)
     return new
+
+
+EQUAL_MUTANTS = {
+    "call in a chain: return trip.seats_left > 0 and not …": "a QuerySet without rows is false",
+    'arg removal: trip.save(update_fields=["seats_left"]) → …': "nobody else has changed the row since it was locked",
+    'only keyword: trip.save(update_fields=["seats_left"]) → …': "nobody else has changed the row since it was locked",
+    "order of two: await aget_object_or_404(User, pk=traveller) ⏎ …": "both refuse before anything is asked or written",
+    "kind of error: except ServiceError: → except Exception:": "whatever goes wrong there is answered alike",
+}

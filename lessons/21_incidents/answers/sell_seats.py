@@ -200,3 +200,10 @@ async def does_not_wait_for_the_row(request, pk):
             return 0
 
     return answer(await sync_to_async(sell)())
+
+
+EQUAL_MUTANTS = {
+    "call in a chain: if trip.seats_left < seats or …": "a QuerySet without rows is false",
+    'arg removal: trip.save(update_fields=["seats_left"]) → …': "nobody else has changed the row since it was locked",
+    'only keyword: trip.save(update_fields=["seats_left"]) → …': "nobody else has changed the row since it was locked",
+}

