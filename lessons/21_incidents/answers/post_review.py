@@ -204,6 +204,11 @@ async def takes_every_error_for_the_offices(trip, account, sent):
         await tell(await write_both(trip, account, sent))
 
 
+@known_answer("post_review", breaks="refuses_what_is_no_review", says="who only looks changes nothing")
+async def stores_for_who_only_looks(request, pk):
+    return await told_on_commit.__wrapped__(request, pk)
+
+
 EQUAL_MUTANTS = {
     "order of two: trip = await aget_object_or_404(Trip, pk=pk) ⏎ account = …": "who is missing first gives the same 404",
     "order of two: account = await aget_object_or_404(…": "the function is only made there",

@@ -359,6 +359,11 @@ async def two_transactions(pk, traveller):
     return new
 
 
+@known_answer("reserve_seat", breaks="refuses_what_is_not_to_have", says="who only looks changes nothing")
+async def reserves_for_who_only_looks(request, pk):
+    return await taken_first_and_given_back.__wrapped__(request, pk)
+
+
 EQUAL_MUTANTS = {
     "call in a chain: return trip.seats_left > 0 and not …": "a QuerySet without rows is false",
     'arg removal: trip.save(update_fields=["seats_left"]) → …': "nobody else has changed the row since it was locked",

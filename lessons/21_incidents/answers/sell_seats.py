@@ -202,6 +202,11 @@ async def does_not_wait_for_the_row(request, pk):
     return answer(await sync_to_async(sell)())
 
 
+@known_answer("sell_seats", breaks="refuses_what_it_cannot_sell", says="who only looks changes nothing")
+async def sells_to_who_only_looks(request, pk):
+    return await one_update.__wrapped__(request, pk)
+
+
 EQUAL_MUTANTS = {
     "call in a chain: if trip.seats_left < seats or …": "a QuerySet without rows is false",
     'arg removal: trip.save(update_fields=["seats_left"]) → …': "nobody else has changed the row since it was locked",

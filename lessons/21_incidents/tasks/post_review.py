@@ -16,7 +16,7 @@ from tutorial_project.classroom import on_duty
 from tutorial_project.services import ask, running_services
 from tutorial_project.trips.models import Account, Destination, Review, Trip
 
-from ..shared import expect_on_the_loop, site_of
+from ..shared import expect_no_write_on_get, expect_on_the_loop, site_of
 
 post_review = Task(
     "post_review",
@@ -140,7 +140,8 @@ async def stores_the_review(trial: Trial) -> None:
 
 
 @post_review.requirement(
-    "answers 400 to a rating that is none, 404 when there is no such trip or no such account, and stores nothing"
+    "answers 400 to a rating that is none, 404 when there is no such trip or no such account, 405 to anything but POST, and stores "
+    "nothing"
 )
 async def refuses_what_is_no_review(trial: Trial) -> None:
     trip, traveller, nobody = await a_trip(), await a_traveller(), random.randrange(10**6, 10**7)
@@ -156,6 +157,7 @@ async def refuses_what_is_no_review(trial: Trial) -> None:
         reply = await trial.post(f"/trips/{path}/reviews/", json=sent)
         reply.expect(status)
         Outcome(reply.sent, shown(*(await stored(trip, traveller)), before)).expect(shown([], before, before))
+    await expect_no_write_on_get(trial, f"/trips/{trip}/reviews/", **a_review(traveller))
     await Account.objects.acreate(owner=newcomer)
     reply = await trial.post(f"/trips/{trip}/reviews/", json=review)
     reply.sent += "  once more, now that the traveller has an account"

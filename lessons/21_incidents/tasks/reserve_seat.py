@@ -20,7 +20,7 @@ from tutorial_project.services.barrier import Hold
 from tutorial_project.trips.models import Booking, Trip
 from tutorial_project.words import counted
 
-from ..shared import TABLES, a_trip, expect_stored, shown, site_of, stored, travellers
+from ..shared import TABLES, a_trip, expect_no_write_on_get, expect_stored, shown, site_of, stored, travellers
 
 reserve_seat = Task(
     "reserve_seat",
@@ -146,7 +146,7 @@ async def reserves_a_seat(trial: Trial) -> None:
 
 @reserve_seat.requirement(
     'answers 409 and `{"reserved": false}` when there is no seat left, or the traveller has one, 404 when there is no such trip or no such '
-    "traveller, 400 to what is no number; it asks the hotel nothing then, and stores nothing"
+    "traveller, 400 to what is no number, 405 to anything but POST; it asks the hotel nothing then, and stores nothing"
 )
 async def refuses_what_is_not_to_have(trial: Trial) -> None:
     full, trip, (first, second) = await a_trip(0), await a_trip(3), await travellers(2)
@@ -164,6 +164,7 @@ async def refuses_what_is_not_to_have(trial: Trial) -> None:
         reply.sent += f"  {remark}".rstrip()
         reply.expect(status, **({"json": {"reserved": False}} if status == 409 else {}))
         await expect_stored(reply.sent, trip, (2, 1, 1))
+    await expect_no_write_on_get(trial, page(trip), traveller=second)
     await expect_stored("5 requests that are refused", full, (0, 0, 0))
     Outcome("5 requests that are refused", f"{counted(len(told()), 'question')} to the hotel").expect(
         "0 questions to the hotel"

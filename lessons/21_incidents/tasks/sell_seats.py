@@ -12,7 +12,7 @@ from tutorial_project.checks.proofs.postgresql import (
 from tutorial_project.classroom import on_duty, postgresql
 from tutorial_project.trips.models import Trip
 
-from ..shared import TABLES, a_trip, expect_stored, shown, site_of, stored, travellers
+from ..shared import TABLES, a_trip, expect_no_write_on_get, expect_stored, shown, site_of, stored, travellers
 
 sell_seats = Task(
     "sell_seats",
@@ -75,7 +75,7 @@ async def sells_seats(trial: Trial) -> None:
 
 @sell_seats.requirement(
     'answers 409 and `{"sold": 0}` when fewer seats are left, or when the traveller has booked the trip, 404 when there is no such '
-    "trip, and stores nothing"
+    "trip, 405 to anything but POST, and stores nothing"
 )
 async def refuses_what_it_cannot_sell(trial: Trial) -> None:
     trip, (first, second) = await a_trip(3), await travellers(2)
@@ -89,6 +89,7 @@ async def refuses_what_it_cannot_sell(trial: Trial) -> None:
         reply.expect(409, json={"sold": 0})
         await expect_stored(reply.sent, trip, (1, 1, 2))
     (await buys(trial, random.randrange(10**6, 10**7), second, 1)).expect(404)
+    await expect_no_write_on_get(trial, f"/trips/{trip}/seats/", traveller=second, seats=1)
 
 
 @sell_seats.requirement(
