@@ -364,6 +364,30 @@ async def reserves_for_who_only_looks(request, pk):
     return await taken_first_and_given_back.__wrapped__(request, pk)
 
 
+trip_of_all = None
+
+
+@known_answer("reserve_seat", breaks="gives_each_seat_once", says="while the booking of another trip waits")
+@page
+async def the_trip_in_the_module(pk, traveller):
+    @sync_to_async
+    @transaction.atomic
+    def write():
+        global trip_of_all
+        trip_of_all = get_object_or_404(Trip.objects.select_for_update(), pk=pk)
+        if not is_to_have(trip_of_all, traveller):
+            return False
+        Booking.objects.create(trip=trip_of_all, traveller_id=traveller)
+        trip_of_all.seats_left -= 1
+        trip_of_all.save(update_fields=["seats_left"])
+        return True
+
+    if not await look(pk, traveller):
+        return False
+    await ask("echo", trip=pk, traveller=traveller)
+    return await write()
+
+
 EQUAL_MUTANTS = {
     "call in a chain: return trip.seats_left > 0 and not …": "a QuerySet without rows is false",
     'arg removal: trip.save(update_fields=["seats_left"]) → …': "nobody else has changed the row since it was locked",

@@ -207,6 +207,29 @@ async def sells_to_who_only_looks(request, pk):
     return await one_update.__wrapped__(request, pk)
 
 
+trip_of_all = None
+
+
+@known_answer("sell_seats", breaks="sells_each_seat_once", says="while the booking of another trip waits")
+@require_POST
+async def the_trip_in_the_module(request, pk):
+    traveller, seats = order_in(request)
+
+    @sync_to_async
+    @transaction.atomic
+    def sell():
+        global trip_of_all
+        trip_of_all = get_object_or_404(Trip.objects.select_for_update(), pk=pk)
+        if trip_of_all.seats_left < seats or booked(pk, traveller).exists():
+            return 0
+        Booking.objects.create(trip=trip_of_all, traveller_id=traveller, seats=seats)
+        trip_of_all.seats_left -= seats
+        trip_of_all.save(update_fields=["seats_left"])
+        return seats
+
+    return answer(await sell())
+
+
 EQUAL_MUTANTS = {
     "call in a chain: if trip.seats_left < seats or …": "a QuerySet without rows is false",
     'arg removal: trip.save(update_fields=["seats_left"]) → …': "nobody else has changed the row since it was locked",

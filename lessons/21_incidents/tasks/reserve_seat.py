@@ -294,6 +294,19 @@ async def gives_each_seat_once(trial: Trial) -> None:
         Outcome(sent, f"{answers}; {shown(*await stored(trip))}").expect(
             f"{given} × 201, {len(people) - given} × 409; {shown(seats - given, given, given)}"
         )
+    await keeps_two_trips_apart(trial)
+
+
+async def keeps_two_trips_apart(trial: Trial) -> None:
+    """Refuse what the reservations of two trips share."""
+    trips, people = [await a_trip(4), await a_trip(5)], await travellers(2)
+    async with other_process() as process:
+        calls = [reserves(trial, trip, traveller) for trip, traveller in zip(trips, people, strict=True)]
+        replies = await everyone_looks_before_anyone_writes(process, ["trips_booking"], calls)
+    for reply, trip, left in zip(replies, trips, (3, 4), strict=True):
+        reply.sent += "  while the booking of another trip waits to be written"
+        reply.expect(201, json={"reserved": True})
+        await expect_stored(reply.sent, trip, (left, 1, 1))
 
 
 @reserve_seat.requirement(

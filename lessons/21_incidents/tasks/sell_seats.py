@@ -115,6 +115,20 @@ async def sells_each_seat_once(trial: Trial) -> None:
     Outcome(
         f"12 × POST /trips/{trip}/seats/ at once, for 2 seats each", f"{answers}; {shown(*found)}"
     ).expect(f"2 × 201, 10 × 409; {shown(1, 2, 4)}", **words)
+    await keeps_two_trips_apart(trial)
+
+
+async def keeps_two_trips_apart(trial: Trial) -> None:
+    """Refuse what the orders of two trips share."""
+    trips, buyers = [await a_trip(4), await a_trip(5)], await travellers(2)
+    orders = list(zip(trips, buyers, (2, 3), strict=True))
+    async with other_process() as process:
+        calls = [buys(trial, *order) for order in orders]
+        replies = await everyone_looks_before_anyone_writes(process, ["trips_booking"], calls)
+    for reply, (trip, _, seats) in zip(replies, orders, strict=True):
+        reply.sent += "  while the booking of another trip waits to be written"
+        reply.expect(201, json={"sold": seats})
+        await expect_stored(reply.sent, trip, (2, 1, seats))
 
 
 @sell_seats.requirement(
