@@ -105,10 +105,9 @@ def test_the_mutants_of_a_task_are_those_of_the_cell_that_defines_it(tmp_path: P
 def test_a_mutant_takes_the_place_of_the_answer(lesson_name: str, task_name: str) -> None:
     """Whatever cells the builder has put before it: a changed cell beside the answer would prove nothing."""
     folder = build.LESSONS / lesson_name
-    place = cell_of(build.solution_notebook(folder), task_name)
-    unchanged = [line for line in place.source.splitlines() if "SOLUTION" not in line]
-    changed = mutants_of(folder / "exercise.md", task_name)[0].source.splitlines()
-    assert unchanged[0] == changed[0]
+    answer = cell_of(build.solution_notebook(folder), task_name).source.splitlines()
+    mutant = mutants_of(folder / "exercise.md", task_name)[0].source.splitlines()
+    assert {line for line in answer if task_name in line} & set(mutant)
 
 
 def opening_hours(body: str) -> Job:
