@@ -29,12 +29,6 @@ def site_of(task: Task, answer: Any) -> list[URLPattern]:
     return [*(path(route, view) for route in task.routes), path("opening-hours/", opening_hours)]
 
 
-async def expect_no_write_on_get(trial: Trial, address: str, **fields: object) -> None:
-    """Refuse a page that does on a GET what only a POST may do: a crawler or a preview would do it too."""
-    reply = await trial.request("GET", address, json=fields)
-    reply.expect_that(reply.status == 405, "405: who only looks changes nothing")
-
-
 async def expect_on_the_loop(trial: Trial, address: str, **request: Any) -> None:
     """Refuse a page that was made sync: it answers, and costs a thread for each visitor who waits."""
     try:

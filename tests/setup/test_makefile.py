@@ -69,3 +69,8 @@ def test_a_python_that_is_not_there_is_one_sentence() -> None:
     done = make("ready", "PYTHON=nosuchpython")
     assert done.returncode != 0
     assert done.stdout == "nosuchpython is not on this machine: install Python 3.11 or newer.\n"
+
+
+def test_python_keeps_its_bytecode_also_where_the_environment_forbids_it() -> None:
+    target = "--eval=told: ; @echo told=$$PYTHONDONTWRITEBYTECODE"
+    assert make(target, "told", PYTHONDONTWRITEBYTECODE="1").stdout.strip() == "told="

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import random
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -303,6 +304,17 @@ class Trial:
             because="nothing in the view is awaited that really waits",
         )
         return reply
+
+    async def answers_only_to_post(self, path: str, **request: Any) -> None:
+        """Send what a POST would, as a GET and by another method, and refuse unless both are answered with 405.
+
+        Args:
+            path: where the requests go.
+            request: options of `request`, such as `json`.
+        """
+        for method in ("GET", random.choice(("PUT", "PATCH", "DELETE"))):
+            reply = await self.request(method, path, **request)
+            reply.expect_that(reply.status == 405, "405: only a POST changes something")
 
     async def never_holds_the_loop(self, path: str, **request: Any) -> Reply:
         """Send one request, and refuse an async view that holds the event loop; a sync view cannot.

@@ -146,7 +146,7 @@ def asks_again_when_it_fails(cities):
 
 
 EQUAL_MUTANTS = {
-    "arg removal: …quote(city, safe='')… → …": "a route's `str` holds no slash, and no other sign changes",
-    "text: …quote(city, safe='')… → …": "a route's `str` holds no slash, and no other sign changes",
+    "arg removal: …quote(city, safe='')… → …": "only a slash makes a difference, and no city has one in its name",
+    "text: …quote(city, safe='')… → …": "only a slash makes a difference, and no city has one in its name",
     "kind of error: except (…): → except Exception:": "whatever goes wrong there is answered alike",
 }

@@ -204,7 +204,7 @@ async def takes_every_error_for_the_offices(trip, account, sent):
         await tell(await write_both(trip, account, sent))
 
 
-@known_answer("post_review", breaks="refuses_what_is_no_review", says="who only looks changes nothing")
+@known_answer("post_review", breaks="refuses_what_is_no_review", says="only a POST changes something")
 async def stores_for_who_only_looks(request, pk):
     return await told_on_commit.__wrapped__(request, pk)
 

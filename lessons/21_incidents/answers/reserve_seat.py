@@ -73,7 +73,7 @@ def confirmed(pk, traveller):
 look, write, take_back = sync_to_async(looked), sync_to_async(written), sync_to_async(taken_back)
 
 
-async def reserved_after_asking(pk, traveller):
+async def reserved_after_asking(pk, traveller, write=write):
     if not await look(pk, traveller):
         return False
     await ask("echo", trip=pk, traveller=traveller)
@@ -307,17 +307,13 @@ async def takes_what_is_sent(request, pk):
 @known_answer("reserve_seat", breaks="gives_each_seat_once", says="expected 2 × 201")
 @page
 async def writes_by_what_it_has_seen(pk, traveller):
-    if not await look(pk, traveller):
-        return False
-    await ask("echo", trip=pk, traveller=traveller)
-
     @sync_to_async
-    def reserve():
+    def write_unseen(pk, traveller):
         with transaction.atomic():
             Trip.objects.filter(pk=pk, seats_left__gt=0).update(seats_left=F("seats_left") - 1)
             return Booking.objects.get_or_create(trip_id=pk, traveller_id=traveller)[1]
 
-    return await reserve()
+    return await reserved_after_asking(pk, traveller, write_unseen)
 
 
 short = {}
@@ -328,7 +324,8 @@ short = {}
 )
 @page
 async def a_lock_around_the_write_alone(pk, traveller):
-    def unlocked():
+    @sync_to_async
+    def unlocked(pk, traveller):
         trip = get_object_or_404(Trip, pk=pk)
         if not is_to_have(trip, traveller):
             return False
@@ -338,28 +335,28 @@ async def a_lock_around_the_write_alone(pk, traveller):
             trip.save(update_fields=["seats_left"])
         return True
 
-    if not await look(pk, traveller):
-        return False
-    await ask("echo", trip=pk, traveller=traveller)
-    async with short.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
-        return await sync_to_async(unlocked)()
+    async def write_behind_a_lock(pk, traveller):
+        async with short.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+            return await unlocked(pk, traveller)
+
+    return await reserved_after_asking(pk, traveller, write_behind_a_lock)
 
 
 @known_answer("reserve_seat", breaks="does_all_or_nothing", says="one half was written")
 @page
 async def two_transactions(pk, traveller):
-    if not await look(pk, traveller):
-        return False
-    await ask("echo", trip=pk, traveller=traveller)
-    new = False
-    if await Trip.objects.filter(pk=pk, seats_left__gt=0).aupdate(seats_left=F("seats_left") - 1):
-        _, new = await Booking.objects.aget_or_create(trip_id=pk, traveller_id=traveller)
-        if not new:
-            await Trip.objects.filter(pk=pk).aupdate(seats_left=F("seats_left") + 1)
-    return new
+    async def write_half_by_half(pk, traveller):
+        new = False
+        if await Trip.objects.filter(pk=pk, seats_left__gt=0).aupdate(seats_left=F("seats_left") - 1):
+            _, new = await Booking.objects.aget_or_create(trip_id=pk, traveller_id=traveller)
+            if not new:
+                await Trip.objects.filter(pk=pk).aupdate(seats_left=F("seats_left") + 1)
+        return new
+
+    return await reserved_after_asking(pk, traveller, write_half_by_half)
 
 
-@known_answer("reserve_seat", breaks="refuses_what_is_not_to_have", says="who only looks changes nothing")
+@known_answer("reserve_seat", breaks="refuses_what_is_not_to_have", says="only a POST changes something")
 async def reserves_for_who_only_looks(request, pk):
     return await taken_first_and_given_back.__wrapped__(request, pk)
 
@@ -372,7 +369,7 @@ trip_of_all = None
 async def the_trip_in_the_module(pk, traveller):
     @sync_to_async
     @transaction.atomic
-    def write():
+    def write_the_modules(pk, traveller):
         global trip_of_all
         trip_of_all = get_object_or_404(Trip.objects.select_for_update(), pk=pk)
         if not is_to_have(trip_of_all, traveller):
@@ -382,16 +379,14 @@ async def the_trip_in_the_module(pk, traveller):
         trip_of_all.save(update_fields=["seats_left"])
         return True
 
-    if not await look(pk, traveller):
-        return False
-    await ask("echo", trip=pk, traveller=traveller)
-    return await write()
+    return await reserved_after_asking(pk, traveller, write_the_modules)
 
 
+LOCKED = "nobody else has changed the row since it was locked"
 EQUAL_MUTANTS = {
     "call in a chain: return trip.seats_left > 0 and not …": "a QuerySet without rows is false",
-    'arg removal: trip.save(update_fields=["seats_left"]) → …': "nobody else has changed the row since it was locked",
-    'only keyword: trip.save(update_fields=["seats_left"]) → …': "nobody else has changed the row since it was locked",
+    'arg removal: trip.save(update_fields=["seats_left"]) → …': LOCKED,
+    'only keyword: trip.save(update_fields=["seats_left"]) → …': LOCKED,
     "order of two: await aget_object_or_404(User, pk=traveller) ⏎ …": "both refuse before anything is asked or written",
     "kind of error: except ServiceError: → except Exception:": "whatever goes wrong there is answered alike",
 }

@@ -4,9 +4,9 @@ import json
 from asgiref.sync import sync_to_async
 from django.db import OperationalError, connection, transaction
 from django.db.models import F
-from django.http import JsonResponse
+from django.http import HttpResponseNotAllowed, JsonResponse
 from django.shortcuts import aget_object_or_404, get_object_or_404
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from tutorial_project.checks.known_answers import known_answer
 from tutorial_project.trips.models import Booking, Trip
@@ -202,9 +202,20 @@ async def does_not_wait_for_the_row(request, pk):
     return answer(await sync_to_async(sell)())
 
 
-@known_answer("sell_seats", breaks="refuses_what_it_cannot_sell", says="who only looks changes nothing")
+@known_answer("sell_seats", breaks="refuses_what_it_cannot_sell", says="only a POST changes something")
 async def sells_to_who_only_looks(request, pk):
     return await one_update.__wrapped__(request, pk)
+
+
+@known_answer("sell_seats", breaks="refuses_what_it_cannot_sell", says="only a POST changes something")
+async def refuses_only_a_get(request, pk):
+    return await require_http_methods(["POST", "PUT", "PATCH", "DELETE"])(one_update.__wrapped__)(request, pk)
+
+
+@known_answer("sell_seats", breaks="refuses_what_it_cannot_sell", says="by other methods, answered with 405")
+async def sells_before_it_looks_at_the_method(request, pk):
+    sold = await one_update.__wrapped__(request, pk)
+    return sold if request.method == "POST" else HttpResponseNotAllowed(["POST"])
 
 
 trip_of_all = None

@@ -149,7 +149,7 @@ async def asks_for_the_name_as_it_is(request):
 
 
 EQUAL_MUTANTS = {
-    "arg removal: …quote(city, safe='')… → …": "a route's `str` holds no slash, and no other sign changes",
-    "text: …quote(city, safe='')… → …": "a route's `str` holds no slash, and no other sign changes",
+    "arg removal: …quote(city, safe='')… → …": "only a slash makes a difference, and no city has one in its name",
+    "text: …quote(city, safe='')… → …": "only a slash makes a difference, and no city has one in its name",
     "kind of error: except (ServiceError, KeyError): → except Exception:": "whatever goes wrong there is answered alike",
 }

@@ -20,7 +20,7 @@ from tutorial_project.services.barrier import Hold
 from tutorial_project.trips.models import Booking, Trip
 from tutorial_project.words import counted
 
-from ..shared import TABLES, a_trip, expect_no_write_on_get, expect_stored, shown, site_of, stored, travellers
+from ..shared import TABLES, a_trip, expect_stored, shown, site_of, stored, travellers
 
 reserve_seat = Task(
     "reserve_seat",
@@ -164,9 +164,10 @@ async def refuses_what_is_not_to_have(trial: Trial) -> None:
         reply.sent += f"  {remark}".rstrip()
         reply.expect(status, **({"json": {"reserved": False}} if status == 409 else {}))
         await expect_stored(reply.sent, trip, (2, 1, 1))
-    await expect_no_write_on_get(trial, page(trip), traveller=second)
-    await expect_stored("5 requests that are refused", full, (0, 0, 0))
-    Outcome("5 requests that are refused", f"{counted(len(told()), 'question')} to the hotel").expect(
+    await trial.answers_only_to_post(page(trip), json={"traveller": second})
+    await expect_stored("the same by other methods, answered with 405", trip, (2, 1, 1))
+    await expect_stored("requests that are refused", full, (0, 0, 0))
+    Outcome("requests that are refused", f"{counted(len(told()), 'question')} to the hotel").expect(
         "0 questions to the hotel"
     )
 

@@ -12,7 +12,7 @@ from tutorial_project.checks.proofs.postgresql import (
 from tutorial_project.classroom import on_duty, postgresql
 from tutorial_project.trips.models import Trip
 
-from ..shared import TABLES, a_trip, expect_no_write_on_get, expect_stored, shown, site_of, stored, travellers
+from ..shared import TABLES, a_trip, expect_stored, shown, site_of, stored, travellers
 
 sell_seats = Task(
     "sell_seats",
@@ -89,7 +89,8 @@ async def refuses_what_it_cannot_sell(trial: Trial) -> None:
         reply.expect(409, json={"sold": 0})
         await expect_stored(reply.sent, trip, (1, 1, 2))
     (await buys(trial, random.randrange(10**6, 10**7), second, 1)).expect(404)
-    await expect_no_write_on_get(trial, f"/trips/{trip}/seats/", traveller=second, seats=1)
+    await trial.answers_only_to_post(f"/trips/{trip}/seats/", json={"traveller": second, "seats": 1})
+    await expect_stored("the same by other methods, answered with 405", trip, (1, 1, 2))
 
 
 @sell_seats.requirement(

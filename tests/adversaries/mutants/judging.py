@@ -74,14 +74,15 @@ def judge_one(job: Job) -> str:
 
     try:
         database.restore()
-        answer = _answer(job)
+        answer = answer_of(job)
         verdict = judged(load_tasks(job.lesson)[job.task], answer, database.restore)
     except BaseException as error:  # also SystemExit: a mutant may do whatever it likes
         return type(error).__name__
     return verdict.broken or ("" if verdict.state == "done" else verdict.state)
 
 
-def _answer(job: Job) -> Any:
+def answer_of(job: Job) -> Any:
+    """The solution of a job's task, with its mutant in the place of the answer."""
     import build
     from solved import answer_in, cell_of
 

@@ -1,19 +1,21 @@
-"""Connections of other threads are closed without a crash, and those of other event loops."""
+"""Connections of other threads and event loops are closed without a crash, and their statements are heard."""
 
 from __future__ import annotations
 
 import sqlite3
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from django.db import connection
 from django.db.backends.signals import connection_created
 from django.db.utils import ConnectionHandler
 
-from tutorial_project.classroom.data.connections import connected_to, let_go
+from tutorial_project.classroom.data.connections import connected_to, every_statement_through, let_go
 from tutorial_project.databases import sqlite_database
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
@@ -73,3 +75,24 @@ def test_an_async_connection_is_ended_without_its_event_loop() -> None:
         driver = left.connection
     driver.pgconn.finish.assert_called_once_with()
     assert left.connection is None
+
+
+@pytest.mark.usefixtures("sample_database")
+def test_a_thread_is_heard_through_the_connection_it_has_opened_before_and_not_afterwards() -> None:
+    heard = []
+
+    def wrapper(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        heard.append(sql)
+        return execute(sql, params, many, context)
+
+    def ask(sql: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(ask, "SELECT 1").result(10)
+        with every_statement_through(wrapper):
+            pool.submit(ask, "SELECT 2").result(10)
+        pool.submit(ask, "SELECT 3").result(10)
+        pool.submit(lambda: connection.close()).result(10)
+    assert heard == ["SELECT 2"]
