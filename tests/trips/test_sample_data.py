@@ -19,8 +19,8 @@ from tutorial_project.trips.sample_rows import TRAVELLERS, USER_PKS
 
 
 @pytest.fixture(autouse=True)
-def loaded(sample_database):
-    """Give the test the sample rows and nobody else's, and the next test too."""
+def loaded():
+    """Give the test the sample rows, and the next test too."""
     yield load_sample_data()
     load_sample_data()
 
