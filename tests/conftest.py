@@ -89,6 +89,16 @@ def the_machine_may_be_busy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, limit, seconds)
 
 
+@pytest.fixture
+def clients_start_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an httpx client look for a certificate when it needs one; it needs none here.
+
+    Trap: each client that is made reads all of certifi's certificates, which takes longer than what it then asks.
+    """
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("SSL_CERT_DIR", tempfile.gettempdir())
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Hand each lesson's folder to the tests that ask for one, without a list of lessons."""
     if "lesson" in metafunc.fixturenames:

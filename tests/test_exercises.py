@@ -22,7 +22,7 @@ from tutorial_project.checks.loading import load_broken, load_known_answers, loa
 from tutorial_project.checks.task import Task
 from tutorial_project.checks.verdict import Verdict
 
-pytestmark = pytest.mark.usefixtures("the_machine_may_be_busy")
+pytestmark = pytest.mark.usefixtures("the_machine_may_be_busy", "clients_start_soon")
 
 RUNS_OF_BROKEN_CODE = int(os.environ.get("RUNS_OF_BROKEN_CODE", "3"))
 """How often broken code is judged: a fault that shows on some runs only could be called repaired."""

@@ -18,7 +18,7 @@ from .meeting import judged, rehearse
 from .rehearsal import Rehearsal
 from .table import ADVERSARIES, excuse
 
-pytestmark = pytest.mark.usefixtures("the_machine_may_be_busy")
+pytestmark = pytest.mark.usefixtures("the_machine_may_be_busy", "clients_start_soon")
 
 TO_DO = Path(__file__).with_name("accepted.txt")
 """What may be accepted although nothing excuses it: lines go when a check tells the difference, and none may come."""

@@ -15,7 +15,7 @@ from tutorial_project.checks.general import LEAVES_THE_LOOP_FREE
 from tutorial_project.checks.judge import judge
 from tutorial_project.checks.verdict import Verdict
 
-pytestmark = pytest.mark.usefixtures("the_machine_may_be_busy")
+pytestmark = pytest.mark.usefixtures("the_machine_may_be_busy", "clients_start_soon")
 
 TOO_LONG = 0.6
 """Seconds on a processor or asleep: more than one step may take."""
