@@ -45,6 +45,17 @@ class Score:
         if not equal:
             self.survivors.append(mutant)
 
+    def ask_again(self, processes: int) -> None:
+        """Ask a few times more what is about to be reported: what a check makes up may spare a mutant once."""
+        jobs = [Job(self.job.lesson, self.job.task, mutant) for mutant in self.survivors]
+        refused = {job.mutant: refused_by for job, refused_by in judge_all(jobs * 2, processes) if refused_by}
+        for mutant in refused:
+            print(f"accepted once, and then refused: {self.job.lesson} {self.job.task} {mutant.name}")
+        self.survivors = [mutant for mutant in self.survivors if mutant not in refused]
+        self.refused += len(refused)
+        if self.solution_refused_by:
+            self.solution_refused_by = min(by for _, by in judge_all([self.job] * 2, processes))
+
     @property
     def is_good(self) -> bool:
         return not (self.survivors or self.unused or self.solution_refused_by)
@@ -73,6 +84,8 @@ def main() -> int:
     prepare_to_read_answers()
     scores = scored(jobs_of(options.lessons, options.task), options.processes)
     for score in scores:
+        if score.survivors or score.solution_refused_by:
+            score.ask_again(options.processes)
         print_survivors(score)
     total, refused, equal = (sum(getattr(s, name) for s in scores) for name in ("total", "refused", "equal"))
     print(f"\n{total} mutants, {refused} refused, {equal} equal, {total - refused - equal} survived")
