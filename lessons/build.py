@@ -29,8 +29,9 @@ LESSONS = Path(__file__).resolve().parent
 ROOT = LESSONS.parent
 sys.path[:0] = [str(ROOT), str(LESSONS)]
 
+from navigation import add_navigation  # noqa: E402
 from reading_time import ReadingTime, reading_time  # noqa: E402
-from sources import TITLE, lesson_faults  # noqa: E402
+from sources import lesson_faults, title  # noqa: E402
 
 from tutorial_project.checks.gaps import solved, to_solve  # noqa: E402
 from tutorial_project.checks.loading import REQUIREMENTS, load_tasks  # noqa: E402
@@ -59,19 +60,19 @@ def lesson_folders() -> list[Path]:
 def lesson_notebook(folder: Path) -> NotebookNode:
     """`lesson.md` as a notebook that is not executed yet."""
     file = folder / "lesson.md"
-    notebook = _notebook(folder, file.read_text(encoding="utf-8"), [file])
+    notebook = _notebook("notebooks", folder, file.read_text(encoding="utf-8"), [file])
     _fold_the_project_code(notebook)
     return notebook
 
 
 def solution_notebook(folder: Path) -> NotebookNode:
     """`exercise.md` with the solutions in place, not executed yet."""
-    return _notebook(folder, solved(_exercise_text(folder)), exercise_sources(folder))
+    return _notebook("solutions", folder, solved(_exercise_text(folder)), exercise_sources(folder))
 
 
 def exercise_notebook(folder: Path) -> NotebookNode:
     """`exercise.md` as the learner gets it, with every solution replaced by a gap, or by the broken code to repair."""
-    return _notebook(folder, to_solve(_exercise_text(folder)), exercise_sources(folder))
+    return _notebook("exercises", folder, to_solve(_exercise_text(folder)), exercise_sources(folder))
 
 
 def exercise_text(lesson: str) -> str:
@@ -95,7 +96,7 @@ def exercise_sources(folder: Path) -> list[Path]:
     return [folder / "exercise.md", *shared, *sorted(folder.glob("tasks/*.py"))]
 
 
-def _notebook(folder: Path, text: str, sources: list[Path]) -> NotebookNode:
+def _notebook(kind: str, folder: Path, text: str, sources: list[Path]) -> NotebookNode:
     notebook = jupytext.reads(text, fmt="md:myst")
     for cell in notebook.cells:
         cell.source = cell.source.strip("\n")  # a gap may have been the end of it
@@ -107,6 +108,7 @@ def _notebook(folder: Path, text: str, sources: list[Path]) -> NotebookNode:
     if requirement := requirement_in(folder):
         notebook.metadata.lesson["requires"] = requirement
         _begin_with(requirement, notebook)
+    add_navigation(notebook, kind, folder)
     _name_cells(notebook)
     return notebook
 
@@ -258,10 +260,12 @@ def build(folder: Path, everything: bool) -> bool:
     for kind, make, run in jobs:
         notebook, file = make(folder), ROOT / kind / f"{folder.name}.ipynb"
         stale = not up_to_date(notebook, file)
-        if run and (everything or stale) and missing_for(folder.name):
+        kept = run and not everything and stale and take_outputs(notebook, file)
+        if run and (everything or stale) and not kept and missing_for(folder.name):
             print(f"{kind}/{file.name} is left as it is{', out of date' * stale}. {missing_for(folder.name)}")
         elif everything or stale:
-            notebook = execute(notebook, file.parent, f"{kind}/{folder.name}") if run else notebook
+            if run and not kept:
+                notebook = execute(notebook, file.parent, f"{kind}/{folder.name}")
             if not run and holds_answers(file):
                 print(f"\rYour answers are kept as {set_aside(file, 'build').name}")
             file.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
@@ -279,6 +283,30 @@ def up_to_date(notebook: NotebookNode, file: Path) -> bool:
     return same_source and (holds_answers(file) or cells(stored) == cells(notebook))
 
 
+def take_outputs(notebook: NotebookNode, file: Path) -> bool:
+    """Take over what the same code printed before, where only words were changed; False where the code has to run.
+
+    Args:
+        notebook: not executed yet; receives the outputs.
+        file: the built notebook of a lesson or its solution. What a solution prints also comes from its tasks.
+    """
+    stored = parsed(file.read_bytes()) if file.is_file() else None
+    if stored is None or (
+        file.parent.name == "solutions" and stored.metadata.get("lesson") != notebook.metadata.lesson
+    ):
+        return False
+    before, now = ([cell for cell in each.cells if cell.cell_type == "code"] for each in (stored, notebook))
+    if [_code(cell) for cell in before] != [_code(cell) for cell in now]:
+        return False
+    for old, new in zip(before, now, strict=True):
+        new.outputs, new.execution_count = old.outputs, old.execution_count
+    return True
+
+
+def _code(cell: NotebookNode) -> tuple[str, list[str]]:
+    return cell.source, list(cell.metadata.get("tags", []))
+
+
 def holds_answers(file: Path) -> bool:
     """Whether a learner has worked in an exercise: a built one was never run. What is no notebook any more may hold some."""
     if file.parent.name != "exercises" or not file.is_file():
@@ -293,12 +321,6 @@ def cells(notebook: NotebookNode) -> list[tuple[str, str, str, list[str], bool]]
         (cell.id, cell.cell_type, cell.source, list(cell.metadata.get("tags", [])), is_folded(cell))
         for cell in notebook.cells
     ]
-
-
-def title(folder: Path) -> str:
-    """The title of a lesson, or its name where the text has none yet."""
-    found = TITLE.search((folder / "lesson.md").read_text(encoding="utf-8"))
-    return found[1] if found else folder.name
 
 
 def lessons_table() -> str:

@@ -1,4 +1,4 @@
-"""What is wrong with the sources of a lesson, said with the file and the remedy."""
+"""The sources of a lesson: their title, and what is wrong with them, said with the file and the remedy."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ def lesson_faults(folder: Path) -> list[str]:
         faults += _faults_of_the_exercise(f"{named}/exercise.md", exercise)
         faults += _faults_of_the_tasks(folder, exercise)
     return faults
+
+
+def title(folder: Path) -> str:
+    """The title of a lesson, or its name where the text has none yet."""
+    found = TITLE.search(_read(folder / "lesson.md"))
+    return found[1] if found else folder.name
 
 
 def _read(file: Path) -> str:

@@ -123,6 +123,33 @@ def test_only_what_changed_is_built(example: Path, tmp_path: Path, monkeypatch: 
     assert build.build(example, everything=False)
 
 
+def test_only_changed_code_is_run_again(
+    example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notebooks").mkdir()
+    (example / "exercise.md").unlink()
+    ran: list[str] = []
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build, "execute", lambda notebook, _, name: ran.append(code(notebook)) or notebook)
+    for before, after in (("", ""), ("# Ask", "# Ask again"), ("1 + 1", "2 + 2")):
+        (example / "lesson.md").write_text((example / "lesson.md").read_text().replace(before, after))
+        assert build.build(example, everything=False)
+        assert not build.build(example, everything=False)
+    assert ran == ["1 + 1", "2 + 2"]
+
+
+def test_a_solution_whose_task_was_changed_is_run_again(
+    example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notebook, file = build.solution_notebook(example), tmp_path / "solutions" / "00_start_here.ipynb"
+    file.parent.mkdir()
+    nbformat.write(notebook, file)
+    assert build.take_outputs(build.solution_notebook(example), file)
+    task = next(example.glob("tasks/*.py"))
+    task.write_text(f"{task.read_text()}\n")
+    assert not build.take_outputs(build.solution_notebook(example), file)
+
+
 def test_building_keeps_what_a_learner_has_answered(
     example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,12 +160,12 @@ def test_building_keeps_what_a_learner_has_answered(
     build.build(example, everything=False)
     file = tmp_path / "exercises" / "00_start_here.ipynb"
     answered = nbformat.read(file, as_version=4)
-    answered.cells[-1].update(source="async def opening_hours(request): ...", execution_count=1)
+    answered.cells[-2].update(source="async def opening_hours(request): ...", execution_count=1)
     nbformat.write(answered, file)
     assert not build.build(example, everything=False)
     build.build(example, everything=True)
     kept = nbformat.read(file.with_name("00_start_here.before-build-1.ipynb"), as_version=4)
-    assert kept.cells[-1].source == "async def opening_hours(request): ..."
+    assert kept.cells[-2].source == "async def opening_hours(request): ..."
     assert code(nbformat.read(file, as_version=4)) == code(build.exercise_notebook(example))
 
 

@@ -57,7 +57,9 @@ def prepare_process() -> None:
     """Set up Django and its sample data, as the proofs have them; what mutants print is nobody's business."""
     warnings.simplefilter("ignore")
     sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as long as the process
-    os.environ["SSL_CERT_DIR"] = tempfile.gettempdir()  # or each httpx client reads all of certifi's certificates
+    os.environ["SSL_CERT_DIR"] = (
+        tempfile.gettempdir()
+    )  # or each httpx client reads all of certifi's certificates
     from tutorial_project.classroom.opening import prepare
 
     global database

@@ -28,7 +28,7 @@ def answered(learner: Path) -> Path:
 
 def test_the_fresh_notebook_has_the_gap_and_the_learners_is_kept(answered: Path) -> None:
     call_command("reset", "1", "--no-input")
-    assert "raise NotImplementedError" in nbformat.read(answered, as_version=4).cells[-1].source
+    assert "raise NotImplementedError" in nbformat.read(answered, as_version=4).cells[-2].source
     assert "my = 'answer'" in answered.with_name("01_hello.before-reset-1.ipynb").read_text()
 
 
