@@ -100,3 +100,19 @@ def test_an_error_that_django_raised_is_not_the_learners() -> None:
         with pytest.raises((ZeroDivisionError, TypeError)) as raised:
             raises()
         assert own.raised(raised.value) is expected
+
+
+def catches_later() -> None:
+    try:
+        raise KeyError
+    except TypeError:
+        pass
+    finally:
+        number = 1
+        del number
+
+
+def test_the_line_of_an_error_is_where_it_came_from_and_not_where_its_function_went_on() -> None:
+    with pytest.raises(KeyError) as raised:
+        catches_later()
+    assert OwnCode(page).line_passed_by(raised.value) == "`raise KeyError`, in `catches_later`"

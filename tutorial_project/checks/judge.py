@@ -20,7 +20,7 @@ from .general import LEAVES_THE_LOOP_FREE, NothingToProve, excused_holder, gener
 from .holding import HoldingWatch
 from .known_errors import explain
 from .outcome import DidNotFinish, NotStarted, Refusal, described, heard
-from .own_code import OwnCode, frames_of, shown_function, shown_line
+from .own_code import OwnCode, frames_of, shown_function
 from .task import Requirement, Task
 from .trial import Trial
 from .unchanged import is_unchanged
@@ -190,9 +190,7 @@ class _Judging:
         """The learner's line that made a blocking call, as code, where this error or one in this group says so."""
         if isinstance(error, BaseExceptionGroup):
             return next(filter(None, map(self.line_that_blocks, error.exceptions)), None)
-        blocking = isinstance(error, BlockingError)
-        frame = self.own.innermost(frames_of(error.__traceback__)) if error is not None and blocking else None
-        return shown_line(frame) if frame is not None else None
+        return self.own.line_passed_by(error) if isinstance(error, BlockingError) else None
 
     async def given_up(self, proving: asyncio.Task[None], trial: Trial) -> Refusal:
         """End a proof that has not ended, and say what the answer was doing."""

@@ -83,14 +83,23 @@ class OwnCode:
         frames = frames_of(error.__traceback__)
         return bool(frames) and self.holds(frames[-1])
 
+    def line_passed_by(self, error: BaseException) -> str | None:
+        """The innermost line of the learner's own through which an error came, as code."""
+        own = [entry for entry in entries_of(error.__traceback__) if self.holds(entry.tb_frame)]
+        # Trap: the frame itself has gone on since, to an `except` or a `finally`.
+        return shown_line(own[-1].tb_frame, own[-1].tb_lineno) if own else None
+
+
+def entries_of(traceback: TracebackType | None) -> Iterator[TracebackType]:
+    """The entries of a traceback, from the outside to the inside."""
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next
+
 
 def frames_of(traceback: TracebackType | None) -> list[FrameType]:
     """The frames of a traceback, from the outside to the inside."""
-    frames = []
-    while traceback is not None:
-        frames.append(traceback.tb_frame)
-        traceback = traceback.tb_next
-    return frames
+    return [entry.tb_frame for entry in entries_of(traceback)]
 
 
 def frames_below(frame: FrameType | None) -> list[FrameType]:
@@ -132,13 +141,19 @@ def _hidden_in(awaitable: Any, frame: FrameType | None) -> Any:
     return None
 
 
-def shown_line(frame: FrameType) -> str:
-    """The line on which a frame is, as code, and the function it belongs to."""
-    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+def shown_line(frame: FrameType, number: int | None = None) -> str:
+    """A line as code, and the function it belongs to.
+
+    Args:
+        frame: runs the function.
+        number: of the line in its file; by default the one on which the frame is.
+    """
+    number = frame.f_lineno if number is None else number
+    line = linecache.getline(frame.f_code.co_filename, number).strip()
     where = f", in {shown_function(frame)}" if not frame.f_code.co_name.startswith("<") else ""
     if line.endswith(("(", "[", "{", ",")):
         line += "…"  # the statement goes on below
-    return f"`{line}`{where}" if line else f"line {frame.f_lineno}{where}"
+    return f"`{line}`{where}" if line else f"line {number}{where}"
 
 
 def shown_function(frame: FrameType) -> str:
