@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tutorial_project.questions.pasted import (
+    fits_the_scene,
     found_in,
     is_an_error,
+    is_of_another_framework,
     occurrences,
     own_lines,
     plain,
@@ -133,3 +135,57 @@ def test_an_error_is_told_from_a_question() -> None:
     assert is_an_error("django.template.exceptions.TemplateDoesNotExist: a.html")
     assert is_an_error("fatal: not a git repository")
     assert not is_an_error("Why is my view slow?")
+
+
+def test_of_a_file_a_quote_may_name_a_part() -> None:
+    anywhere = 'File "…", line …, in process_response\nTypeError: it was used'
+    in_folder = 'File "…/middleware/….py", line …, in …\nTypeError: it was used'
+    raised = 'File "/venv/site/middleware/gzip.py", line 9, in process_response\nTypeError: it was used'
+    assert is_in(anywhere, raised)
+    assert is_in(in_folder, raised)
+    assert not is_in(anywhere, raised.replace("process_response", "page"))
+    assert not is_in(in_folder, raised.replace("middleware", "views"))
+
+
+def test_a_frame_below_its_message_counts_where_none_stands_above() -> None:
+    below = 'TypeError: it was used\n  File "/app/audit/middleware.py", line 9, in __call__\n'
+    assert is_in('File "…/middleware.py", line …, in …\nTypeError: it was used', below)
+
+
+def test_of_two_frames_the_one_nearer_to_the_readers_own_code_counts() -> None:
+    form = question("form", 'File "…/forms/models.py", line …, in …\n…\nTypeError: it was used')
+    row = question("row", 'File "…/db/rows.py", line …, in …\n…\nTypeError: it was used')
+    text = (
+        'File "/app/views.py", line 1, in page\nFile "/venv/forms/models.py", line 2, in clean\n'
+        'File "/venv/db/rows.py", line 3, in get\nTypeError: it was used'
+    )
+    assert titles(text, row, form) == ["form", "row"]
+
+
+def test_what_sync_code_meets_as_well_comes_after_what_is_surely_async() -> None:
+    (shared,) = quotes_of("ConnectError: refused", is_about_sync_too=True)
+    refused = Question("06", "refused", (shared,), (), "", "", "", "", True, "")
+    group = question("group", "ExceptionGroup: unhandled errors")
+    text = "ExceptionGroup: unhandled errors\n  | httpx.ConnectError: refused"
+    assert titles(text, refused, group) == ["group", "refused"]
+
+
+@pytest.mark.parametrize(
+    ("title", "text", "fits"),
+    [
+        ("Why in a notebook?", "Cell In[3], line 1", 2),
+        ("Why in a notebook?", 'File "/app/views.py", line 1', 0),
+        ("Why in a notebook's test?", "Cell In[3], line 1", 0),
+        ("Which `Client`?", "FAILED tests/test_views.py::test_page", 2),
+        ("Why at all?", "Cell In[3], line 1", 1),
+    ],
+)
+def test_a_title_may_be_about_the_place_of_an_error(title: str, text: str, fits: int) -> None:
+    assert fits_the_scene(title, text) == fits
+
+
+def test_another_framework_is_known_by_its_frames() -> None:
+    frame = 'File "/venv/lib/python3.12/site-packages/starlette/routing.py", line 66, in app\n'
+    assert is_of_another_framework(frame)
+    assert not is_of_another_framework(frame + 'File "/venv/django/core/handlers/asgi.py", line 1, in x')
+    assert not is_of_another_framework("RuntimeError: Event loop is closed")

@@ -73,6 +73,15 @@ def test_a_question_is_answered_in_one_to_three_sentences_of_its_own_lesson(ques
     assert 1 <= len(re.findall(r"[.?!](?=\s|$)", prose)) <= 3
 
 
+def test_other_wordings_are_for_the_search_and_not_for_the_page(tmp_path: Path) -> None:
+    (tmp_path / "questions.md").write_text(
+        "## Why?\n\nBecause.\n\nAlso asked: what for; how come\n\nSeen in [Here](../../notebooks/01_a.ipynb#Here).\n"
+    )
+    (question,) = questions_of(tmp_path)
+    assert question.asked == ("what for", "how come")
+    assert "Also asked" not in question.body + question.answer
+
+
 def test_no_question_is_asked_twice() -> None:
     titles = [question.title for question in QUESTIONS]
     assert len(titles) == len(set(titles)) > 40

@@ -28,6 +28,26 @@ LOOKS_LIKE_AN_ERROR = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 
+SCENES = (
+    (
+        re.compile(r"Cell In ?\[|^In ?\[\d+\]|ipython-input|ipykernel|\.ipynb", re.MULTILINE),
+        re.compile(r"notebook|\bcell\b"),
+    ),
+    (
+        re.compile(
+            r"^FAILED |^E {3}|\bpytest\b|\bunittest\b|[\\/]tests?[\\/]|\btests?(?:_\w+)?\.py", re.MULTILINE
+        ),
+        re.compile(r"\btests?\b|\bpytest|\bfixture|Client`"),
+    ),
+    (re.compile(r"celery|ForkPoolWorker", re.IGNORECASE), re.compile(r"Celery")),
+)
+"""Where an error happened: by what a text has of it, and the title of a question that is about this place."""
+
+OTHER_FRAMEWORK = re.compile(
+    r"[\\/](?:fastapi|starlette|flask|quart|sanic|litestar|tornado|discord|telegram|aiogram|sqlalchemy)\w*[\\/]"
+)
+OURS = re.compile(r"django|asgiref|rest_framework|\bninja\b|\badrf\b|SynchronousOnlyOperation", re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class Found:
@@ -45,7 +65,7 @@ class Found:
     quote: Quote
     start: int
     end: int
-    order: tuple[bool, int, bool, int] = (False, 0, False, 0)
+    order: tuple[bool, bool, int, int, int] = (False, False, 0, 0, 0)
 
 
 def plain(text: str) -> str:
@@ -61,6 +81,17 @@ def own_lines(text: str) -> str:
     )
 
 
+def fits_the_scene(title: str, text: str) -> int:
+    """Whether a title is about the place of a pasted text, such as a notebook or a test: 2; about any: 1; about another: 0."""
+    here = [bool(of_text.search(text)) for of_text, of_title in SCENES if of_title.search(title)]
+    return 1 if not here else 2 * all(here)
+
+
+def is_of_another_framework(text: str) -> bool:
+    """Whether a traceback leads through another framework, and nowhere through Django."""
+    return bool(OTHER_FRAMEWORK.search(text)) and not OURS.search(text)
+
+
 def is_an_error(text: str) -> bool:
     """Whether a text looks like an error, and not like a question."""
     return bool(LOOKS_LIKE_AN_ERROR.search(text))
@@ -69,14 +100,14 @@ def is_an_error(text: str) -> bool:
 def occurrences(quote: Quote, text: str) -> Iterator[tuple[int, int]]:
     """Where a quoted error stands in a plain text, as start and end."""
     for match in quote.pattern.finditer(text):
-        if _is_of_kind(quote, text[: match.start()]) and _came_by(quote, text[: match.start()]):
+        if _is_of_kind(quote, text[: match.start()]) and _came_by(quote, text, match.start()):
             yield match.span()
 
 
 def is_at(quote: Quote, text: str, start: int) -> bool:
     """Whether the quoted error's message begins at one place of a plain text, or contains what the quote begins with."""
     begins = quote.pattern.search if quote.message.startswith("…") else quote.pattern.match
-    return bool(begins(text, start)) and _is_of_kind(quote, text[:start]) and _came_by(quote, text[:start])
+    return bool(begins(text, start)) and _is_of_kind(quote, text[:start]) and _came_by(quote, text, start)
 
 
 def part(text: str) -> Quote | None:
@@ -113,7 +144,7 @@ def found_in(text: str, questions: Sequence[Question]) -> list[Found]:
         ]
     return sorted(
         (
-            replace(one, order=(*_place(one, found), _is_a_frame_known(one.quote), one.quote.weight))
+            replace(one, order=(*_place(one, found, text), _nearness(one, text), one.quote.weight))
             for one in found
         ),
         key=lambda one: one.order,
@@ -125,11 +156,13 @@ def _is_a_frame_known(quote: Quote) -> bool:
     return bool(quote.raised_in or quote.through)
 
 
-def _place(one: Found, found: list[Found]) -> tuple[bool, int]:
-    """Errors before warnings, the last of several first; what overlaps is one error."""
+def _place(one: Found, found: list[Found], text: str) -> tuple[bool, bool, int]:
+    """What sync code meets as well comes last, warnings after errors, the last of several first; what overlaps is one."""
     end = max(other.end for other in found if other.start < one.end and one.start < other.end)
-    is_a_warning = one.quote.kind.endswith("Warning") or "never awaited" in one.quote.message
-    return not is_a_warning, end
+    named = NAMED.search(text[max(0, one.start - 200) : one.start])
+    kind = one.quote.kind or (named["kind"] if named else "")
+    is_a_warning = kind.endswith("Warning") or "never awaited" in one.quote.message
+    return not one.quote.is_about_sync_too, not is_a_warning, end
 
 
 def _is_of_kind(quote: Quote, before: str) -> bool:
@@ -142,15 +175,29 @@ def _is_of_kind(quote: Quote, before: str) -> bool:
     return named["kind"] == quote.kind
 
 
-def _came_by(quote: Quote, before: str) -> bool:
-    """Whether the frames that the quote asks for are in the traceback before the message."""
-    if not _is_a_frame_known(quote):
-        return True
-    frames = [(match["file"].replace("\\", "/"), match["function"]) for match in FRAME.finditer(before)]
+def _came_by(quote: Quote, text: str, start: int) -> bool:
+    """Whether the frames that the quote asks for are in the traceback of the message that begins there."""
+    return not _is_a_frame_known(quote) or _frames_from(quote, text, start) > 0
+
+
+def _nearness(one: Found, text: str) -> int:
+    """How much a question's frames say of one error: those that came first were the nearest to its own code."""
+    return _frames_from(one.quote, text, one.start) if _is_a_frame_known(one.quote) else 0
+
+
+def _frames_from(quote: Quote, text: str, start: int) -> int:
+    """How many frames the traceback has from the one that the quote asks for; 0 where it has none such."""
+    frames = _frames(text[:start]) or _frames(text)
     if quote.raised_in:
-        return bool(frames) and _is_frame(frames[-1], quote.raised_in)
-    return quote.through is not None and any(_is_frame(frame, quote.through) for frame in frames)
+        return int(bool(frames) and _is_frame(frames[-1], quote.raised_in))
+    fitting = (place for place, frame in enumerate(frames) if _is_frame(frame, quote.through or ("", "")))
+    return len(frames) - next(fitting, len(frames))
+
+
+def _frames(text: str) -> list[tuple[str, str]]:
+    return [(match["file"].replace("\\", "/"), match["function"]) for match in FRAME.finditer(text)]
 
 
 def _is_frame(frame: tuple[str, str], wanted: tuple[str, str]) -> bool:
-    return frame[0].endswith(f"/{wanted[0]}") and wanted[1] in (frame[1], "…")
+    file = ".*".join(map(re.escape, wanted[0].split("…")))
+    return bool(re.fullmatch(file, frame[0])) and wanted[1] in (frame[1], "…")

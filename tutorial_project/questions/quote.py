@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 ELLIPSIS = "…"
-FRAME = re.compile(r'^File "…/(?P<file>[\w/]+\.py)", line …, in (?P<function>\S+)$')
+FRAME = re.compile(r'^File "(?P<file>…(?:/[\w/…]+\.py)?)", line …, in (?P<function>\S+)$')
 KIND = re.compile(r"^(?P<kind>(?:[A-Za-z_]\w*\.)*[A-Z]\w+): ")
 QUOTES = "'\"‘’“”`"
 PIECE = re.compile(r"'…'|'…(?=\w)|…|\s+|[`]|['\"‘’“”]|0x[0-9a-f]+|(?<!\w)\d+(?:\.\d+)?|.", re.DOTALL)
@@ -21,7 +21,7 @@ class Quote:
     Attributes:
         message: what stands after the name of the error; a bare name where nothing stands after it.
         kind: the error's name, without its module; empty where the quote gives none.
-        raised_in: file and function that raised it, or None where this does not matter.
+        raised_in: file and function that raised it, where "…" stands for anything; None where this does not matter.
         through: file and function that were on its way, or None.
         is_about_sync_too: whether sync code meets it as often.
     """

@@ -13,6 +13,7 @@ from .quote import Quote, quotes_of
 
 PLACE = re.compile(r"^(Seen in|Near) \[(.+)\]\(\.\./\.\./(\w+/\w+\.ipynb)#(\S+)\)\.$", re.MULTILINE)
 BLOCK = re.compile(r"^```(text|text sync|output)\n(.*?)^```$\n*", re.DOTALL | re.MULTILINE)
+ASKED = re.compile(r"^Also asked: (.+)$\n*", re.MULTILINE)
 MEANS, REMEDY = "**What it means:** ", "**What to do:** "
 
 
@@ -30,7 +31,8 @@ class Question:
         notebook: where that is, from the root of the project.
         anchor: of the heading, as JupyterLab writes it.
         is_seen: whether the error happens under that heading; else the heading is only the nearest.
-        body: all that stands below the title, as Markdown.
+        body: all that stands below the title, as Markdown; without `asked`.
+        asked: the same question in other words: of beginners, of other frameworks, as keywords.
     """
 
     lesson: str
@@ -43,6 +45,7 @@ class Question:
     anchor: str
     is_seen: bool
     body: str
+    asked: tuple[str, ...] = ()
 
     @property
     def is_proven(self) -> bool:
@@ -92,6 +95,8 @@ def proven_questions() -> tuple[Question, ...]:
 
 def _question(lesson: str, text: str) -> Question:
     title, _, body = text.strip().partition("\n")
+    asked = tuple(words.strip() for line in ASKED.findall(body) for words in line.split(";"))
+    body = ASKED.sub("", body)
     place, blocks = PLACE.search(body), BLOCK.findall(body)
     if place is None:
         raise ValueError(
@@ -113,4 +118,5 @@ def _question(lesson: str, text: str) -> Question:
         anchor=anchor,
         is_seen=seen == "Seen in",
         body=body.strip(),
+        asked=asked,
     )

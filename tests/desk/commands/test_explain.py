@@ -132,7 +132,7 @@ def test_what_sync_code_meets_as_well_is_answered_and_not_sure(asked: Path, caps
     file.write_text(LOCKED.replace("```text", "```text sync"), encoding="utf-8")
     call_command("explain", "OperationalError: database is locked")
     printed = capsys.readouterr().out
-    assert printed.startswith("This happens in sync code as well.")
+    assert printed.startswith("This happens elsewhere as well.")
     assert "What it means  SQLite has one writer." in printed
     assert json_of(capsys, "OperationalError: database is locked")[0]["sure"] is False
 

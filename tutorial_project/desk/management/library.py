@@ -6,7 +6,15 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 
-from tutorial_project.questions.pasted import found_in, is_an_error, own_lines, plain
+from tutorial_project.questions.pasted import (
+    Found,
+    fits_the_scene,
+    found_in,
+    is_an_error,
+    is_of_another_framework,
+    own_lines,
+    plain,
+)
 from tutorial_project.questions.store import Question, all_questions
 
 from .pages import Page, all_pages
@@ -14,14 +22,18 @@ from .word_index import Hit, WordIndex
 
 QUESTION_FIRST = 1.6
 """A question answers; a page that ranks like it only mentions the words."""
-ENOUGH = 0.3
+LEAST_SHARE = 0.3
+"""A text that has all of the query's words counts some four times as much as one that has few of them."""
+ENOUGH = 0.2
 """Of what the query's words weigh, a text has at least so much, or it is not even related."""
+ENOUGH_OF_A_WORD = 0.4
+"""The same where a text has a single word of the query."""
 ENOUGH_OF_AN_ERROR = 0.6
-"""The same where the query is an error, which shares common words with many, and for a single word."""
+"""The same where the query is an error, which shares common words with many."""
 BEYOND_DOUBT = 0.75
 """So much of the query is in the text, and so much of the title in the query, where words alone are sure."""
 MOST = 8
-NAME = re.compile(r"`(\w+(?:\.\w+)+)")
+NAME = re.compile(r"`(\w+(?:\.\w+)+|\w{6,})")
 
 
 @dataclass(frozen=True)
@@ -64,7 +76,10 @@ class Library:
         self.pages = list(all_pages() if pages is None else pages)
         self._index = WordIndex(
             [
-                *((q.title, "\n".join(q.shown), f"{q.answer}\n{q.section}") for q in self.questions),
+                *(
+                    ("\n".join([q.title, *q.asked]), "\n".join(q.shown), f"{q.answer}\n{q.section}")
+                    for q in self.questions
+                ),
                 *((page.title, page.errors, page.text) for page in self.pages),
             ]
         )
@@ -76,44 +91,47 @@ class Library:
         """
         asked = plain(text)
         hits = self._index.hits(asked)
-        recognised = list(self._recognised(asked))
+        recognised = list(self._recognised(text, asked, {hit.number: hit.rank for hit in hits}))
         about_words = [] if any(one.sure for one in recognised) else list(self._by_words(asked, hits))
         answers: dict[tuple[str, str, str], Answer] = {}
         for answer in [*recognised, *about_words]:
             answers.setdefault((answer.lesson, answer.heading, answer.title), answer)
         return list(answers.values())[:MOST]
 
-    def _recognised(self, asked: str) -> Iterator[Answer]:
+    def _recognised(self, text: str, asked: str, of_all: dict[int, float]) -> Iterator[Answer]:
         """The questions whose errors are in the text; of several for one error, first what the rest of it is about."""
         found = found_in(asked, self.questions)
         rest = own_lines(asked)
         for one in found:
             rest = rest.replace(asked[one.start : one.end], " ")
-        ranks = {
-            self.questions[hit.number]: hit.rank for hit in self._index.hits(rest) if self._is_question(hit)
-        }
+        of_rest = {hit.number: hit.rank for hit in self._index.hits(rest)}
+        number = {question: place for place, question in enumerate(self.questions)}
         found.sort(
             key=lambda one: (
                 one.order,
-                names_in(rest, one.question),
+                fits_the_scene(one.question.title, text),
+                names_in(rest, one),
                 one.question.is_proven,
-                ranks.get(one.question, 0.0),
+                of_rest.get(number[one.question], 0.0),
+                of_all.get(number[one.question], 0.0),
             ),
             reverse=True,
         )
         for one in found:
-            yield _of_question(one.question, sure=not one.quote.is_about_sync_too, is_recognised=True)
+            sure = not (one.quote.is_about_sync_too or is_of_another_framework(asked))
+            yield _of_question(one.question, sure=sure, is_recognised=True)
 
     def _by_words(self, asked: str, hits: list[Hit]) -> Iterator[Answer]:
         is_error = is_an_error(asked)
         ranked = sorted(hits, key=self._fit, reverse=True)
         for hit in ranked:
-            if hit.share >= (ENOUGH_OF_AN_ERROR if is_error or hit.count == 1 else ENOUGH):
+            if hit.share >= _least_share(hit, is_error):
                 sure = not is_error and min(hit.share, hit.of_title) >= BEYOND_DOUBT
                 yield self._of(hit.number, sure and hit is ranked[0], hit.share)
 
     def _fit(self, hit: Hit) -> float:
-        return hit.rank * (1 + hit.of_title) * (QUESTION_FIRST if self._is_question(hit) else 1.0)
+        fits = (1 + hit.of_wording + hit.of_title) * (LEAST_SHARE + hit.share)
+        return hit.rank * fits * (QUESTION_FIRST if self._is_question(hit) else 1.0)
 
     def _is_question(self, hit: Hit) -> bool:
         return hit.number < len(self.questions)
@@ -125,10 +143,17 @@ class Library:
         return Answer(page.title, page.lesson, page.notebook, page.heading, sure, share=share)
 
 
-def names_in(text: str, question: Question) -> int:
-    """How many names of code, such as `request.user`, a text has in common with a question."""
-    names = set(NAME.findall(f"{question.title} {question.answer}"))
-    return sum(name in text for name in names)
+def _least_share(hit: Hit, is_error: bool) -> float:
+    if is_error:
+        return ENOUGH_OF_AN_ERROR
+    return ENOUGH_OF_A_WORD if hit.count == 1 else ENOUGH
+
+
+def names_in(text: str, found: Found) -> int:
+    """How many names of code, such as `request.user`, a text has in common with a question besides its error."""
+    error = f"{found.quote.kind}: {found.quote.message}".lower()
+    names = {name.lower() for name in NAME.findall(f"{found.question.title} {found.question.answer}")}
+    return sum(name in text.lower() and name not in error for name in names)
 
 
 def _of_question(

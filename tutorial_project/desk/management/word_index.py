@@ -11,16 +11,63 @@ from dataclasses import dataclass
 
 # `sync_to_async` is one word; "waits" and "waiting" are one too, as endings are cut off. Nothing else is alike.
 TABLE = """CREATE VIRTUAL TABLE texts USING fts5(title, errors, body, tokenize = "porter unicode61 tokenchars '_'")"""
+WORDS_TABLE = """CREATE VIRTUAL TABLE words USING fts5(word, tokenize = "porter unicode61 tokenchars '_'")"""
 WEIGHTS = "8.0, 4.0, 1.0"
 MOST_WORDS = 400
 SMALL_WORDS = """
-a about after all also an and any are as at be been but by can cannot could did do does doing done
-each for from get gets give go goes had has have how i if in into is it its just like make makes me
-must my need no not of on per one only or our out over own say says see should show so some still
-take takes than that the their them then there they this to too use used using want was way we were
-what when where which while who whole why will with without work works would you your s t don doesn
-isn didn won line file most recent call last traceback
+a about after all also always am an and another any anybody anything are as at be because been best better but by can cannot
+correct could did do does doing done don each error errors ever every everybody everything example examples exactly fail failed
+failing fails for from get gets getting give go goes going gives got had happen happens has have he help her his how i if in
+instead into is issue it its just keep keeps like make makes me might must my need needs never no not now of on one only or our
+out over own per please possible problem proper properly question raise raises really right same say says see she should show
+simple simply so some somebody somehow something still such take takes tell than that the their them then there these they thing
+things think this those to too trying understand use used uses using very want wants was way ways we well were what when where
+which while who whole whose why will with without work working works would wrong yet you your
+across actually add again already app application back based beginner between bit certain code dev developer different
+either even few find following good hello here hi however kind know let lot many maybe mean means more much multiple
+new newbie nothing once otherwise pls project put reason run seem seems several sometimes stuff sure thank thanks though
+using various via whether matter matters
+s t d ll re ve doesn isn didn won aren couldn wasn file line most recent call last traceback django python
 """
+SAME_WORDS = """
+async: asynchronous asynchronously
+sync: synchronous synchronously
+together: parallel parallelize concurrent concurrently concurrency simultaneous simultaneously overlap overlaps
+view: endpoint endpoints controller controllers
+database: db
+postgresql: postgres pg
+websocket: ws websockets
+sse: eventsource server-sent-events
+drf: restframework djangorestframework
+mail: email emails mails e-mail e-mails
+hangs: freeze freezes frozen stuck unresponsive hang
+login: signin sign-in
+thread_sensitive: thread-sensitive
+answer: reply replies replied respond responds
+api: service services supplier suppliers partner partners microservice microservices
+visitor: customer customers traveller travellers
+browser: tab
+test: unittest
+notebook: jupyter jupyterlab colab ipynb
+fetch: retrieve retrieves retrieving retrieved
+fast: quick quicker quickly faster speed
+slow: slower slowly slowness latency
+"""
+PHRASES = """
+sse: server-sent events, server sent events
+drf: rest framework
+slow: takes too long, take too long, takes long
+together: at the same time, at once, in parallel, at the same moment
+"""
+COMMON = {
+    other: word
+    for lines, separator in ((SAME_WORDS, None), (PHRASES, ", "))
+    for word, _, others in (line.partition(": ") for line in lines.strip().splitlines())
+    for other in others.split(separator)
+}
+OTHER_WORDS = re.compile(
+    rf"(?<!\w)(?:{'|'.join(sorted(map(re.escape, COMMON), key=len, reverse=True))})(?!\w)"
+)
 SMALL = frozenset(SMALL_WORDS.split())
 WORD = re.compile(r"\w{2,}")
 
@@ -34,6 +81,7 @@ class Hit:
         rank: how well it fits, by bm25; greater is better.
         share: of what the query's words weigh, how much this text has; words that no text has count.
         of_title: of what the title's words weigh, how much the query has.
+        of_wording: the same of the title in the wording that fits best.
         count: how many words of the query it has.
     """
 
@@ -41,25 +89,34 @@ class Hit:
     rank: float
     share: float
     of_title: float
+    of_wording: float
     count: int
 
 
 class WordIndex:
-    """An index over texts, each with a title, its errors and its body."""
+    """An index over texts, each with a title, its errors and its body.
+
+    A title may have several lines: after the first each is another wording of it.
+    """
 
     def __init__(self, texts: Iterable[tuple[str, str, str]]) -> None:
         self._database = sqlite3.connect(":memory:")
         # Trap: from Python 3.13 on, a connection that is only forgotten is a ResourceWarning.
         weakref.finalize(self, self._database.close)
         self._database.execute(TABLE)
-        self._titles: list[list[str]] = []
+        self._titles: list[list[list[str]]] = []
         for number, (title, errors, body) in enumerate(texts):
-            self._titles.append(words(title))
+            self._titles.append([words(line) for line in title.splitlines()])
             self._database.execute(
                 "INSERT INTO texts(rowid, title, errors, body) VALUES (?, ?, ?, ?)",
-                (number, title, errors, body),
+                (number, with_parts(title), with_parts(errors), with_parts(body)),
             )
         self._having: dict[str, frozenset[int]] = {}
+        self._words_of_titles = sorted({word for title in self._titles for line in title for word in line})
+        self._database.execute(WORDS_TABLE)
+        self._database.executemany(
+            "INSERT INTO words(rowid, word) VALUES (?, ?)", list(enumerate(self._words_of_titles))
+        )
 
     def hits(self, query: str) -> list[Hit]:
         """The texts that have words of the query, best first."""
@@ -73,23 +130,30 @@ class WordIndex:
             (" OR ".join(f'"{word}"' for word in known),),
         )
         total = sum(weights.values())
+        of_titles = self._words_of_titles_like(known)
         return [
             Hit(
                 number=number,
                 rank=rank,
                 share=sum(weights[word] for word in known if number in self._texts_with(word)) / total,
-                of_title=self._of_title(number, known),
+                of_title=of_wordings[0],
+                of_wording=max(of_wordings),
                 count=sum(number in self._texts_with(word) for word in known),
             )
             for number, rank in rows
+            for of_wordings in [[self._share_of(wording, of_titles) for wording in self._titles[number]]]
         ]
 
-    def _of_title(self, number: int, asked: list[str]) -> float:
-        title = self._titles[number]
-        total = sum(map(self._weight, title))
-        # Trap: a word of the title is "asked" when a word of the query has the same stem, which only FTS5 knows.
-        stems = {self._texts_with(word) for word in asked}
-        return sum(self._weight(word) for word in title if self._texts_with(word) in stems) / (total or 1)
+    def _words_of_titles_like(self, asked: list[str]) -> set[str]:
+        # Trap: which words have the same stem, only FTS5 knows.
+        rows = self._database.execute(
+            "SELECT rowid FROM words WHERE words MATCH ?", (" OR ".join(f'"{word}"' for word in asked),)
+        )
+        return {self._words_of_titles[number] for (number,) in rows}
+
+    def _share_of(self, wording: list[str], asked: set[str]) -> float:
+        total = sum(map(self._weight, wording))
+        return sum(self._weight(word) for word in wording if word in asked) / (total or 1)
 
     def _weight(self, word: str) -> float:
         return math.log(1 + len(self._titles) / (len(self._texts_with(word)) or 0.5))
@@ -101,7 +165,18 @@ class WordIndex:
         return self._having[word]
 
 
+def common(text: str) -> str:
+    """A text in lower case, with the word of the lessons in the place of others that mean the same."""
+    return OTHER_WORDS.sub(lambda match: COMMON[match[0]], text.lower())
+
+
+def with_parts(text: str) -> str:
+    """A text to be found by the words of its names too: `is_authenticated` is found by "authenticated"."""
+    names = re.findall(r"\w+_\w+", text)
+    return common(f"{text}\n{' '.join(part for name in names for part in name.split('_'))}")
+
+
 def words(text: str) -> list[str]:
     """The words of a text that say something, each once, in order."""
-    found = dict.fromkeys(word for word in WORD.findall(text.lower()) if not word.isdigit())
+    found = dict.fromkeys(word for word in WORD.findall(common(text)) if not word.isdigit())
     return [word for word in found if word not in SMALL]

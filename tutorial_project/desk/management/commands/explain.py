@@ -18,7 +18,7 @@ NOTHING = """Nothing here is about this. Paste the whole error, its last line in
   python manage.py explain -      (then paste, and end with Ctrl-D; on Windows Ctrl-Z and Enter)
 If it happens in a lesson or an exercise, run  python manage.py doctor  and open an issue with the cell and its output."""
 RELATED = "Perhaps related:"
-BOTH_WORLDS = "This happens in sync code as well. Where it is no other error, it means:"
+ELSEWHERE_TOO = "This happens elsewhere as well. Where it is no other error, it means:"
 BEST_FIT = "This may be about it:"
 FURTHER = "About this as well:"
 MOST_TITLES = 5
@@ -50,7 +50,7 @@ def report(found: Sequence[Answer]) -> Text:
     best = found[0]
     if best.question is None or not (best.sure or best.is_recognised or best.share >= 0.6):
         return Text("\n\n").join([Text(NOTHING), titles(RELATED, found)])
-    paragraphs = [] if best.sure else [Text(BOTH_WORLDS if best.is_recognised else BEST_FIT)]
+    paragraphs = [] if best.sure else [Text(ELSEWHERE_TOO if best.is_recognised else BEST_FIT)]
     paragraphs.append(in_full(best.question))
     for heading, others in (
         (FURTHER, [answer for answer in found[1:] if answer.sure]),
