@@ -9,8 +9,9 @@ from tutorial_project.desk.management.library import Answer, Library
 from tutorial_project.desk.management.word_index import WordIndex
 
 LIBRARY = Library()
-PASTED = [*cases("seen.txt"), *cases("held_back.txt")]
+PASTED = [*cases("seen.txt"), *cases("held_back.txt"), *cases("from_issues.txt")]
 ELSE = cases("about_something_else.txt")
+QUESTIONS = cases("own_words.txt")
 KNOWN = [(case.headings, *case.text.splitlines()) for case in cases("known_questions.txt")]
 
 
@@ -53,6 +54,48 @@ def test_words_that_no_text_has_count_against_a_match() -> None:
     index = WordIndex([("a stream of rows", "", ""), ("a pool of connections", "", "")])
     assert index.hits("stream")[0].share == 1
     assert index.hits("stream numpy broadcasting shapes")[0].share < 0.3
+
+
+def test_a_title_is_found_in_its_other_wordings_too() -> None:
+    index = WordIndex(
+        [("await them together\nPromise.all; run tasks in parallel", "", ""), ("other", "", "words")]
+    )
+    (hit,) = index.hits("promise parallel")
+    assert (hit.number, hit.share) == (0, 1)
+    assert hit.of_wording > hit.of_title
+
+
+def test_a_word_that_stands_only_in_the_body_is_not_one_of_the_title() -> None:
+    index = WordIndex([("lifespan protocol", "", "it opens a client"), ("other", "", "words")])
+    (hit,) = index.hits("client")
+    assert hit.of_title == 0
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("asynchronous endpoint", "an async view"),
+        ("SSE", "server-sent events"),
+        ("calls at the same time", "calls together"),
+        ("is the visitor authenticated", "request.user.is_authenticated"),
+        ("jupyter", "in a notebook"),
+    ],
+)
+def test_words_that_mean_the_same_are_one_word(theirs: str, ours: str) -> None:
+    index = WordIndex([("nothing", "", "of it"), (ours, "", "")])
+    assert [hit.number for hit in index.hits(theirs)] == [1]
+
+
+def test_another_framework_gets_the_meaning_and_not_for_sure() -> None:
+    frame = 'File "/venv/lib/python3.12/site-packages/fastapi/routing.py", line 273, in app\n'
+    (first, *_) = LIBRARY.find(frame + "TypeError: object list can't be used in 'await' expression")
+    assert first.is_recognised
+    assert not first.sure
+
+
+@pytest.mark.parametrize("case", QUESTIONS, ids=str)
+def test_a_question_in_peoples_own_words_is_answered_first_or_second(case: Case) -> None:
+    assert any(map(case.is_met_by, LIBRARY.find(case.text)[:2]))
 
 
 def test_there_are_texts_enough_to_measure_with() -> None:
