@@ -99,6 +99,20 @@ def test_a_row_is_free_unless_somebody_has_locked_it() -> None:
     assert asyncio.run(look()) == [False, True]
 
 
+def test_a_proof_that_ends_leaves_the_transactions_of_the_one_beside_it_alone() -> None:
+    async def end_one_of_two() -> None:
+        async with other_process() as check:
+            await check.hold("trips_trip", "id = 7")
+            async with started(on_a_thread_of_its_own(dearer_with_a_lock())) as [waiting]:
+                await check.all_stand_still([waiting])
+                async with other_process():
+                    pass
+                await check.execute("COMMIT")
+                await waiting
+
+    asyncio.run(end_one_of_two())
+
+
 def test_what_was_started_does_not_outlive_an_error() -> None:
     async def fail() -> bool:
         never = asyncio.get_running_loop().create_future()

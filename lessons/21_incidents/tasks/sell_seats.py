@@ -18,7 +18,6 @@ sell_seats = Task(
     "sell_seats",
     routes=["trips/<int:pk>/seats/"],
     database=postgresql,
-    beside="holds_up_nobody",
     hints=(
         "Seats sold and seats gone: which two figures do not agree, and who had looked at `seats_left` before the first one wrote?",
         "Between the look and the write lie awaits, and a second process. The database has to keep buyers apart: a row lock, or one "

@@ -47,6 +47,9 @@ CONNECTIONS = """
 class OtherProcess:
     """A connection of the check's own: to PostgreSQL it is another process."""
 
+    at_work = 0
+    """How many there are now: a proof that is made beside another one has its own."""
+
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1)
 
@@ -143,9 +146,11 @@ class OtherProcess:
             await self.execute("ROLLBACK; SELECT pg_advisory_unlock_all()")
         except Refusal:  # PostgreSQL has closed this connection: see STOOD_STILL
             await self._open()
-        # Whoever is still in a transaction would keep the triggers in place, and the learner would meet them.
-        await self.execute(END_TRANSACTIONS)
-        await self.execute("DROP SCHEMA IF EXISTS proof CASCADE")
+        # Trap: what is under way may be a purchase of the proof beside this one. The last one out tidies up.
+        if not OtherProcess.at_work:
+            # Whoever is still in a transaction would keep the triggers in place, and the learner would meet them.
+            await self.execute(END_TRANSACTIONS)
+            await self.execute("DROP SCHEMA IF EXISTS proof CASCADE")
         await self._do(self._connection.close)
         self._thread.shutdown()
 
@@ -167,9 +172,11 @@ async def other_process() -> AsyncIterator[OtherProcess]:
     """Another process for the `async with` block; what it set up is gone afterwards."""
     process = OtherProcess()
     await process._open()
+    OtherProcess.at_work += 1
     try:
         yield process
     finally:
+        OtherProcess.at_work -= 1
         await process._close()
 
 
