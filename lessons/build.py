@@ -31,7 +31,7 @@ sys.path[:0] = [str(ROOT), str(LESSONS)]
 
 from navigation import add_navigation  # noqa: E402
 from reading_time import ReadingTime, reading_time  # noqa: E402
-from sources import lesson_faults, title  # noqa: E402
+from sources import lesson_faults, lessons_in, title  # noqa: E402
 
 from tutorial_project.checks.gaps import solved, to_solve  # noqa: E402
 from tutorial_project.checks.loading import REQUIREMENTS, load_tasks  # noqa: E402
@@ -54,7 +54,7 @@ class BuildError(Exception):
 
 def lesson_folders() -> list[Path]:
     """All lessons, in order."""
-    return sorted(file.parent for file in LESSONS.glob("[0-9][0-9]_*/lesson.md"))
+    return lessons_in(LESSONS)
 
 
 def lesson_notebook(folder: Path) -> NotebookNode:
@@ -260,17 +260,18 @@ def build(folder: Path, everything: bool) -> bool:
     for kind, make, run in jobs:
         notebook, file = make(folder), ROOT / kind / f"{folder.name}.ipynb"
         stale = not up_to_date(notebook, file)
-        kept = run and not everything and stale and take_outputs(notebook, file)
-        if run and (everything or stale) and not kept and missing_for(folder.name):
-            print(f"{kind}/{file.name} is left as it is{', out of date' * stale}. {missing_for(folder.name)}")
-        elif everything or stale:
-            if run and not kept:
-                notebook = execute(notebook, file.parent, f"{kind}/{folder.name}")
-            if not run and holds_answers(file):
-                print(f"\rYour answers are kept as {set_aside(file, 'build').name}")
-            file.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
-            print(f"\r{kind}/{folder.name}.ipynb is built".ljust(60))
-            built = True
+        if not (everything or stale):
+            continue
+        if run and (everything or not take_outputs(notebook, file)):
+            if missing := missing_for(folder.name):
+                print(f"{kind}/{file.name} is left as it is{', out of date' * stale}. {missing}")
+                continue
+            notebook = execute(notebook, file.parent, f"{kind}/{folder.name}")
+        if not run and holds_answers(file):
+            print(f"\rYour answers are kept as {set_aside(file, 'build').name}")
+        file.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+        print(f"\r{kind}/{folder.name}.ipynb is built".ljust(60))
+        built = True
     return built
 
 

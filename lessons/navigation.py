@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
-from sources import title
+from sources import lessons_in, title
 
 BELONGS = {"notebooks": ("exercises",), "exercises": ("notebooks",), "solutions": ("notebooks", "exercises")}
 """What the notebooks of a folder name of their own lesson."""
@@ -24,7 +24,7 @@ def add_navigation(notebook: NotebookNode, kind: str, folder: Path) -> None:
 
 
 def _links(kind: str, folder: Path) -> list[str]:
-    lessons = sorted(file.parent for file in folder.parent.glob("[0-9][0-9]_*/lesson.md"))
+    lessons = lessons_in(folder.parent)
     place = lessons.index(folder)
     before, after = lessons[:place][-1:], lessons[place + 1 :][:1]
     own = {"notebooks": f"Lesson {folder.name[:2]}"}

@@ -1,4 +1,4 @@
-"""The sources of a lesson: their title, and what is wrong with them, said with the file and the remedy."""
+"""The sources of lessons: where they are, their titles, and what is wrong with them, said with the file and the remedy."""
 
 from __future__ import annotations
 
@@ -27,6 +27,15 @@ def lesson_faults(folder: Path) -> list[str]:
         faults += _faults_of_the_exercise(f"{named}/exercise.md", exercise)
         faults += _faults_of_the_tasks(folder, exercise)
     return faults
+
+
+def lessons_in(folder: Path) -> list[Path]:
+    """The folders of all lessons, in order.
+
+    Args:
+        folder: holds them, as `lessons/` does.
+    """
+    return sorted(file.parent for file in folder.glob("[0-9][0-9]_*/lesson.md"))
 
 
 def title(folder: Path) -> str:
