@@ -5,16 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import build
-import django
 import pytest
 from nbformat.v4 import new_code_cell
-from solved import LESSONS
-
-from tutorial_project.desk.front_matter import requires
 
 pytest.importorskip("mutmut", reason="2026-11-26: mutmut does not run on Windows")
 
-from .mutants.__main__ import Score, chosen
+from .mutants import __main__ as mutants_table
+from .mutants.__main__ import Score
 from .mutants.equal import is_equal
 from .mutants.judging import Job, answer_of, judge_all
 from .mutants.making import Mutant, is_named, mutants_of, mutants_of_cell
@@ -171,15 +168,17 @@ def test_what_a_task_may_demand_is_not(name: str) -> None:
     assert not is_equal(name)
 
 
-@pytest.mark.parametrize(
-    ("lessons", "only_new", "number"),
-    [([], False, len(LESSONS)), (["03", "05_"], False, 2), (["03"], True, 0)],
-)
-def test_the_lessons_that_are_meant_are_judged(lessons: list[str], only_new: bool, number: int) -> None:
-    assert len(chosen(lessons, only_new)) == number
+def test_what_is_refused_when_it_is_asked_again_did_not_survive(monkeypatch: pytest.MonkeyPatch) -> None:
+    spared, lasting = (Mutant(name, name, "") for name in ("spared once", "survives"))
+    refused = iter(["", "", "asks_once", ""])
+    asked: list[Mutant | None] = []
 
+    def judged(jobs: list[Job], processes: int) -> list[tuple[Job, str]]:
+        asked.extend(job.mutant for job in jobs)
+        return [(job, next(refused)) for job in jobs]
 
-def test_another_python_judges_what_needs_a_newer_django() -> None:
-    needy = [name for name in LESSONS if requires(name)]
-    assert chosen([], True) == needy
-    assert bool(needy) == (django.VERSION >= (6, 1))
+    monkeypatch.setattr(mutants_table, "judge_all", judged)
+    score = Score(Job(LESSON, TASK), total=2, survivors=[spared, lasting])
+    score.ask_again(1)
+    assert asked == [spared, lasting] * 2
+    assert (score.survivors, score.refused) == ([lasting], 1)

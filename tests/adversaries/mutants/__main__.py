@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 import build
 import django
-from another_python import NOT_ON_EVERY_PYTHON, OPTION
 from solved import LESSONS
 
 from adversaries.checks import load_equal_mutants, task_names
@@ -47,37 +46,26 @@ class Score:
             self.survivors.append(mutant)
 
     def ask_again(self, processes: int) -> None:
-        """Ask a few times more what is about to be reported: what a check makes up may spare a mutant once."""
+        """Ask twice more what is about to be reported: what a check makes up may spare a mutant once."""
         jobs = [Job(self.job.lesson, self.job.task, mutant) for mutant in self.survivors]
-        refused = {job.mutant: refused_by for job, refused_by in judge_all(jobs * 2, processes) if refused_by}
-        for mutant in refused:
-            print(f"accepted once, and then refused: {self.job.lesson} {self.job.task} {mutant.name}")
+        refused = {job.mutant for job, refused_by in judge_all(jobs * 2, processes) if refused_by}
+        for mutant in self.survivors:
+            if mutant in refused:
+                print(f"accepted once, and then refused: {self.job.lesson} {self.job.task} {mutant.name}")
         self.survivors = [mutant for mutant in self.survivors if mutant not in refused]
         self.refused += len(refused)
-        if self.solution_refused_by:
-            self.solution_refused_by = min(by for _, by in judge_all([self.job] * 2, processes))
 
     @property
     def is_good(self) -> bool:
         return not (self.survivors or self.unused or self.solution_refused_by)
 
 
-def chosen(lessons: list[str], only_new: bool) -> list[str]:
-    """The names of the lessons that are meant, of those that can run here.
-
-    Args:
-        lessons: names or numbers; none means all.
-        only_new: leave out those that run on every Python.
-    """
-    meant = [name for name in LESSONS if not lessons or name.startswith(tuple(lessons))]
-    return [name for name in meant if not only_new or name in NOT_ON_EVERY_PYTHON]
-
-
 def jobs_of(lessons: list[str], task_name: str = "") -> list[Job]:
     """Each solution of these lessons, or of one of their tasks, followed by its mutants."""
+    chosen = [name for name in LESSONS if not lessons or name.startswith(tuple(lessons))]
     return [
         Job(lesson, task, mutant)
-        for lesson in lessons
+        for lesson in chosen
         for task in task_names(lesson)
         if task_name in ("", task)
         for mutant in [None, *mutants_of(build.LESSONS / lesson / "exercise.md", task)]
@@ -90,16 +78,12 @@ def main() -> int:
     parser.add_argument("lessons", nargs="*", help="names or numbers, such as 03; without any: all")
     parser.add_argument("--task", default="", help="one task of these lessons")
     parser.add_argument("--processes", type=int, default=2 * (os.cpu_count() or 1))
-    parser.add_argument(
-        OPTION, action="store_true", dest="only_new", help="only lessons that another Python may not have run"
-    )
     options = parser.parse_args()
     began = time.monotonic()
     prepare_to_read_answers()
-    scores = scored(jobs_of(chosen(options.lessons, options.only_new), options.task), options.processes)
+    scores = scored(jobs_of(options.lessons, options.task), options.processes)
     for score in scores:
-        if score.survivors or score.solution_refused_by:
-            score.ask_again(options.processes)
+        score.ask_again(options.processes)
         print_survivors(score)
     total, refused, equal = (sum(getattr(s, name) for s in scores) for name in ("total", "refused", "equal"))
     print(f"\n{total} mutants, {refused} refused, {equal} equal, {total - refused - equal} survived")
