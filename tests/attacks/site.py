@@ -47,6 +47,7 @@ class Site:
         settings = {**self.task.settings, "DEBUG_PROPAGATE_EXCEPTIONS": False}
         with override_settings(**settings), self._databases():
             self.application = Trial(self._answer, self.task).application
+            self._state = self.task.state() if self.task.state else {}
             yield self
 
     @contextmanager
@@ -121,6 +122,7 @@ class Site:
             "headers": [(name.encode(), value.encode()) for name, value in headers.items() if value],
             "client": ("127.0.0.1", 50000),
             "server": ("127.0.0.1", 8000),
+            "state": self._state,
         }
 
 

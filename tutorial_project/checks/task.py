@@ -37,6 +37,7 @@ class Task:
         application: for answers that are no views: makes the ASGI application to call from the answer.
         database: makes the entry of `DATABASES` to check on, such as `postgresql`; by default the
             database of the process.
+        state: makes what a view finds in `request.scope["state"]`, where a layer that hears the server's lifespan puts it.
         beside: the name of the proof that is made a second time, while a call of the answer waits inside; by default
             that of the first requirement.
         broken: the cell that the learner gets, where its gap holds broken code to repair; `load_tasks` reads it from
@@ -53,6 +54,7 @@ class Task:
     settings: Mapping[str, Any] = field(default_factory=dict)
     application: Callable[[Any], Any] | None = None
     database: Callable[[], dict[str, Any]] | None = None
+    state: Callable[[], dict[str, Any]] | None = None
     excused: Mapping[str, str] = field(default_factory=dict)
     beside: str = ""
     broken: str = ""

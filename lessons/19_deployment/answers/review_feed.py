@@ -49,6 +49,24 @@ def give_back():
     connection.close()
 
 
+def feed(request, begin=begin, look=after, give_back=give_back):
+    """The feed as it should be, but for what is handed in."""
+
+    async def events():
+        with listening(request) as news:
+            seen = await begin(request)
+            yield RETRY
+            while True:
+                news.clear()
+                async for review in look(seen):
+                    yield event(review)
+                    seen = review.pk
+                await give_back()
+                await news.wait()
+
+    return stream(events())
+
+
 @known_answer(
     "review_feed", when="Where a proxy closes what is silent: a comment every fifteen seconds keeps it open."
 )
@@ -165,179 +183,6 @@ async def waits_before_it_looks(request):
     return stream(events())
 
 
-@known_answer("review_feed", breaks="sends_each_review", says="got 2 events")
-async def one_review_for_each_piece_of_news(request):
-    async def events():
-        with listening(request) as news:
-            seen = await begin(request)
-            yield RETRY
-            while True:
-                news.clear()
-                if review := await after(seen).afirst():
-                    yield event(review)
-                    seen = review.pk
-                await give_back()
-                await news.wait()
-
-    return stream(events())
-
-
-@known_answer("review_feed", breaks="sends_each_review", says="with the id")
-async def everything_from_the_beginning(request):
-    async def events():
-        with listening(request) as news:
-            seen = brought(request) or 0
-            yield RETRY
-            while True:
-                news.clear()
-                async for review in after(seen):
-                    yield event(review)
-                    seen = review.pk
-                await give_back()
-                await news.wait()
-
-    return stream(events())
-
-
-@known_answer("review_feed", breaks="goes_on_after_the_last_one", says="no event")
-async def forgets_who_comes_back(request):
-    async def events():
-        with listening(request) as news:
-            seen = await newest()
-            yield RETRY
-            while True:
-                news.clear()
-                async for review in after(seen):
-                    yield event(review)
-                    seen = review.pk
-                await give_back()
-                await news.wait()
-
-    return stream(events())
-
-
-@known_answer("review_feed", breaks="goes_on_after_the_last_one", says="ValueError")
-async def believes_the_header(request):
-    async def events():
-        with listening(request) as news:
-            header = request.headers.get("Last-Event-ID")
-            seen = await newest() if header is None else int(header)
-            yield RETRY
-            while True:
-                news.clear()
-                async for review in after(seen):
-                    yield event(review)
-                    seen = review.pk
-                await give_back()
-                await news.wait()
-
-    return stream(events())
-
-
-@known_answer("review_feed", breaks="goes_on_after_the_last_one", says="AttributeError")
-async def needs_a_review(request):
-    async def events():
-        with listening(request) as news:
-            seen = brought(request)
-            seen = (await Review.objects.alast()).pk if seen is None else seen
-            yield RETRY
-            while True:
-                news.clear()
-                async for review in after(seen):
-                    yield event(review)
-                    seen = review.pk
-                await give_back()
-                await news.wait()
-
-    return stream(events())
-
-
-@known_answer("review_feed", breaks="goes_on_after_the_last_one", says="DoesNotExist")
-async def asks_for_the_last_one(request):
-    async def events():
-        with listening(request) as news:
-            seen = brought(request)
-            seen = await newest() if seen is None else (await Review.objects.aget(pk=seen)).pk
-            yield RETRY
-            while True:
-                news.clear()
-                async for review in after(seen):
-                    yield event(review)
-                    seen = review.pk
-                await give_back()
-                await news.wait()
-
-    return stream(events())
-
-
-@known_answer("review_feed", breaks="goes_on_after_the_last_one", says="the last with the id")
-async def sends_the_last_one_again(request):
-    async def events():
-        with listening(request) as news:
-            seen = brought(request)
-            seen = await newest() if seen is None else seen - 1
-            yield RETRY
-            while True:
-                news.clear()
-                async for review in after(seen):
-                    yield event(review)
-                    seen = review.pk
-                await give_back()
-                await news.wait()
-
-    return stream(events())
-
-
-@known_answer("review_feed", breaks="waits_without_the_database", says="2 connections")
-async def keeps_its_connection(request):
-    async def events():
-        with listening(request) as news:
-            seen = await begin(request)
-            yield RETRY
-            while True:
-                news.clear()
-                async for review in after(seen):
-                    yield event(review)
-                    seen = review.pk
-                await news.wait()
-
-    return stream(events())
-
-
-@known_answer("review_feed", breaks="sends_each_review", says="can only be used in that same thread")
-async def closes_the_connection_of_the_loops_thread(request):
-    async def events():
-        with listening(request) as news:
-            seen = await begin(request)
-            yield RETRY
-            while True:
-                news.clear()
-                async for review in after(seen):
-                    yield event(review)
-                    seen = review.pk
-                await sync_to_async(connection.close)()
-                await news.wait()
-
-    return stream(events())
-
-
-@known_answer("review_feed", breaks="waits_without_the_database", says="2 connections")
-async def closes_on_the_loops_thread(request):
-    async def events():
-        with listening(request) as news:
-            seen = await begin(request)
-            yield RETRY
-            while True:
-                news.clear()
-                async for review in after(seen):
-                    yield event(review)
-                    seen = review.pk
-                connection.close_if_unusable_or_obsolete()
-                await news.wait()
-
-    return stream(events())
-
-
 @known_answer("review_feed", breaks="waits_without_the_database", says="within a quarter of a second")
 async def asks_again_and_again(request):
     async def events():
@@ -418,6 +263,110 @@ async def listens_when_it_was_told(request):
             async for review in after(last):
                 yield event(review)
                 last = review.pk
+
+    return stream(events())
+
+
+@known_answer("review_feed", breaks="sends_each_review", says="got 2 events")
+async def one_review_for_each_piece_of_news(request):
+    return feed(request, look=lambda seen: after(seen)[:1])
+
+
+@known_answer("review_feed", breaks="sends_each_review", says="with the id")
+async def everything_from_the_beginning(request):
+    async def from_the_beginning(request):
+        return brought(request) or 0
+
+    return feed(request, from_the_beginning)
+
+
+@known_answer("review_feed", breaks="sends_each_review", says="the content type text/event-stream")
+async def plain_text(request):
+    response = feed(request)
+    response.headers["Content-Type"] = "text/plain"
+    return response
+
+
+@known_answer("review_feed", breaks="goes_on_after_the_last_one", says="100 events")
+async def a_hundred_at_most(request):
+    return feed(request, look=lambda seen: after(seen)[:100])
+
+
+@known_answer("review_feed", breaks="goes_on_after_the_last_one", says="no event")
+async def forgets_who_comes_back(request):
+    return feed(request, lambda request: newest())
+
+
+@known_answer("review_feed", breaks="goes_on_after_the_last_one", says="ValueError")
+async def believes_the_header(request):
+    async def believed(request):
+        header = request.headers.get("Last-Event-ID")
+        return await newest() if header is None else int(header)
+
+    return feed(request, believed)
+
+
+@known_answer("review_feed", breaks="goes_on_after_the_last_one", says="AttributeError")
+async def needs_a_review(request):
+    async def needed(request):
+        seen = brought(request)
+        return (await Review.objects.alast()).pk if seen is None else seen
+
+    return feed(request, needed)
+
+
+@known_answer("review_feed", breaks="goes_on_after_the_last_one", says="DoesNotExist")
+async def asks_for_the_last_one(request):
+    async def asked(request):
+        seen = brought(request)
+        return await newest() if seen is None else (await Review.objects.aget(pk=seen)).pk
+
+    return feed(request, asked)
+
+
+@known_answer("review_feed", breaks="goes_on_after_the_last_one", says="the last with the id")
+async def sends_the_last_one_again(request):
+    async def again(request):
+        seen = brought(request)
+        return await newest() if seen is None else seen - 1
+
+    return feed(request, again)
+
+
+@known_answer("review_feed", breaks="waits_without_the_database", says="2 connections")
+async def keeps_its_connection(request):
+    return feed(request, give_back=sync_to_async(lambda: None))
+
+
+@known_answer("review_feed", breaks="sends_each_review", says="can only be used in that same thread")
+async def closes_the_connection_of_the_loops_thread(request):
+    return feed(request, give_back=sync_to_async(connection.close))
+
+
+@known_answer("review_feed", breaks="waits_without_the_database", says="2 connections")
+async def closes_on_the_loops_thread(request):
+    async def close():
+        connection.close_if_unusable_or_obsolete()
+
+    return feed(request, give_back=close)
+
+
+sent_last = []
+
+
+@known_answer("review_feed", breaks="misses_nothing", says="while the client takes the first")
+async def one_place_for_all_clients(request):
+    async def events():
+        with listening(request) as news:
+            sent_last[:] = [await begin(request)]
+            yield RETRY
+            while True:
+                news.clear()
+                async for review in after(sent_last[0]):
+                    sent_last[:] = [review.pk]
+                    yield event(review)
+                await give_back()
+                await news.wait()
 
     return stream(events())
 

@@ -23,6 +23,7 @@ RETRY = "retry: 500\n\n"
 feed_until_stop = Task(
     "feed_until_stop",
     routes=["departures/"],
+    state=lambda: {"stopping": asyncio.Event()},
     hints=(
         "A feed waits for two things at once. How can one of them reach it through the other?",
         "Join the board inside the generator. Let a task wait for `stopping`, and put a mark into the queue then: whatever was "

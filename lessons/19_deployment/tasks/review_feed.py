@@ -24,6 +24,7 @@ from tutorial_project.words import counted
 review_feed = Task(
     "review_feed",
     routes=["reviews/feed/"],
+    state=lambda: {"listening": Listener().listening},
     database=postgresql,
     hints=(
         "When can a review be stored so that your feed has looked already, and does not listen yet, or no more?",
@@ -37,6 +38,8 @@ review_feed = Task(
 )
 
 RETRY = "retry: 500\n\n"
+MORE_THAN_A_PAGE = 108
+"""Reviews that were stored while a client was away."""
 INSERT = "INSERT INTO trips_review (trip_id, author_id, rating, text) SELECT %s, min(id), %s, '' FROM auth_user RETURNING id"
 
 
@@ -203,7 +206,7 @@ async def sends_each_review(trial: Trial) -> None:
 async def goes_on_after_the_last_one(trial: Trial) -> None:
     listener = Listener()
     async with other_process() as process:
-        before, gone, *missed = await stored(process, listener, 5)
+        before, gone, *missed = await stored(process, listener, MORE_THAN_A_PAGE)
         await process.execute("DELETE FROM trips_review WHERE id = %s", gone.pk)
         for seen, then in ((gone, missed), (missed[0], missed[1:]), (before, missed)):
             async with Feed(trial, listener, str(seen.pk)) as feed:
@@ -289,14 +292,17 @@ async def _stored_while_a_client_takes_one(trial: Trial) -> None:
     listener = Listener()
     async with (
         other_process() as process,
-        Feed(trial, listener, slow_at=lambda text: "data: " in text) as feed,
+        Feed(trial, listener, slow_at=lambda text: "data: " in text) as slow,
+        Feed(trial, listener) as quick,
     ):
-        await feed.begins()
+        for feed in (slow, quick):
+            await feed.begins()
         first = await stored(process, listener)
-        await feed.until(lambda: feed.held, said([first[0].event]), lambda: {"got": said(feed.events)})
+        await slow.until(lambda: slow.held, said([first[0].event]), lambda: {"got": said(slow.events)})
         more = await stored(process, listener, 2)
-        feed.take_again()
-        await feed.has_sent(first + more, "  and two more are stored while the client takes the first")
+        await quick.has_sent(first + more, "  while another client is slow")
+        slow.take_again()
+        await slow.has_sent(first + more, "  and two more are stored while the client takes the first")
 
 
 @review_feed.requirement(
