@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-# `sync_to_async` is one word; "waits" and "waiting" are one too, as endings are cut off. Nothing else is alike.
+# `sync_to_async` is one word; "waits" and "waiting" are one too, as endings are cut off. What else is alike is listed below.
 TABLE = """CREATE VIRTUAL TABLE texts USING fts5(title, errors, body, tokenize = "porter unicode61 tokenchars '_'")"""
 WORDS_TABLE = """CREATE VIRTUAL TABLE words USING fts5(word, tokenize = "porter unicode61 tokenchars '_'")"""
 WEIGHTS = "8.0, 4.0, 1.0"
