@@ -154,6 +154,16 @@ def test_a_hanging_answer_is_told_the_line_it_hangs_at_and_no_cause(
     assert set(verdict.evidence) == {"sent", "expected", "got", "at"}
 
 
+async def answers_and_leaves_the_loop_free(trial: Trial) -> None:
+    await trial.leaves_the_loop_free("/page/")
+
+
+def test_the_judge_may_block_where_an_answer_may_not_though_both_are_of_one_notebook() -> None:
+    """This file holds the answer, and the code that awaits the judge, as a notebook does."""
+    verdict = judged(blocks_its_thread, answers_and_leaves_the_loop_free)
+    assert "`threading.Semaphore(0).acquire()`, in `blocks_its_thread`" in verdict.evidence["at"]
+
+
 # Hanging, and blocking the event loop
 
 

@@ -21,6 +21,7 @@ from .holding import HoldingWatch
 from .known_errors import explain
 from .outcome import DidNotFinish, NotStarted, Refusal, described, heard
 from .own_code import OwnCode, frames_of, shown_function
+from .proofs.event_loop import judging
 from .task import Requirement, Task
 from .trial import Trial
 from .unchanged import is_unchanged
@@ -30,7 +31,7 @@ from .watchdog import Watchdog, done_within
 
 LIMIT, LATER_LIMIT = 4.5, 3.5
 """Seconds without a sign of the answer after which it hangs: in a check of its own, and where others took their time."""
-REFUSED_LIMIT = 5.5
+REFUSED_LIMIT = 4.7
 """Seconds after which the check of an answer that is refused already tries nothing more."""
 GRACE = 0.8
 """Seconds that a proof has to clean up when it is cancelled."""
@@ -70,8 +71,8 @@ async def judge(
     settings = override_settings(**{"DEBUG_PROPAGATE_EXCEPTIONS": True, **task.settings})
     async with _one_at_a_time:
         with settings, Watchdog(own, judge.__code__) as watchdog, HoldingWatch(own) as holding:
-            judging = _Judging(task, answer, restore, own, watchdog, holding)
-            verdict = await judging.verdict(until_refused or unchanged, until_held)
+            way = _Judging(task, answer, restore, own, watchdog, holding)
+            verdict = await way.verdict(until_refused or unchanged, until_held)
     return replace(verdict, started=False) if unchanged else verdict
 
 
@@ -94,6 +95,13 @@ class _Judging:
         self.results: list[Result] = []
 
     async def verdict(self, until_refused: bool, until_held: bool) -> Verdict:
+        own_code = judging.set(True)
+        try:
+            return await self._verdict(until_refused, until_held)
+        finally:
+            judging.reset(own_code)
+
+    async def _verdict(self, until_refused: bool, until_held: bool) -> Verdict:
         for requirement in self.task.requirements:
             try:
                 refusal = await self.refusal(requirement) if self.goes_on else NOT_TRIED
@@ -154,6 +162,7 @@ class _Judging:
                 self.watchdog.deadline = float("inf")
 
     async def prove(self, requirement: Requirement, trial: Trial) -> None:
+        judging.set(False)
         heard.set(self.sign_of_life)
         await requirement.proof(trial)
 

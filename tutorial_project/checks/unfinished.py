@@ -48,7 +48,8 @@ class Surroundings:
 
     async def doing(self) -> str:
         """Whether a task or a thread of the answer is "running", round and round, or all of them are "waiting"."""
-        if "running" in {doing(thread.ident) for thread in self.threads() if thread.ident}:
+        threads = [thread.ident for thread in self.threads() if thread.ident]
+        if threads and doing(*threads) == "running":
             return "running"
         tasks = [task for task in self.tasks() if self._own.innermost(frames_of_task(task)) is not None]
         for _ in range(3):

@@ -266,21 +266,27 @@ _TURN = asyncio.Handle._run.__code__
 _HEARS_OF_UNRAISABLE = _without_interrupts(sys.unraisablehook).__code__
 
 
-def doing(thread: int) -> str:
-    """Whether a thread is "running" or "waiting"; empty where the system does not tell.
+def doing(*threads: int) -> str:
+    """Whether one of some threads is "running", or all are "waiting"; empty where the system does not tell.
 
     Args:
-        thread: its `ident`.
+        threads: the `ident` of each.
     """
     if not hasattr(time, "pthread_getcpuclockid"):
         return ""
     try:
-        clock = time.pthread_getcpuclockid(thread)
-        before = time.clock_gettime(clock)
+        before = _processor_seconds(threads)
         time.sleep(2 * TRY_AGAIN)
-        return "running" if time.clock_gettime(clock) - before > 0.001 else "waiting"
-    except OSError:  # the thread has ended meanwhile
+        after = _processor_seconds(threads)
+    except OSError:  # a thread has ended meanwhile
         return ""
+    return (
+        "running" if any(now - then > 0.001 for then, now in zip(before, after, strict=True)) else "waiting"
+    )
+
+
+def _processor_seconds(threads: Iterable[int]) -> list[float]:
+    return [time.clock_gettime(time.pthread_getcpuclockid(thread)) for thread in threads]
 
 
 async def done_within(seconds: float, *tasks: asyncio.Future[Any]) -> bool:

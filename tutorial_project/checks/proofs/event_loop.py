@@ -9,11 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
 from blockbuster import BlockBuster
+
+judging: ContextVar[bool] = ContextVar("judging", default=False)
+"""Whether the code that runs is the judge's own, which waits for an answer, and not the answer's."""
 
 
 @contextmanager
@@ -21,14 +25,14 @@ def blocking_calls_refused(answer: Any) -> Iterator[None]:
     """Make blocking calls raise `blockbuster.BlockingError` when the answer makes them on this thread's event loop.
 
     Only calls that come from the answer's own file or notebook count: the kernel around it may block. So may a loop
-    on another thread, which nobody else waits for.
+    on another thread, which nobody else waits for, and the judge, whom a cell of that same notebook has called.
 
     Args:
         answer: a function, class or bound view of the learner.
     """
     guard = BlockBuster(scanned_modules=_files_of(answer))
     real_sleep = time.sleep
-    _allow_on_other_threads(guard)
+    _allow_to_others(guard)
     guard.activate()
     try:
         with _imported_names_guarded(answer, real_sleep, time.sleep):
@@ -37,11 +41,13 @@ def blocking_calls_refused(answer: Any) -> Iterator[None]:
         guard.deactivate()
 
 
-def _allow_on_other_threads(guard: BlockBuster) -> None:
+def _allow_to_others(guard: BlockBuster) -> None:
     here = threading.get_ident()
 
     def allowing(allowed: Callable[..., bool]) -> Callable[..., bool]:
-        return lambda *args, **kwargs: threading.get_ident() != here or allowed(*args, **kwargs)
+        return lambda *args, **kwargs: (
+            threading.get_ident() != here or judging.get() or allowed(*args, **kwargs)
+        )
 
     for function in guard.functions.values():
         function.can_block_predicate = allowing(function.can_block_predicate)
