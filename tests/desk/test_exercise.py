@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from django.http import JsonResponse
 
-from tutorial_project.checks.verdict import AnswerRefused
+from tutorial_project.checks.verdict import WIDTH, AnswerRefused
 from tutorial_project.desk.exercise import Exercise
+from tutorial_project.desk.marks import Marks
 
 NAME = "00_start_here"
 
@@ -130,9 +131,24 @@ def test_a_hint_for_no_task_says_which_tasks_there_are(exercise: Exercise, capsy
     assert "The tasks of this exercise: opening_hours" in capsys.readouterr().out
 
 
-def test_progress_lists_every_task(exercise: Exercise, capsys: Any) -> None:
-    exercise.progress()
-    assert capsys.readouterr().out.split() == ["○", "opening_hours", "not", "started"]
+def test_progress_is_a_row_of_marks_and_how_many_are_done(exercise: Exercise) -> None:
+    assert repr(exercise.progress()) == "○ opening_hours\n\n0 of 1 done"
+
+
+def test_progress_says_where_to_go_on_when_everything_is_done(exercise: Exercise) -> None:
+    check(exercise, opening_hours)
+    marks = exercise.progress()
+    assert marks.text.startswith("✓ opening_hours\n\n1 of 1 done. Next: notebooks/")
+    assert '<span role="img" aria-label="done" title="done">✓</span>' in marks.html
+    assert marks.next in marks.html
+
+
+def test_a_long_row_of_marks_is_broken_between_tasks() -> None:
+    states = {f"task_number_{number}": "not yet" for number in range(12)}
+    *rows, _, count = Marks(states).text.splitlines()
+    assert len(rows) > 1
+    assert all(len(row) <= WIDTH and row.startswith("✗ task") and row[-1].isdigit() for row in rows)
+    assert count == "0 of 12 done"
 
 
 def test_an_unknown_exercise_is_told_which_there_are() -> None:

@@ -13,11 +13,13 @@ from tutorial_project.checks.operations import seen_by_operations
 from tutorial_project.checks.outcome import Refusal
 from tutorial_project.checks.own_code import names_of
 from tutorial_project.checks.task import Task
-from tutorial_project.checks.verdict import MARKS, AnswerRefused, Verdict
+from tutorial_project.checks.verdict import AnswerRefused, Verdict
 from tutorial_project.classroom.kernel import names_in_notebook, watch_cells
 from tutorial_project.classroom.opening import prepare
 
 from .approaches import Approaches, approaches_to
+from .learning_paths import next_notebook
+from .marks import Marks
 from .progress import Progress, progress_folder
 
 
@@ -130,12 +132,11 @@ class Exercise:
             print(f"Your answer to {name} is as good as any that is known here.")
         return None
 
-    def progress(self) -> None:
-        """Print the state of every task."""
+    def progress(self) -> Marks:
+        """The state of every task, as a row of marks; when all are done, where to go on."""
         progress = Progress(self.name)
-        for name in self.tasks:
-            record = progress.task(name)
-            print(f"{MARKS[record['state']]} {name:<24} {record['state']}")
+        states = {name: progress.task(name)["state"] for name in self.tasks}
+        return Marks(states, f"Next: {next_notebook()}" if set(states.values()) == {"done"} else "")
 
 
 def _possible_names(answer: Any, task: str | None) -> list[str]:

@@ -63,6 +63,13 @@ def next_exercise() -> str | None:
     return next((name for name in open_exercises() if name in on_the_path), None)
 
 
+def next_notebook() -> str:
+    """The notebook to go on with, from the root of the project: a lesson, or its exercise once that is begun."""
+    exercise = next_exercise() or lessons_on(EVERYTHING)[0]
+    begun = any(record["checks"] for record in Progress(exercise).tasks.values())
+    return f"{'exercises' if begun else 'notebooks'}/{exercise}.ipynb"
+
+
 def choose(path: str) -> None:
     """Remember the learner's path.
 
