@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
 
-from IPython.core.getipython import get_ipython
+
+def shell() -> Any:
+    """The IPython that runs the notebook; None outside of one, where nobody needs to import IPython."""
+    module = sys.modules.get("IPython.core.getipython")
+    return module.get_ipython() if module else None
 
 
 def watch_cells() -> None:
@@ -13,16 +18,16 @@ def watch_cells() -> None:
 
     Does nothing outside a notebook. Safe to call again.
     """
-    shell = get_ipython()
-    if shell is not None and forget_urls not in shell.events.callbacks["post_run_cell"]:
-        shell.events.register("post_run_cell", forget_urls)
+    notebook = shell()
+    if notebook is not None and forget_urls not in notebook.events.callbacks["post_run_cell"]:
+        notebook.events.register("post_run_cell", forget_urls)
         wake_up(asyncio.get_running_loop())
 
 
 def names_in_notebook(value: Any) -> list[str]:
     """The names under which the notebook knows this very object; none outside a notebook."""
-    shell = get_ipython()
-    names = shell.user_ns if shell is not None else {}
+    notebook = shell()
+    names = notebook.user_ns if notebook is not None else {}
     return [name for name, other in names.items() if other is value and not name.startswith("_")]
 
 

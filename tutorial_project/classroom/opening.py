@@ -18,10 +18,12 @@ SETTINGS = "tutorial_project.settings"
 class _Lesson:
     """What `open_lesson` set up in this process, once."""
 
+    configured = False
     sqlite: dict[str, Any]
     databases: dict[str, Any]
     samples: dict[str, SampleDatabase] = {}
     overrides: Any = None
+    """Of Django's settings, by the lesson, beside those that hold in every notebook."""
 
 
 def open_lesson(**settings: Any) -> None:
@@ -49,13 +51,14 @@ def prepare(**settings: Any) -> SampleDatabase:
     """Do what `open_lesson` does, without a notebook and without a word; return the database."""
     _configure_django()
     _use_databases(settings.pop("DATABASES", _Lesson.sqlite))
-    _override({"ROOT_URLCONF": "__main__", "DEBUG": False} | settings)
+    _override(settings)
     return fresh_sample_database()
 
 
 def settings_of_the_lesson() -> dict[str, Any]:
     """What another process needs to know, to have the settings of this lesson: all but the notebook's URLs."""
-    overrides = {name: value for name, value in _Lesson.overrides.options.items() if name != "ROOT_URLCONF"}
+    overrides = {"DEBUG": False, **(_Lesson.overrides.options if _Lesson.overrides else {})}
+    overrides.pop("ROOT_URLCONF", None)
     return {"DATABASES": _Lesson.databases, **overrides}
 
 
@@ -73,7 +76,7 @@ def fresh_sample_database() -> SampleDatabase:
 
 
 def _configure_django() -> None:
-    if _Lesson.overrides is not None:
+    if _Lesson.configured:
         return
     chosen = os.environ.setdefault("DJANGO_SETTINGS_MODULE", SETTINGS)
     if chosen != SETTINGS:
@@ -85,6 +88,10 @@ def _configure_django() -> None:
     _Lesson.sqlite = {"default": sqlite_database(temporary_folder() / "db.sqlite3")}
     _Lesson.databases = {}
     django.setup()
+    from django.conf import settings
+
+    settings.ROOT_URLCONF, settings.DEBUG = "__main__", False
+    _Lesson.configured = True
 
 
 def _use_databases(databases: dict[str, Any]) -> None:
@@ -92,13 +99,16 @@ def _use_databases(databases: dict[str, Any]) -> None:
 
     if _Lesson.overrides is not None:
         _Lesson.overrides.disable()
+        _Lesson.overrides = None
     if databases is not _Lesson.databases:
         settings.DATABASES = _Lesson.databases = databases
         connect_to(databases)
 
 
 def _override(settings: dict[str, Any]) -> None:
-    from django.test import override_settings
+    if not settings:
+        return
+    from django.test import override_settings  # here, since it imports all of Django's test client
 
     _Lesson.overrides = override_settings(**settings)
     _Lesson.overrides.enable()

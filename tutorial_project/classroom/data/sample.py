@@ -11,8 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from .copies import Pristine, copy_of_the_default_database
 
 PREFIX = "async-views-"
@@ -21,12 +19,18 @@ PREFIX = "async-views-"
 def temporary_folder() -> Path:
     """A new folder that is removed when this process ends; leftovers of killed processes go first."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
-        owner = folder.name.removeprefix(PREFIX).split("-")[0]
-        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+        if not _has_an_owner(folder):
             shutil.rmtree(folder, ignore_errors=True)
     new = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     atexit.register(shutil.rmtree, new, ignore_errors=True)
     return new
+
+
+def _has_an_owner(folder: Path) -> bool:
+    import psutil  # here, since most openings find no folder of another process
+
+    owner = folder.name.removeprefix(PREFIX).split("-")[0]
+    return not owner.isdigit() or psutil.pid_exists(int(owner))
 
 
 def in_thread(work: Callable[[], Any]) -> Any:
