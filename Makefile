@@ -1,4 +1,4 @@
-# make lab        open where you go on            make notebooks  build what changed in lessons/
+# make lab        open the lessons, where you are   make notebooks  build what changed in lessons/
 # make test       run every proof                 make lock       pin the newest packages in range
 # make check      check all your exercises        make bench      measure the classroom
 # make update     get new lessons, keep your answers
@@ -25,7 +25,7 @@ unexport PYTHONDONTWRITEBYTECODE
 lab: ready
 	@$(IN) manage.py trust
 	$(IN) -m jupyterlab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir="$(CURDIR)" $(AS_ROOT) $(ARGS) \
-		"$$($(IN) manage.py next)"
+		"$$($(IN) manage.py start)"
 
 test: ready-for-proofs
 	$(IN) -m pytest $(ARGS)

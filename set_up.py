@@ -39,10 +39,11 @@ QUIET_LAB = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/extensionmanager-extension:plugin": {"enabled": False},
     "@jupyterlab/filebrowser-extension:browser": {"showLastModifiedColumn": False},
+    "@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}},
     "jupyterlab-jupytext:plugin": {"auto:percent": False, "md:myst": False},
 }
 """JupyterLab's settings: no news, no look for updates or extensions, file names that are read to their end, and in the
-launcher only what a learner uses."""
+launcher only what a learner uses; pages of Markdown as they are meant to be read."""
 
 FIRST_PAGE = "/lab/tree/notebooks/00_start_here.ipynb"
 STARTED_BY = {

@@ -39,7 +39,7 @@ def test_lab_serves_this_machine_only_with_a_token_and_takes_options() -> None:
     started = recipe("lab", "ARGS=--no-browser --port 8899")
     assert "-m jupyterlab --ServerApp.ip=127.0.0.1 " in started
     assert " --no-browser --port 8899 " in started
-    assert started.rstrip().endswith('"$(.venv/bin/python manage.py next)"')
+    assert started.rstrip().endswith('"$(.venv/bin/python manage.py start)"')
     assert "token" not in started
 
 

@@ -7,6 +7,7 @@ The front matter of a `lesson.md` says on which of them the lesson lies; all lie
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from tutorial_project import paths
@@ -24,6 +25,8 @@ PATHS: Mapping[str, str] = {
 }
 """The title of each path, by the name that front matter and `manage.py path` use."""
 
+TITLE = re.compile(r"^# +(.+?) *$", re.MULTILINE)
+
 
 def lessons_on(path: str) -> list[str]:
     """The names of the lessons on a path, in order.
@@ -37,6 +40,17 @@ def lessons_on(path: str) -> list[str]:
         for file in files
         if path == EVERYTHING or path in said_under("paths", file.read_text(encoding="utf-8"))
     ]
+
+
+def title_of(lesson: str) -> str:
+    """The title of a lesson.
+
+    Args:
+        lesson: its name, such as "03_waiting_together".
+    """
+    text = (paths.LESSONS / lesson / "lesson.md").read_text(encoding="utf-8")
+    heading = TITLE.search(text)
+    return heading[1] if heading else lesson
 
 
 def chosen_path() -> str:
