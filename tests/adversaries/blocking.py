@@ -10,7 +10,7 @@ from typing import Any
 
 from .checks import function_of
 
-MOMENT = 0.5
+MOMENT = 0.35
 """Seconds: more than the classroom allows one step on the loop, and less than any limit of a task."""
 
 

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from solved import TASKS, solution
 
+from tutorial_project.checks import general
+
 from .calls import around
 from .checks import load_tasks
 from .meeting import judged, rehearse
@@ -22,6 +24,9 @@ pytestmark = pytest.mark.usefixtures("the_machine_may_be_busy", "clients_start_s
 
 TO_DO = Path(__file__).with_name("accepted.txt")
 """What may be accepted although nothing excuses it: lines go when a check tells the difference, and none may come."""
+
+PATIENCE = general.PATIENCE
+"""Seconds, a learner's: an answer that lets in one caller at a time uses up whatever patience there is."""
 
 TIMED = ("holder", "one at a time")
 """Adversaries that take time, by which a busy machine may let a check refuse them that accepts them elsewhere."""
@@ -56,7 +61,7 @@ def rehearsal(lesson_name: str, task_name: str, database: Any) -> Rehearsal:
 
 @pytest.mark.parametrize(("lesson_name", "task_name", "adversary"), MEETINGS)
 def test_an_adversary_is_refused_or_excused(
-    lesson_name: str, task_name: str, adversary: str, sample_database: Any
+    lesson_name: str, task_name: str, adversary: str, sample_database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard = rehearsal(lesson_name, task_name, sample_database)
     task = load_tasks(lesson_name)[task_name]
@@ -64,6 +69,8 @@ def test_an_adversary_is_refused_or_excused(
     chosen = ADVERSARIES[adversary](heard)
     if not chosen.can_act(heard):
         return
+    if adversary == "one at a time":
+        monkeypatch.setattr(general, "PATIENCE", PATIENCE)
     adversarial = around(solution(lesson_name, task_name), chosen)
     found = judged(task, adversarial, sample_database.restore, until_held=adversary.startswith("holder"))
     reason = excuse(task.excused, adversary)
