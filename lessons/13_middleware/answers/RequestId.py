@@ -5,6 +5,7 @@ import threading
 from uuid import uuid4
 
 from asgiref.sync import markcoroutinefunction
+from django.http import HttpResponse
 from django.utils.decorators import async_only_middleware
 from django.utils.deprecation import MiddlewareMixin
 
@@ -309,3 +310,61 @@ class TakesLettersOfEveryAlphabet(Named):
         request_id = brought if re.fullmatch(r"[\w-]{1,64}", brought) else uuid4().hex
         current_id.set(request_id)
         return await self.answered(request, request_id)
+
+
+@known_answer("RequestId", breaks="takes_no_odd_id", says="expected 200 with a header X-Request-ID")
+class LetsALineEndThrough(Named):
+    def id_of(self, request):
+        brought = request.headers.get("X-Request-ID", "")
+        return brought if re.match("[A-Za-z0-9_-]{1,64}$", brought) else uuid4().hex
+
+    async def __call__(self, request):
+        current_id.set(self.id_of(request))
+        return await self.answered(request, current_id.get())
+
+
+@known_answer("RequestId", breaks="gives_the_id_back", says="that is the id of the request before")
+class KeepsAnIdThatIsThere(Named):
+    async def __call__(self, request):
+        if current_id.get() == "-":
+            current_id.set(self.id_of(request))
+        return await self.answered(request, current_id.get())
+
+
+@known_answer("RequestId", breaks="gives_the_id_back", says="GET /missing/")
+class NamesSuccessAlone(Named):
+    async def __call__(self, request):
+        current_id.set(self.id_of(request))
+        response = await self.get_response(request)
+        if response.status_code < 400:
+            response.headers["X-Request-ID"] = current_id.get()
+        return response
+
+
+@known_answer("RequestId", breaks="names_streams", says="while the second is waited for")
+class ReadsTheStreamByItself(Named):
+    async def __call__(self, request):
+        token = current_id.set(request_id := self.id_of(request))
+        response = await self.answered(request, request_id)
+        if response.streaming:
+            parts = [part async for part in response]
+            response = HttpResponse(b"".join(parts), headers=response.headers)
+        current_id.reset(token)
+        return response
+
+
+@known_answer("RequestId", breaks="names_streams", says="twice, the second one while the first is under way")
+class KeepsTheIdOfStreamsOnItself(Named):
+    async def __call__(self, request):
+        request_id = self.id_of(request)
+        current_id.set(request_id)
+        response = await self.answered(request, request_id)
+        if response.streaming:
+            self.id_of_the_stream = request_id
+            response.streaming_content = self.named(response.streaming_content)
+        return response
+
+    async def named(self, content):
+        async for chunk in content:
+            yield chunk
+            current_id.set(self.id_of_the_stream)

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import uuid4
 
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
 from tutorial_project.checks.kinds.middleware import asgi_site, expect_a_response
-from tutorial_project.trips.request_log import RequestIdFilter
+from tutorial_project.checks.kinds.streams import OpenStream
+from tutorial_project.trips.request_log import RequestIdFilter, current_id
 
 from ..shared import Meeting, together, told, watched_get
 
@@ -38,16 +39,30 @@ async def meets(request: HttpRequest) -> HttpResponse:
     return HttpResponse(request.GET["name"])
 
 
+async def missing(request: HttpRequest) -> HttpResponse:
+    raise Http404
+
+
+may_leave = asyncio.Event()
+may_leave.set()
+
+
 async def departures(request: HttpRequest) -> StreamingHttpResponse:
     async def body():
         for gate in ("A1", "B2"):
             log.info("streams gate %s", gate)
             yield gate
+            await may_leave.wait()
 
     return StreamingHttpResponse(body())
 
 
-LOGGED_PAGES = [path("offers/", offers), path("meets/", meets), path("departures/", departures)]
+LOGGED_PAGES = [
+    path("offers/", offers),
+    path("meets/", meets),
+    path("missing/", missing),
+    path("departures/", departures),
+]
 
 
 RequestId = Task(
@@ -77,6 +92,32 @@ async def gives_the_id_back(trial: Trial) -> None:
         reply = await named(trial, f"/offers/?text={text}", name)
         reply.expect(200, text=text)
         expect_the_id(reply, name)
+    await gives_it_with_every_answer(trial)
+    await gives_it_when_there_was_another(trial)
+
+
+async def gives_it_with_every_answer(trial: Trial) -> None:
+    """Refuse an answer that leaves the header out where the view refuses, or where something is sent."""
+    for method, url, status in (("GET", "/missing/", 404), ("POST", "/offers/", 200)):
+        reply = await named(trial, url, name := made_up_id(), method)
+        reply.expect_that(reply.status == status, str(status))
+        expect_the_id(reply, name)
+
+
+async def gives_it_when_there_was_another(trial: Trial) -> None:
+    """One task may handle several requests, one after another: a test's client does, and some servers do."""
+    token = current_id.set(before := made_up_id())
+    try:
+        reply = await named(trial, "/offers/", name := made_up_id())
+    finally:
+        current_id.reset(token)
+    reply.sent += "  in a task that has handled another request before"
+    taken = reply.response.headers.get("X-Request-ID") == before
+    words = {
+        "because": "that is the id of the request before",
+        "next": "`current_id.set(…)` for each request",
+    }
+    expect_the_id(reply, name, **(words if taken else {}))
 
 
 @RequestId.requirement("makes a new id for each request that brings none")
@@ -105,7 +146,16 @@ async def makes_new_ids(trial: Trial) -> None:
 )
 async def takes_no_odd_id(trial: Trial) -> None:
     name = made_up_id()
-    for odd in ("", f"{longest_id()}a", f"{name} 1", f"{name};", f"<{name}", f"{name}\t{name}", f"{name}ê"):
+    for odd in (
+        "",
+        f"{longest_id()}a",
+        f"{name} 1",
+        f"{name};",
+        f"<{name}",
+        f"{name}\t{name}",
+        f"{name}ê",
+        f"{name}\n",
+    ):
         with logged() as records:
             reply = await named(trial, "/offers/", odd)
         reply.expect_that(reply.status == 200, "200 with a header X-Request-ID")
@@ -178,6 +228,40 @@ async def names_streams(trial: Trial) -> None:
         because="the id was put back when the middleware returned, and the stream is made after that",
         next="leave the id set: it ends with the task of the request",
     )
+    await names_two_streams(trial)
+
+
+async def names_two_streams(trial: Trial) -> None:
+    """Refuse a middleware that reads a stream before it returns, or mixes two that are under way."""
+    may_leave.clear()
+    try:
+        with logged() as records:
+            async with (
+                OpenStream(trial, "/departures/") as first,
+                OpenStream(trial, "/departures/") as second,
+            ):
+                await expect_the_part(
+                    first, "A1", "the first part of the stream, while the second is waited for"
+                )
+                await expect_the_part(
+                    second, "A1", "the first part of another stream, while one is under way"
+                )
+                may_leave.set()
+                for stream in (first, second):
+                    await expect_the_part(stream, "B2", "the second part, when nobody waits any more")
+    finally:
+        may_leave.set()
+    ids = [stream.headers.get("x-request-id", "none") for stream in (first, second)]
+    found = [str(record.request_id) for record in records]
+    Outcome("GET /departures/  twice, the second one while the first is under way").expect_that(
+        sorted(found) == sorted(ids * 2),
+        f"two log lines with the id {ids[0]}, and two with {ids[1]}",
+        got=f"log lines with the ids {', '.join(found)}",
+    )
+
+
+async def expect_the_part(stream: OpenStream, part: str, expected: str) -> None:
+    await stream.until(lambda: part in stream.text, expected, lambda: {"got": "nothing until then"})
 
 
 def made_up_id() -> str:
@@ -206,8 +290,9 @@ def expect_the_id(reply: Reply, name: str, **words: str) -> None:
     reply.expect_that(found == name, f"X-Request-ID: {name}", got=got, **(words if found else {}))
 
 
-async def named(trial: Trial, url: str, name: str) -> Reply:
-    reply = await trial.get(url, headers={"X-Request-ID": name if name.isascii() else name.encode("latin-1")})
+async def named(trial: Trial, url: str, name: str, method: str = "GET") -> Reply:
+    sent = name if name.isascii() else name.encode("latin-1")
+    reply = await trial.request(method, url, headers={"X-Request-ID": sent})
     return expect_a_response(told(reply))
 
 
