@@ -237,7 +237,7 @@ class AsyncHooks(MiddlewareMixin):
 remembered = {}
 
 
-@known_answer("SeatsLeft", breaks="serves_wsgi_too", says="expected X-Seats-Left")
+@known_answer("SeatsLeft", breaks="serves_wsgi_too", says="expected the view's own answer")
 class RemembersTheTripsOfSyncSites(MiddlewareMixin):
     def __call__(self, request):
         if self.async_mode:
@@ -297,6 +297,56 @@ class LetsInOneThreadAtATime(InTwoForms):
             return sold_out()
         with self.one_by_one:
             return stamped(self.get_response(request), trip)
+
+
+@known_answer("SeatsLeft")
+class ReadsOneColumn(MiddlewareMixin):
+    def process_request(self, request):
+        request.seats_left = self.seats_left(request.GET.get("trip"))
+        if request.seats_left == 0:
+            return sold_out()
+
+    def process_response(self, request, response):
+        if request.seats_left:
+            response["X-Seats-Left"] = request.seats_left
+        return response
+
+    def seats_left(self, text):
+        try:
+            return Trip.objects.values_list("seats_left", flat=True).get(pk=text)
+        except (Trip.DoesNotExist, ValueError, OverflowError):
+            return None
+
+
+@known_answer("SeatsLeft", breaks="leaves_others_alone", says="got X-Seats-Left: without a value")
+class LeavesTheHeaderEmpty(InTwoForms):
+    async def __acall__(self, request):
+        trip = await aasked(request)
+        if trip and trip.seats_left == 0:
+            return sold_out()
+        response = await self.get_response(request)
+        response.headers["X-Seats-Left"] = trip.seats_left if trip else ""
+        return response
+
+
+@known_answer("SeatsLeft", breaks="serves_wsgi_too", says="got no such header")
+class ForgetsErrorsOfSyncSites(InTwoForms):
+    def in_a_thread(self, request):
+        trip = asked(request)
+        if trip and trip.seats_left == 0:
+            return sold_out()
+        response = self.get_response(request)
+        return stamped(response, trip) if response.status_code == 200 else response
+
+
+@known_answer("SeatsLeft", breaks="serves_wsgi_too", says="?trip=² under WSGI")
+class TakesDigitsForNumbers(InTwoForms):
+    def in_a_thread(self, request):
+        text = request.GET.get("trip", "")
+        trip = Trip.objects.filter(pk=int(text)).first() if text.isdigit() else None
+        if trip and trip.seats_left == 0:
+            return sold_out()
+        return stamped(self.get_response(request), trip)
 
 
 EQUAL_MUTANTS = {

@@ -1,4 +1,6 @@
 import asyncio
+import time
+from contextlib import contextmanager
 from time import perf_counter, process_time
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, markcoroutinefunction, sync_to_async
@@ -79,7 +81,7 @@ def does_not_branch(get_response):
     return middleware
 
 
-@known_answer("request_timing", breaks="times_an_async_view", says="the clock was stopped before the view")
+@known_answer("request_timing", breaks="times_an_async_view", says="when the view has answered")
 @in_both_worlds
 async def stops_the_clock_before_the_await(get_response, request):
     started = perf_counter()
@@ -90,7 +92,7 @@ async def stops_the_clock_before_the_await(get_response, request):
     return response
 
 
-@known_answer("request_timing", breaks="times_an_async_view", says="or it counts seconds")
+@known_answer("request_timing", breaks="times_an_async_view", says="seconds are too few")
 @in_both_worlds
 async def counts_seconds(get_response, request):
     started = perf_counter()
@@ -195,7 +197,7 @@ class OnTheInstance:
         return timed(self.get_response(request), started)
 
 
-@known_answer("request_timing", breaks="starts_anew", says="has moved the start of the first")
+@known_answer("request_timing", breaks="starts_anew", says="share where the start is kept")
 class KeepsTheStartOnItself(OnTheInstance):
     async def __acall__(self, request):
         self.started = perf_counter()
@@ -269,13 +271,68 @@ async def asks_the_clock_of_the_processor(get_response, request):
     return response
 
 
-@known_answer("request_timing", breaks="serves_wsgi", says="has moved the start of the first")
+@known_answer("request_timing", breaks="serves_wsgi", says="share where the start is kept")
 class KeepsTheStartOfThreadsOnItself(OnTheInstance):
     def __call__(self, request):
         if iscoroutinefunction(self):
             return self.__acall__(request)
         self.started = perf_counter()
         return timed(self.get_response(request), self.started)
+
+    async def __acall__(self, request):
+        started = perf_counter()
+        return timed(await self.get_response(request), started)
+
+
+@known_answer("request_timing")
+@sync_and_async_middleware
+def by_a_context_manager(get_response):
+    @contextmanager
+    def timed():
+        started = time.monotonic_ns()
+        made = {}
+        yield made
+        made["response"].headers["X-Time-Ms"] = str((time.monotonic_ns() - started) // 1_000_000)
+
+    async def on_the_loop(request):
+        with timed() as made:
+            made["response"] = await get_response(request)
+        return made["response"]
+
+    def in_a_thread(request):
+        with timed() as made:
+            made["response"] = get_response(request)
+        return made["response"]
+
+    return on_the_loop if iscoroutinefunction(get_response) else in_a_thread
+
+
+@known_answer("request_timing", breaks="serves_wsgi", says="share where the start is kept")
+class KeepsTheStartsInAList(OnTheInstance):
+    def __init__(self, get_response):
+        super().__init__(get_response)
+        self.starts = []
+
+    def __call__(self, request):
+        if iscoroutinefunction(self):
+            return self.__acall__(request)
+        self.starts.append(perf_counter())
+        response = self.get_response(request)
+        return timed(response, self.starts.pop())
+
+    async def __acall__(self, request):
+        started = perf_counter()
+        return timed(await self.get_response(request), started)
+
+
+@known_answer("request_timing", breaks="serves_wsgi", says="500 without the header X-Time-Ms")
+class ForgetsErrorsOfSyncSites(OnTheInstance):
+    def __call__(self, request):
+        if iscoroutinefunction(self):
+            return self.__acall__(request)
+        started = perf_counter()
+        response = self.get_response(request)
+        return timed(response, started) if response.status_code < 500 else response
 
     async def __acall__(self, request):
         started = perf_counter()

@@ -28,7 +28,7 @@ async def trip_page(request: HttpRequest) -> HttpResponse:
 def sync_trip_page(request: HttpRequest) -> HttpResponse:
     visited.append(text := uuid4().hex)
     meeting_of_threads.wait()
-    return HttpResponse(text, headers={"X-View": "sync"})
+    return HttpResponse(text, status=404 if len(visited) % 2 else 200, headers={"X-View": "sync"})
 
 
 ODD = ("abc", "", "²", "%00", "-1", "1" * 40, "7;8", "7.0")
@@ -126,19 +126,21 @@ async def leaves_others_alone(trial: Trial) -> None:
 async def serves_wsgi_too(trial: Trial) -> None:
     site = WSGISite(trial, SYNC_TRIP_PAGES)
     pk, left = await some_trip(), random.randint(1, 50)
-    await leave(8, 0)
-    visited.clear()
-    expect_refused(await site.request("/page/?trip=8"))
+    for sold_out in (8, pk):
+        await leave(sold_out, 0)
+        visited.clear()
+        expect_refused(await site.request(f"/page/?trip={sold_out}"))
     for query, seats in (
         (f"?trip={pk}", str(left)),
         (f"?trip={pk}", str(left + 1)),
         ("", None),
-        ("?trip=abc", None),
         ("?trip=7000", None),
+        *((f"?trip={odd}", None) for odd in ODD),
     ):
         visited.clear()
         await leave(pk, int(seats or 1))
-        expect_passed(await site.request(f"/page/{query}"), "sync", seats)
+        for method in ("GET", "POST") if seats else ("GET",):
+            expect_passed(await site.request(f"/page/{query}", method), "sync", seats)
     await keeps_threads_apart(site)
 
 
@@ -208,7 +210,7 @@ def expect_passed(reply: Reply, kind: str, seats: str | None, **words: str | Non
     )
     found = reply.response.headers.get("X-Seats-Left")
     expected = "no header X-Seats-Left" if seats is None else f"X-Seats-Left: {seats}"
-    got = f"X-Seats-Left: {found}" if found else "no such header"
+    got = "no such header" if found is None else f"X-Seats-Left: {found or 'without a value'}"
     reply.expect_that(found == seats, expected, got=got, **words)
 
 

@@ -73,6 +73,10 @@ def missing_sync(request: HttpRequest) -> HttpResponse:
     raise Http404
 
 
+def broken_sync(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(said(perf_counter()), status=500)
+
+
 PAGES = [
     path("slow/", slow),
     path("fast/", fast),
@@ -82,7 +86,12 @@ PAGES = [
 ]
 
 
-SYNC_PAGES = [path("slow/", slow_sync), path("meets/", meets_sync), path("missing/", missing_sync)]
+SYNC_PAGES = [
+    path("slow/", slow_sync),
+    path("meets/", meets_sync),
+    path("missing/", missing_sync),
+    path("broken/", broken_sync),
+]
 
 
 request_timing = Task(
@@ -143,7 +152,7 @@ async def starts_anew(trial: Trial) -> None:
         slow_reply,
         most,
         too_little={
-            "because": "alone, such a request was measured rightly: the second one has moved the start of the first",
+            "because": "alone, such a request was measured rightly: two that are under way share where the start is kept",
             "next": "keep the start in a variable of the inner function, or on `request`",
         },
     )
@@ -173,9 +182,14 @@ async def stays_on_the_loop(trial: Trial) -> None:
 @request_timing.requirement("does the same under WSGI around a sync view, and adds no crossing there either")
 async def serves_wsgi(trial: Trial) -> None:
     site = WSGISite(trial, SYNC_PAGES)
-    for name, status in (("slow", 200), ("missing", 404)):
+    for method, name, status in (
+        ("GET", "slow", 200),
+        ("POST", "slow", 200),
+        ("GET", "missing", 404),
+        ("GET", "broken", 500),
+    ):
         with crossings() as seen:
-            reply, most = await timed_request(site, f"/{name}/")
+            reply, most = await timed_request(site, f"/{name}/", method)
         reply.expect_that(reply.status == status, str(status))
         expect_the_time(reply, most)
         expect_no_crossing(trial, reply.sent, seen, 0)
@@ -198,16 +212,16 @@ async def measures_each_thread(site: WSGISite) -> None:
             reply,
             most,
             too_little={
-                "because": "alone, a request was measured rightly: the second thread has moved the start of the first",
+                "because": "alone, a request was measured rightly: two that are under way share where the start is kept",
                 "next": "keep the start in a variable of the inner function, or on `request`",
             },
         )
 
 
-async def timed_request(site: WSGISite, path: str) -> tuple[Reply, float]:
+async def timed_request(site: WSGISite, path: str, method: str = "GET") -> tuple[Reply, float]:
     """The reply under WSGI, and the seconds until it was there."""
     started = perf_counter()
-    reply = await site.request(path)
+    reply = await site.request(path, method)
     return reply, perf_counter() - started
 
 
@@ -246,8 +260,8 @@ def expect_the_time(
     whole = text.isascii() and text.isdigit()
     reply.expect_that(whole, expected, got=f"X-Time-Ms: {text}", because="it is no whole number")
     small = too_little or {
-        "because": "the clock was stopped before the view had answered, or it counts seconds, or the time of the processor, "
-        "which stands still while a view waits"
+        "next": "`(perf_counter() - started) * 1000`, when the view has answered; seconds are too few, and the clock of the "
+        "processor stands still while a view waits"
     }
     reply.expect_that(int(text) >= least, expected, got=f"X-Time-Ms: {text}", **small)
     reply.expect_that(int(text) <= high, expected, got=f"X-Time-Ms: {text}", **(too_much or {}))
