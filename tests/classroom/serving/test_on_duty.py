@@ -115,8 +115,20 @@ def test_a_first_byte_is_earlier_than_the_last() -> None:
 def test_a_visitor_goes_away_and_the_server_stops() -> None:
     duty = seen("/never/", leaves_after=0.1)
     assert duty.statuses("/never/") == {0: 1}
-    assert "1 × TimeoutError" in repr(duty)
+    assert "1 × left after 0.1 s" in repr(duty)
     assert not duty.server.running
+
+
+def test_a_task_that_waits_is_seen_with_its_line() -> None:
+    async def look() -> Any:
+        async with on_duty(urlpatterns) as duty:
+            visiting = asyncio.ensure_future(duty.send("/never/", times=2, leaves_after=2.0))
+            while not (waiting := duty.waiting_tasks()) or waiting.total() < 2:
+                await asyncio.sleep(0.01)
+            visiting.cancel()
+        return waiting
+
+    assert asyncio.run(look()) == {"`await asyncio.Event().wait()`, in `never`": 2}
 
 
 def test_a_percentile_is_one_of_the_times() -> None:

@@ -20,7 +20,7 @@ from django.urls import URLPattern
 
 from tutorial_project.classroom.percentiles import percentile
 from tutorial_project.classroom.watching.log_watch import LogWatch
-from tutorial_project.classroom.watching.own_frames import is_own, shown
+from tutorial_project.classroom.watching.own_frames import is_own, shown, waits_at
 
 from .handlers import RecordedASGIHandler, asgi_application
 from .server import Server
@@ -108,7 +108,9 @@ class Duty:
                     first = first or perf_counter() - sent
                     pieces.append(piece)
             text = b"".join(pieces).decode(errors="replace")
-        except (httpx.HTTPError, TimeoutError) as error:
+        except TimeoutError:
+            text = f"left after {limit:g} s"
+        except httpx.HTTPError as error:
             text = type(error).__name__
         last = perf_counter() - sent
         self.visits.append(visit := Visit(path, status, first or last, last, len(pieces), text))
@@ -121,6 +123,11 @@ class Duty:
     def statuses(self, path: str) -> dict[int, int]:
         """How often which status was the answer to a path; 0 stands for no answer."""
         return dict(Counter(visit.status for visit in self.visits if visit.path == path))
+
+    def waiting_tasks(self) -> Counter[str]:
+        """At which lines of the reader tasks of the server wait now, and how many at each."""
+        places = map(waits_at, asyncio.all_tasks(self.server.loop))
+        return Counter(sorted(place for place in places if place))
 
     def __repr__(self) -> str:
         pages = sorted({_page(visit.path) for visit in self.visits})
