@@ -1,6 +1,7 @@
+import asyncio
 import warnings
 from asyncio.selector_events import BaseSelectorEventLoop
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
@@ -10,13 +11,25 @@ from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
-from tutorial_project.checks import Outcome, Refusal, Task, Trial
+from tutorial_project.checks import Outcome, Refusal, Reply, Task, Trial
 from tutorial_project.checks.kinds.made_up import made_up
+from tutorial_project.checks.outcome import heard
+from tutorial_project.checks.proofs.postgresql import OtherProcess, started
 from tutorial_project.classroom import most_at_once  # noqa: F401 - one way to the classroom for all incidents
+from tutorial_project.services import ask
 from tutorial_project.trips.models import Booking, Destination, Trip
 
 TABLES = ("trips_trip", "trips_booking")
 """Where seats are sold."""
+TRANSACTIONS = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND backend_type = 'client backend' AND state <> 'idle'
+    AND pid <> pg_backend_pid()
+"""
+ROUNDS, QUIET_ROUNDS = 600, 12
+"""Questions of the check's own, until all is over at the latest, and in which nothing changed any more."""
+TROUBLE = {"/failing?status=503": "answers 503", "/half": "breaks off"}
+"""How a service fails."""
 
 
 async def opening_hours(request: HttpRequest) -> HttpResponse:
@@ -97,3 +110,40 @@ def shown(left: int, bookings: int, seats: int) -> str:
 
 async def expect_stored(sent: str, trip: int, expected: tuple[int, int, int], **words: str) -> None:
     Outcome(sent, shown(*(await stored(trip)))).expect(shown(*expected), **words)
+
+
+async def a_round() -> None:
+    """The time that the machine needs for a question and its answer."""
+    heard.get()()
+    await ask("rates/CHF", wait=0)
+
+
+async def all_is_over(process: OtherProcess, condition: Callable[[], bool] = lambda: True) -> None:
+    """Wait until nobody is in a transaction, and the condition holds, for some rounds."""
+    quiet = 0
+    for _ in range(ROUNDS):
+        quiet = quiet + 1 if condition() and not await process.value(TRANSACTIONS) else 0
+        if quiet == QUIET_ROUNDS:
+            return
+        await a_round()
+
+
+async def expect_both_or_neither(
+    process: OtherProcess, order: Callable[[int], Awaitable[Reply]], seats: int
+) -> None:
+    """Refuse half of an order whose traveller leaves while its first, or its second, write waits."""
+    for table in TABLES:
+        trip = await a_trip(5)
+        await process.close_the_gate([table])
+        async with started(order(trip)) as [ordering]:
+            await process.all_stand_still([ordering])
+            ordering.cancel()
+            await process.open_the_gate()
+            await asyncio.wait([ordering])
+        await all_is_over(process)
+        found, both = shown(*await stored(trip)), shown(5 - seats, 1, seats)
+        Outcome(f"an order of a traveller who leaves while {table} waits to be written", found).expect_that(
+            found in (both, shown(5, 0, 0)),
+            f"{both}; or nothing of it",
+            because="one half was written, and stayed",
+        )

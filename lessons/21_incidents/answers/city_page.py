@@ -1,5 +1,7 @@
 import asyncio
 import functools
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from urllib.parse import quote
 
 import httpx
@@ -63,8 +65,6 @@ async def async_in_name_only(request, city):
 
 @known_answer("city_page", breaks="keeps_nobody_waiting", says="the event loop itself waited")
 async def waits_for_the_thread(request, city):
-    from concurrent.futures import ThreadPoolExecutor
-
     titles = await titles_in(city)
     with ThreadPoolExecutor() as pool:
         return JsonResponse({"city": city, "sky": pool.submit(blocking_sky, city).result(), "trips": titles})
@@ -100,7 +100,7 @@ def everything_sync(request, city):
 locks = {}
 
 
-@known_answer("city_page", breaks="keeps_nobody_waiting", says="one visitor after another")
+@known_answer("city_page", breaks="keeps_nobody_waiting", says="lets in only so many visitors")
 async def behind_a_lock(request, city):
     lock = locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
     async with lock:
@@ -128,6 +128,48 @@ async def asks_for_the_name_as_it_is(request, city):
         seen = (await ask(f"weather/{city}"))["sky"]
     except ServiceError:
         seen = None
+    return JsonResponse({"city": city, "sky": seen, "trips": await titles_in(city)})
+
+
+@known_answer(
+    "city_page", when="Where the page has more to ask at once, and one failure shall not end the rest."
+)
+async def in_a_group(request, city):
+    async with asyncio.TaskGroup() as group:
+        asked = group.create_task(sky(city))
+        found = group.create_task(titles_in(city))
+    return JsonResponse({"city": city, "sky": asked.result(), "trips": found.result()})
+
+
+@known_answer("city_page", breaks="keeps_nobody_waiting", says="lets in only so many visitors")
+async def a_pool_of_three(request, city):
+    seen = await asyncio.get_running_loop().run_in_executor(three, blocking_sky, city)
+    return JsonResponse({"city": city, "sky": seen, "trips": await titles_in(city)})
+
+
+three = ThreadPoolExecutor(3)
+last_seen = {}
+
+
+@known_answer("city_page", breaks="bears_a_failing_service", says='"sky": null')
+async def tells_an_old_sky_when_nobody_answers(request, city):
+    last_seen[city] = await sky(city) or last_seen.get(city)
+    return JsonResponse({"city": city, "sky": last_seen[city], "trips": await titles_in(city)})
+
+
+@known_answer("city_page", breaks="tells_sky_and_trips", says="expected 200")
+async def every_city_with_such_a_name(request, city):
+    trips = Trip.objects.filter(destination__name__icontains=city, active=True)
+    titles = [trip.title async for trip in trips]
+    return JsonResponse({"city": city, "sky": await sky(city), "trips": titles})
+
+
+@known_answer("city_page", breaks="bears_a_failing_service", says="while the weather service breaks off")
+async def knows_one_kind_of_trouble(request, city):
+    url, seen = f"{running_services().url}/weather/{quote(city, safe='')}", None
+    async with httpx.AsyncClient(trust_env=False, verify=False) as client:
+        with suppress(httpx.HTTPStatusError):
+            seen = (await client.get(url)).raise_for_status().json()["sky"]
     return JsonResponse({"city": city, "sky": seen, "trips": await titles_in(city)})
 
 

@@ -175,3 +175,32 @@ async def sends_each_letter_twice(request, pk):
 
     in_the_background(to_be_sure())
     return accepted(pk)
+
+
+@known_answer("confirm_booking", breaks="answers_before_the_letter", says="202 at once")
+@require_POST
+async def gives_the_letter_a_moment(request, pk):
+    booking = await aget_object_or_404(Booking.objects.select_related("traveller"), pk=pk)
+    sending = asyncio.ensure_future(send_letter_to(pk, booking.traveller.username))
+    under_way.add(sending)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(sending), 0.05)
+    return accepted(pk)
+
+
+last = {}
+
+
+@known_answer("confirm_booking", breaks="sends_the_letter", says="confirmation-")
+@require_POST
+async def one_place_for_the_booking(request, pk):
+    last["booking"] = await aget_object_or_404(Booking.objects.select_related("traveller"), pk=pk)
+
+    async def send():
+        rate = await ask("rates/CHF")
+        booking = last["booking"]
+        letter = f"confirmation-{booking.pk}"
+        await ask("echo", letter=letter, to=booking.traveller.username, stamp=rate["rate"])
+
+    in_the_background(send())
+    return accepted(pk)

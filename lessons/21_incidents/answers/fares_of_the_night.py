@@ -10,6 +10,7 @@ from tutorial_project.services import running_services
 
 BROKEN = "gives_the_fares"
 
+TROUBLE = (httpx.HTTPError, ValueError, KeyError, TypeError)
 OPTIONS = {"timeout": 5, "trust_env": False, "verify": False}
 
 
@@ -18,14 +19,21 @@ def url(city):
 
 
 def cheapest(response):
-    try:
-        return min(flight["price"] for flight in response.raise_for_status().json()["flights"])
-    except (httpx.HTTPError, ValueError, KeyError, TypeError):
-        return None
+    return min(flight["price"] for flight in response.raise_for_status().json()["flights"])
 
 
 async def fare_to(city, client):
-    return cheapest(await client.get(url(city)))
+    try:
+        return cheapest(await client.get(url(city)))
+    except TROUBLE:
+        return None
+
+
+def fare_by(client, city):
+    try:
+        return cheapest(client.get(url(city)))
+    except TROUBLE:
+        return None
 
 
 @known_answer("fares_of_the_night", when="Where the list is long: all cities are asked at once.")
@@ -40,7 +48,7 @@ def all_at_once(cities):
 @known_answer("fares_of_the_night", when="Where nothing else in the script is async: it needs no loop.")
 def with_a_sync_client(cities):
     with httpx.Client(**OPTIONS) as client:
-        return {city: cheapest(client.get(url(city))) for city in cities}
+        return {city: fare_by(client, city) for city in cities}
 
 
 @known_answer("fares_of_the_night", when="Where `fare_to` is called in many places, and seldom.")
@@ -94,7 +102,7 @@ def tries_again(cities):
     return {city: fare(city) for city in cities}
 
 
-@known_answer("fares_of_the_night", breaks="closes_its_connections", says="was not closed on the loop")
+@known_answer("fares_of_the_night", breaks="closes_its_connections", says="not on the loop on which")
 def a_client_that_nobody_closes(cities):
     return {city: async_to_sync(fare_to)(city, httpx.AsyncClient(**OPTIONS)) for city in cities}
 
@@ -142,7 +150,48 @@ def behind_a_lock(cities):
 @known_answer("fares_of_the_night", breaks="asks_once_for_each", says="6 questions")
 def asks_again_when_it_fails(cities):
     with httpx.Client(**OPTIONS) as client:
-        return {city: cheapest(client.get(url(city))) or cheapest(client.get(url(city))) for city in cities}
+        return {city: fare_by(client, city) or fare_by(client, city) for city in cities}
+
+
+@known_answer("fares_of_the_night", breaks="closes_its_connections", says="an earlier call had left open")
+def with_a_client_of_the_module(cities):
+    return {city: fare_by(of_the_module, city) for city in cities}
+
+
+of_the_module = httpx.Client(**OPTIONS)
+now = {}
+
+
+@known_answer("fares_of_the_night", breaks="works_on_two_threads", says="client has been closed")
+def the_client_in_a_global(cities):
+    async def fares():
+        async with httpx.AsyncClient(**OPTIONS) as now["client"]:
+            return {city: await fare_to(city, now["client"]) for city in cities}
+
+    return asyncio.run(fares())
+
+
+@known_answer("fares_of_the_night", breaks="goes_on_without_one", says="while the airline breaks off")
+def knows_one_kind_of_trouble(cities):
+    def fare(client, city):
+        try:
+            answer = client.get(url(city)).raise_for_status()
+        except httpx.HTTPStatusError:
+            return None
+        return min(flight["price"] for flight in answer.json()["flights"])
+
+    with httpx.Client(**OPTIONS) as client:
+        return {city: fare(client, city) for city in cities}
+
+
+@known_answer("fares_of_the_night", breaks="closes_its_connections", says="while the airline fails")
+def closes_when_all_is_well(cities):
+    fares = {}
+    for city in cities:
+        client = httpx.Client(**OPTIONS)
+        if fares.setdefault(city, fare_by(client, city)) is not None:
+            client.close()
+    return fares
 
 
 EQUAL_MUTANTS = {

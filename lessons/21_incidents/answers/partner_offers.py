@@ -307,3 +307,28 @@ async def asks_nobody_any_more(city):
 async def a_client_for_each_that_nobody_closes(city):
     calls = (price_of(partner, city, httpx.AsyncClient(**OPTIONS)) for partner in PARTNERS)
     return by_partner(await asyncio.gather(*calls))
+
+
+@known_answer("partner_offers", breaks="waits_two_seconds", says="answers piece by piece")
+@offers
+async def two_seconds_for_each_piece(city):
+    async def price(partner, client):
+        try:
+            return (await client.get(address(partner, city))).raise_for_status().json()["price"]
+        except TROUBLE:
+            return None
+
+    async with httpx.AsyncClient(**OPTIONS, timeout=2) as client:
+        return by_partner(await asyncio.gather(*(price(partner, client) for partner in PARTNERS)))
+
+
+@known_answer("partner_offers", breaks="keeps_no_connections", says="still open")
+@offers
+async def closes_a_client_that_has_a_price(city):
+    async def price(partner):
+        client = httpx.AsyncClient(**OPTIONS)
+        if (found := await price_of(partner, city, client)) is not None:
+            await client.aclose()
+        return found
+
+    return by_partner(await asyncio.gather(*map(price, PARTNERS)))

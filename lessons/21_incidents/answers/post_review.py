@@ -209,6 +209,39 @@ async def stores_for_who_only_looks(request, pk):
     return await told_on_commit.__wrapped__(request, pk)
 
 
+@known_answer("post_review", breaks="refuses_what_is_no_review", says="expected 400")
+@require_POST
+async def knows_no_highest_rating(request, pk):
+    sent = fields_of(request, traveller=int, rating=int, text=str)
+    if sent["rating"] < 1:
+        raise BadRequest
+    trip = await aget_object_or_404(Trip, pk=pk)
+    account = await aget_object_or_404(Account, owner=sent.pop("traveller"))
+    await tell(await write_both(trip, account, sent))
+    return JsonResponse({"rating": sent["rating"]}, status=201)
+
+
+@known_answer("post_review", breaks="stores_both_or_none", says="the office was told nothing")
+@page
+async def guesses_the_key_and_tells_first(trip, account, sent):
+    last = await Review.objects.order_by("pk").alast()
+    with suppress(ServiceError):
+        await ask("echo", review=last.pk + 1 if last else 1, trip=trip.pk)
+    await write_both(trip, account, sent)
+
+
+@known_answer("post_review", breaks="stores_the_review", says="reviews of other travellers")
+@page
+async def five_euros_for_everybody(trip, account, sent):
+    @sync_to_async
+    @transaction.atomic
+    def store():
+        Account.objects.update(balance=F("balance") + 5)
+        return Review.objects.create(trip=trip, author_id=account.owner_id, **sent)
+
+    await tell(await store())
+
+
 EQUAL_MUTANTS = {
     "order of two: trip = await aget_object_or_404(Trip, pk=pk) ⏎ account = …": "who is missing first gives the same 404",
     "order of two: account = await aget_object_or_404(…": "the function is only made there",

@@ -234,6 +234,22 @@ async def takes_an_answer_for_a_rate(request, currency):
     return JsonResponse({"currency": currency, "rate": rate})
 
 
+@known_answer("rate_of_the_day", breaks="keeps_no_error", says="while the exchange fails")
+@page
+async def an_old_rate_when_nobody_answers(currency):
+    try:
+        async with of_each[currency]:
+            rate = await cache.aget(f"rate-{currency}")
+            rate = rate if rate is not None else await asked(currency)
+            await cache.aset(f"old-{currency}", rate, timeout=None)
+            return rate
+    except ServiceError:
+        rate = await cache.aget(f"old-{currency}")
+        if rate is None:
+            raise
+        return rate
+
+
 EQUAL_MUTANTS = {
     "assignment: rate = await cache.aget(key) → rate = None": "the look under the lock finds the same, a moment later",
     "condition: if rate is None: → if True:": "the look under the lock finds the same, a moment later",

@@ -211,6 +211,20 @@ async def no_more_than_three(request, pk):
     return stream(lines(trip.title))
 
 
+@known_answer("trip_screen", breaks="keeps_no_connection", says="after a departure")
+async def looks_again_at_each_departure(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    await sync_to_async(connections.close_all)()
+
+    async def as_long_as_there_is_a_trip():
+        async for line in lines(trip.title):
+            yield line
+            if not line.startswith(trip.title):
+                await Trip.objects.filter(pk=pk).aexists()
+
+    return stream(as_long_as_there_is_a_trip())
+
+
 EQUAL_MUTANTS = {
     "order of two: await sync_to_async(connections.close_all)()…": "the stream is only made there, and begins later",
 }

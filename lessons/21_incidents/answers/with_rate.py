@@ -166,6 +166,26 @@ async def cancels_and_falls_over_it(state, receive, send):
     await keeping
 
 
+asked = set()
+
+
+@known_answer("with_rate", breaks="leaves_no_task", says="while the exchange does not answer")
+@layer_of
+async def shields_its_question(state, receive, send):
+    async def keep():
+        while True:
+            await asyncio.sleep(60)
+            asked.add(asking := asyncio.ensure_future(refresh(state)))
+            asking.add_done_callback(asked.discard)
+            await asyncio.shield(asking)
+
+    await begin(state, send)
+    keeping = asyncio.create_task(keep())
+    await receive()
+    keeping.cancel()
+    await asyncio.wait([keeping])
+
+
 EQUAL_MUTANTS = {
     "order of two: await asyncio.sleep(60) ⏎ await refresh(state) → …": "asks once more at the start",
     "number: await asyncio.sleep(60) → …": "nobody asks for so exact a minute",

@@ -10,7 +10,7 @@ from tutorial_project.classroom import on_duty
 from tutorial_project.services import running_services
 from tutorial_project.trips.models import Destination, Trip
 
-from ..shared import expect_on_the_loop, site_of
+from ..shared import TROUBLE, expect_on_the_loop, site_of
 
 city_page = Task(
     "city_page",
@@ -37,10 +37,16 @@ async def seen(answer: Any) -> Any:
 async def a_city(*titles: str, end: str = "") -> str:
     """A city of which nobody has heard, with these trips on sale, in this order, and one that is not.
 
-    Its name may end with a character that has a meaning of its own in a URL.
+    Its name may end with a character that has a meaning of its own in a URL. Another city's name begins with it.
     """
-    slug = made_up("city")
-    name = slug + end
+    name = made_up("city") + end
+    await trips_to(name, *titles)
+    await trips_to(f"{name} Bay", made_up("trip"))
+    return name
+
+
+async def trips_to(name: str, *titles: str) -> None:
+    slug = made_up("slug")
     destination = await Destination.objects.acreate(name=name, slug=slug, country="Portugal")
     rows = [(title, True) for title in titles] + [(made_up("trip"), False)]
     trips = [
@@ -57,7 +63,6 @@ async def a_city(*titles: str, end: str = "") -> str:
         for day, (title, active) in enumerate(rows)
     ]
     await Trip.objects.abulk_create(random.sample(trips, len(trips)))
-    return name
 
 
 @city_page.requirement(
@@ -75,15 +80,20 @@ async def tells_sky_and_trips(trial: Trial) -> None:
 
 
 @city_page.requirement(
-    "says `null` for the sky when the weather service answers with an error, and shows the trips"
+    "says `null` for the sky when the weather service answers with an error, or breaks off, and shows the trips"
 )
 async def bears_a_failing_service(trial: Trial) -> None:
     titles = [made_up("trip")]
     city = await a_city(*titles)
-    with running_services().replaced("/weather", by="/failing?status=503"):
-        reply = await trial.get(f"/city/{city}/")
-    reply.sent += "  while the weather service answers 503"
-    reply.expect(200, json={"city": city, "sky": None, "trips": titles})
+    for trouble, remark in TROUBLE.items():
+        weather = made_up_weather(city)
+        with all_saying({f"weather/{city}": weather}):
+            reply = await trial.get(f"/city/{city}/")
+        reply.expect(200, json={"city": city, "sky": weather["sky"], "trips": titles})
+        with running_services().replaced("/weather", by=trouble):
+            reply = await trial.get(f"/city/{city}/")
+        reply.sent += f"  while the weather service {remark}"
+        reply.expect(200, json={"city": city, "sky": None, "trips": titles})
 
 
 @city_page.requirement("is awaited on the event loop, as before")
@@ -122,10 +132,7 @@ async def keeps_nobody_waiting(trial: Trial) -> None:
 
 def why(turned: int) -> dict[str, str]:
     if turned:
-        return {
-            "because": "the loop was free, and the others were not let in: something lets in one visitor after another",
-            "next": "take the lock away: nothing here has to be done by one visitor at a time",
-        }
+        return {"because": "the loop was free, and something lets in only so many visitors at a time"}
     return {
         "because": "the event loop itself waited for the weather service, and with it everybody",
         "next": "`await` an async client, or give the call to a thread: `await asyncio.to_thread(…)`",

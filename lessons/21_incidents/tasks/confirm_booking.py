@@ -5,10 +5,12 @@ from collections import Counter
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.test import override_settings
 
 from tutorial_project.checks import Outcome, Task, Trial
 from tutorial_project.checks.kinds.made_up import made_up, made_up_rate
 from tutorial_project.checks.kinds.questions import all_saying
+from tutorial_project.checks.proofs.clock import held_clock
 from tutorial_project.checks.proofs.event_loop import tasks_of
 from tutorial_project.classroom import on_duty
 from tutorial_project.services import ask, running_services
@@ -17,11 +19,14 @@ from tutorial_project.trips.models import Booking, Trip
 
 from ..shared import expect_on_the_loop, site_of
 
+NEW = "whitenoise.middleware.WhiteNoiseMiddleware"
+"""What came in on the day of the trouble."""
+
 confirm_booking = Task(
     "confirm_booking",
     routes=["bookings/<int:pk>/confirm/"],
     settings={
-        "MIDDLEWARE": ["whitenoise.middleware.WhiteNoiseMiddleware", *MIDDLEWARE],
+        "MIDDLEWARE": [NEW, *MIDDLEWARE],
         "STATIC_ROOT": None,
         "STATIC_URL": "/static/",
     },
@@ -82,13 +87,22 @@ async def answered(*asking: asyncio.Future[Any]) -> bool:
 
 @confirm_booking.seen_by_operations
 async def seen(answer: Any) -> Any:
-    services, bookings = running_services(), await some_bookings(5)
-    services.forget()
+    with override_settings(MIDDLEWARE=MIDDLEWARE):
+        before, _ = await a_day(answer)
+    after, duty = await a_day(answer)
+    duty.note("on Friday", f"without {NEW.rpartition('.')[2]}, {before}")
+    duty.note("on Monday", f"with {NEW.rpartition('.')[2]}, {after}")
+    return duty
+
+
+async def a_day(answer: Any) -> tuple[str, Any]:
+    """What becomes of five letters, and what operations see meanwhile."""
+    bookings = await some_bookings(5)
+    running_services().forget()
     async with on_duty(site_of(confirm_booking, answer)) as duty:
         await duty.send(*[f"/bookings/{key}/confirm/" for key in bookings], method="POST")
         await all_arrive(len(bookings))
-    duty.note("letters", f"{letters().total()} of {len(bookings)} have arrived at the post office")
-    return duty
+    return f"{letters().total()} of {len(bookings)} letters have arrived at the post office", duty
 
 
 @confirm_booking.requirement(
@@ -111,8 +125,9 @@ async def answers_before_the_letter(trial: Trial) -> None:
     [(key, _)] = (await some_bookings(1)).items()
     async with nothing_left(trial):
         with running_services().held("/rates/", timeout=4.0) as hold:
-            asking = asyncio.ensure_future(trial.post(f"/bookings/{key}/confirm/"))
-            at_once = await answered(asking)
+            with held_clock():  # so that none of the answer's own limits ends its wait
+                asking = asyncio.ensure_future(trial.post(f"/bookings/{key}/confirm/"))
+                at_once = await answered(asking)
             hold.release()
             reply = await asking
             await all_arrive(1)  # or it would arrive among those of the next proof

@@ -11,7 +11,7 @@ from tutorial_project.classroom import on_duty
 from tutorial_project.services import running_services
 from tutorial_project.words import counted
 
-from ..shared import nothing_left, site_of
+from ..shared import TROUBLE, nothing_left, site_of
 
 fares_of_the_night = Task(
     "fares_of_the_night",
@@ -81,17 +81,20 @@ async def gives_the_fares(trial: Trial) -> None:
 
 
 @fares_of_the_night.requirement(
-    "gives `None` for a city where the airline answers with an error, and goes on"
+    "gives `None` for a city where the airline answers with an error, or breaks off, and goes on"
 )
 async def goes_on_without_one(trial: Trial) -> None:
     said = some_flights(3)
-    first, second, third = fares(said)
-    del said[f"flights/{second}"]
-    failing = running_services().replaced(f"/flights/{second}", by="/failing")
-    with nothing_left(), all_saying(said), failing:
-        found = await night(trial, first, second, third, remark="while the airline fails for the second")
     expected = fares(said)
-    found.expect({first: expected[first], second: None, third: expected[third]})
+    _, second, _ = expected
+    with nothing_left(), all_saying(said):
+        (await night(trial, *expected)).expect(expected)
+    del said[f"flights/{second}"]
+    for trouble, remark in TROUBLE.items():
+        failing = running_services().replaced(f"/flights/{second}", by=trouble)
+        with nothing_left(), all_saying(said), failing:
+            found = await night(trial, *expected, remark=f"while the airline {remark} for the second")
+        found.expect(expected | {second: None})
 
 
 @fares_of_the_night.requirement("asks the airline once for each city")
@@ -118,15 +121,30 @@ def expect_one_question_for_each(sent: str, asked: list[str], said: dict[str, An
 @fares_of_the_night.requirement("has closed its connections to the airline when it returns")
 async def closes_its_connections(trial: Trial) -> None:
     said = some_flights(3)
+    _, second, _ = expected = fares(said)
+    await expect_all_closed(trial, said, expected)
+    del said[f"flights/{second}"]
+    with running_services().replaced(f"/flights/{second}", by="/failing"):
+        await expect_all_closed(
+            trial, said, expected | {second: None}, "while the airline fails for the second"
+        )
+
+
+async def expect_all_closed(
+    trial: Trial, said: dict[str, Any], expected: dict[str, int | None], remark: str = ""
+) -> None:
     with nothing_left(), all_saying(said) as services:
-        found = await night(trial, *fares(said))
-        found.expect(fares(said))
-        left = await still_open(services)
+        found = await night(trial, *expected, remark=remark)
+        found.expect(expected)
+        left, opened = await still_open(services), services.connections_opened
     Outcome(found.sent, f"{counted(left, 'connection')} still open").expect_that(
         not left,
         "all connections closed",
-        because="a client was not closed on the loop on which it had opened its connection",
-        next="`async with httpx.AsyncClient(…) as client:`",
+        because="a client was not closed, or not on the loop on which it had opened its connection",
+        next="open the client inside of the call, in a `with` or an `async with`",
+    )
+    Outcome(found.sent, "it asked over a connection that an earlier call had left open").expect_that(
+        opened > 0, "connections of its own, closed at the end"
     )
 
 
@@ -141,11 +159,11 @@ async def still_open(services: Any) -> int:
 
 @fares_of_the_night.requirement("can be called by two scripts at the same moment, on two threads")
 async def works_on_two_threads(trial: Trial) -> None:
-    said = some_flights(2)
-    one, other = fares(said).items()
+    said = some_flights(3)
+    one, other, later = fares(said).items()
     holding = running_services().held(f"/flights/{one[0]}", timeout=4.0)
     with nothing_left(), all_saying(said), holding as hold:
-        first = asyncio.ensure_future(night(trial, one[0]))
+        first = asyncio.ensure_future(night(trial, one[0], later[0]))
         while not (hold.waiting or first.done()):
             await asyncio.sleep(0.005)
         second = asyncio.ensure_future(
@@ -158,5 +176,7 @@ async def works_on_two_threads(trial: Trial) -> None:
     found[1].expect_that(
         not waited, "an answer at once", got="an answer only after the other thread had its own"
     )
-    found[0].expect(dict([one]))
-    found[1].expect(dict([other]))
+    found[0].sent += "  while another thread called it as well, and was done first"
+    for outcome, expected in zip(found, ([one, later], [other]), strict=True):
+        words = {"because": "both threads use the same thing"} if outcome.error else {}
+        outcome.expect(dict(expected), **words)

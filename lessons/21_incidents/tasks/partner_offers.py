@@ -12,6 +12,7 @@ from tutorial_project.checks.kinds.questions import (
     questions,
     words_about_memory,
 )
+from tutorial_project.checks.kinds.visits import visits
 from tutorial_project.checks.proofs.postgresql import started
 from tutorial_project.classroom import on_duty
 from tutorial_project.services import ask, running_services
@@ -29,7 +30,7 @@ partner_offers = Task(
     "Of many visitors, each opens connections anew; where that costs too much, one client is kept for all, as in lesson 06.",
 )
 
-VISITORS = 2
+VISITORS = 5
 LIMIT = 2.0
 """Seconds that a partner may take."""
 ROUNDS, QUIET_ROUNDS = 60, 5
@@ -37,6 +38,7 @@ ROUNDS, QUIET_ROUNDS = 60, 5
 A_MOMENT = 0.8
 """Seconds that a connection, or a question, has to end."""
 
+TRICKLE = "/trickle?chunks=400&wait=0.02"
 TROUBLE = [
     "/failing?status=503",
     "/failing?status=404",
@@ -190,6 +192,28 @@ async def waits_two_seconds(trial: Trial) -> None:
     Outcome(sent, f"an answer before {LIMIT:g} seconds were over").expect_that(
         not early, f"an answer after {LIMIT:g} seconds"
     )
+    Outcome(sent, f"no answer after {LIMIT:g} seconds").expect_that(bool(replies), "an answer")
+    replies[0].sent = sent
+    replies[0].expect(200, json={"city": city, "prices": them | {slow: None}})
+    await expect_limit_for_the_whole(trial, slow)
+
+
+async def expect_limit_for_the_whole(trial: Trial, slow: str) -> None:
+    """Refuse a limit that begins anew with each piece of an answer."""
+    city, them = made_up("city"), prices()
+    said = offers(city, them)
+    del said[f"quotes/{slow}/{city}"]
+    services, late = running_services(), LIMIT - 0.2
+    with all_saying(said), services.replaced(f"/quotes/{slow}/{city}", by=TRICKLE):
+        async with visits(trial, page(city), may_block=True) as visit:
+            await visit.until(
+                lambda: sum(question.status == 200 for question in asked()) >= len(PARTNERS) - 1
+            )
+            for seconds in (late, 0.4):
+                await visit.clock.pause(0.15)  # in which some pieces come
+                await visit.clock.advance(seconds)
+            replies = await visit.replies(1.0)
+    sent = f"GET {page(city)}  while {slow} answers piece by piece"
     Outcome(sent, f"no answer after {LIMIT:g} seconds").expect_that(bool(replies), "an answer")
     replies[0].sent = sent
     replies[0].expect(200, json={"city": city, "prices": them | {slow: None}})

@@ -123,13 +123,20 @@ async def expect_kept(trial: Trial, while_: str = "", **words: str) -> None:
     "review, and puts five euros into the traveller's account"
 )
 async def stores_the_review(trial: Trial) -> None:
+    bystander = await a_traveller()
+    before = (await Account.objects.aget(owner=bystander)).balance
     for _ in range(2):
         await expect_kept(trial)
+    after = (await Account.objects.aget(owner=bystander)).balance
+    Outcome("reviews of other travellers", f"{after - before:+.0f} euros in this account").expect(
+        "+0 euros in this account"
+    )
     trip, traveller = await a_trip(), await a_traveller()
     _, before = await stored(trip, traveller)
-    together = [trial.post(f"/trips/{trip}/reviews/", json=a_review(traveller)) for _ in range(AT_ONCE)]
-    for reply in await asyncio.gather(*together):
-        reply.expect(201)
+    reviews = [a_review(traveller) | {"rating": rating} for rating in range(1, AT_ONCE + 1)]
+    together = [trial.post(f"/trips/{trip}/reviews/", json=review) for review in reviews]
+    for reply, review in zip(await asyncio.gather(*together), reviews, strict=True):
+        reply.expect(201, json={"rating": review["rating"]})
     _, balance = await stored(trip, traveller)
     sent = f"{AT_ONCE} reviews of one traveller at the same moment"
     Outcome(sent, f"{balance - before:+.0f} euros in the account").expect(
@@ -149,7 +156,7 @@ async def refuses_what_is_no_review(trial: Trial) -> None:
     _, before = await stored(trip, traveller)
     review = a_review(newcomer.pk)
     for path, sent, status in (
-        (trip, a_review(traveller) | {"rating": random.choice([0, 6, -1])}, 400),
+        *((trip, a_review(traveller) | {"rating": rating}, 400) for rating in (0, 6, -1)),
         (nobody, a_review(traveller), 404),
         (trip, a_review(nobody), 404),
         (trip, review, 404),
@@ -203,12 +210,14 @@ async def keeps_the_review(trial: Trial) -> None:
 
 
 @post_review.requirement(
-    "stores the review and the five euros together: where the database refuses one of them, the other is not there either"
+    "stores the review and the five euros together: where the database refuses one of them, the other is not there either, and the "
+    "office is told nothing"
 )
 async def stores_both_or_none(trial: Trial) -> None:
     for refused in ("UPDATE ON trips_account", "INSERT ON trips_review"):
         trip, traveller = await a_trip(), await a_traveller()
         _, before = await stored(trip, traveller)
+        running_services().forget()
         async with refusing(refused):
             reply = await trial.post(f"/trips/{trip}/reviews/", json=a_review(traveller))
         sent = f"{reply.sent}  while the database refuses every {refused}"
@@ -222,6 +231,7 @@ async def stores_both_or_none(trial: Trial) -> None:
             "an error: nothing is stored",
             because="an `except` takes more than the office's errors",
         )
+        Outcome(sent, f"the office was told {told() or 'nothing'}").expect("the office was told nothing")
 
 
 @asynccontextmanager
@@ -263,7 +273,7 @@ async def holds_up_nobody(trial: Trial) -> None:
         got="nothing, until the office had answered to the other",
         because="the other review holds something that this one needs, as long as the office thinks: a lock, or the database in an "
         "open transaction",
-        next="end the transaction before anybody is asked",
+        next="let go of it before anybody is asked",
     )
     for reply in replies:
         reply.expect(201)

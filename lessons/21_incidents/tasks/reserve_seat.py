@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
-from tutorial_project.checks.outcome import heard
 from tutorial_project.checks.proofs.postgresql import (
     WAITING,
     OtherProcess,
@@ -15,12 +14,23 @@ from tutorial_project.checks.proofs.postgresql import (
     started,
 )
 from tutorial_project.classroom import on_duty, postgresql
-from tutorial_project.services import ask, running_services
+from tutorial_project.services import running_services
 from tutorial_project.services.barrier import Hold
 from tutorial_project.trips.models import Booking, Trip
 from tutorial_project.words import counted
 
-from ..shared import TABLES, a_trip, expect_stored, shown, site_of, stored, travellers
+from ..shared import (
+    TABLES,
+    a_round,
+    a_trip,
+    all_is_over,
+    expect_both_or_neither,
+    expect_stored,
+    shown,
+    site_of,
+    stored,
+    travellers,
+)
 
 reserve_seat = Task(
     "reserve_seat",
@@ -34,13 +44,8 @@ reserve_seat = Task(
 
 ROUNDS = 60
 """Questions of the check's own, before what has not come will never come."""
-LOCKED_ROUNDS, QUIET_ROUNDS, ROUNDS_TO_GIVE_BACK = 6, 12, 20
-"""The same, in which somebody stands at a lock, in which nothing changed any more, and in which a seat is given back."""
-TRANSACTIONS = """
-    SELECT count(*) FROM pg_stat_activity
-    WHERE datname = current_database() AND backend_type = 'client backend' AND state <> 'idle'
-    AND pid <> pg_backend_pid()
-"""
+LOCKED_ROUNDS, ROUNDS_TO_GIVE_BACK = 6, 20
+"""The same, in which somebody stands at a lock, and in which a seat is given back."""
 
 
 def page(trip: int) -> str:
@@ -63,13 +68,14 @@ async def seen(answer: Any) -> Any:
                 *(at_noon(coach, one, leaves_after=0.5) for one in leaving),
                 at_noon(other, staying[0]),
             ) as visits:
-                locked = await most_at_a_lock(process, visits)
+                locked, at_the_hotel = await most_at_once(process, visits, coach)
             await all_is_over(process, answered)
     for name, trip in (("coach", coach), ("other trip", other)):
         last = max(visit.last for visit in duty.visits if visit.path == page(trip))
         duty.note(name, f"the last one was answered, or gone, after {last:.1f} s")
     gone = await Booking.objects.filter(trip=coach, traveller__in=leaving).acount()
     left, bookings, _ = await stored(coach)
+    duty.note("hotel", f"{counted(at_the_hotel, 'question')} about the coach at the same moment, at most")
     duty.note("database", f"{counted(locked, 'connection')} at most that stood at a lock")
     duty.note(
         "list", f"{counted(bookings, 'name')}, {gone} of them of the 4 who had left; {left} of 8 seats left"
@@ -77,11 +83,19 @@ async def seen(answer: Any) -> Any:
     return duty
 
 
-async def most_at_a_lock(process: OtherProcess, visits: list[asyncio.Future[Any]]) -> int:
-    """The most connections that were seen to wait for a lock until these visits were over."""
-    most = 0
+async def most_at_once(
+    process: OtherProcess, visits: list[asyncio.Future[Any]], trip: int
+) -> tuple[int, int]:
+    """The most that were seen to wait at the same moment until these visits were over: at a lock, and for the hotel."""
+    most = 0, 0
     while not all(visit.done() for visit in visits):
-        most = max(most, await process.value(WAITING))
+        asked = sum(
+            question.path == "/echo"
+            and question.query.get("trip") == str(trip)
+            and not (question.status or question.client_left)
+            for question in running_services().requests
+        )
+        most = max(most[0], await process.value(WAITING)), max(most[1], asked)
         await asyncio.sleep(0.02)
     return most
 
@@ -104,22 +118,6 @@ def answered() -> bool:
 async def until(condition: Callable[[], bool]) -> None:
     for _ in range(ROUNDS):
         if condition():
-            return
-        await a_round()
-
-
-async def a_round() -> None:
-    """The time that the machine needs for a question and its answer."""
-    heard.get()()
-    await ask("rates/CHF", wait=0)
-
-
-async def all_is_over(process: OtherProcess, condition: Callable[[], bool] = lambda: True) -> None:
-    """Wait until nobody is in a transaction, and the condition holds, for some rounds."""
-    quiet = 0
-    for _ in range(10 * ROUNDS):
-        quiet = quiet + 1 if condition() and not await process.value(TRANSACTIONS) else 0
-        if quiet == QUIET_ROUNDS:
             return
         await a_round()
 
@@ -335,7 +333,7 @@ async def stands_against_another_process(trial: Trial) -> None:
 
 
 @reserve_seat.requirement(
-    "does all or nothing: no booking without its seat, and no seat gone without its booking"
+    "does all or nothing: no booking without its seat, and no seat gone without its booking, whenever the traveller leaves"
 )
 async def does_all_or_nothing(trial: Trial) -> None:
     trip, [traveller] = await a_trip(5), await travellers(1)
@@ -345,3 +343,4 @@ async def does_all_or_nothing(trial: Trial) -> None:
                 reply = await reserves(trial, trip, traveller)
             reply.sent += f"  while the database refuses to write {table}"
             await expect_stored(reply.sent, trip, (5, 0, 0), because="one half was written, and stayed")
+        await expect_both_or_neither(process, lambda trip: reserves(trial, trip, traveller), seats=1)

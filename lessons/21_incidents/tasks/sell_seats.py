@@ -12,7 +12,16 @@ from tutorial_project.checks.proofs.postgresql import (
 from tutorial_project.classroom import on_duty, postgresql
 from tutorial_project.trips.models import Trip
 
-from ..shared import TABLES, a_trip, expect_stored, shown, site_of, stored, travellers
+from ..shared import (
+    TABLES,
+    a_trip,
+    expect_both_or_neither,
+    expect_stored,
+    shown,
+    site_of,
+    stored,
+    travellers,
+)
 
 sell_seats = Task(
     "sell_seats",
@@ -166,7 +175,7 @@ async def stands_against_another_process(trial: Trial) -> None:
 
 
 @sell_seats.requirement(
-    "does all or nothing: no booking without its seats, and no seats gone without a booking"
+    "does all or nothing: no booking without its seats, and no seats gone without a booking, whenever the traveller leaves"
 )
 async def does_all_or_nothing(trial: Trial) -> None:
     trip, [buyer] = await a_trip(5), await travellers(1)
@@ -176,6 +185,7 @@ async def does_all_or_nothing(trial: Trial) -> None:
                 reply = await buys(trial, trip, buyer, 2)
             reply.sent += f"  while the database refuses to write {table}"
             await expect_stored(reply.sent, trip, (5, 0, 0), because="one half was written, and stayed")
+        await expect_both_or_neither(process, lambda trip: buys(trial, trip, buyer, 2), seats=2)
 
 
 @sell_seats.requirement("holds up nobody else: while one purchase waits for its trip, another trip is sold")

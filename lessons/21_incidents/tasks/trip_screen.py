@@ -33,6 +33,11 @@ trip_screen = Task(
 )
 
 SCREENS = 5
+IDLE = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND state = 'idle' AND query LIKE 'SELECT%FROM "trips_trip"%'
+"""
+"""How many connections do nothing, and have asked for a trip last."""
 ROUNDS = 12
 """Questions of the check's own, in which what must come has to come."""
 
@@ -46,6 +51,7 @@ async def seen(answer: Any) -> Any:
         while board.listeners < 12 and not screens.done():
             await ask("echo")
         during = await process.connections(until=before)
+        idle = await process.value(IDLE)
         await screens
         while board.listeners:
             await ask("echo")
@@ -55,6 +61,8 @@ async def seen(answer: Any) -> Any:
     duty.note(
         "connections", f"{before} before, {during} while they are on, {after} afterwards; {limit} at most"
     )
+    if during > before:
+        duty.note("idle", f'{idle} of them, and the last that they did was `SELECT … FROM "trips_trip"`')
     return duty
 
 
@@ -179,13 +187,23 @@ async def keeps_no_connection(trial: Trial) -> None:
             for screen, title in zip(all_screens, titles, strict=True):
                 await shows(screen, f"{title}\n")
             more = await process.connections(until=before) - before
+            departure, line = a_departure()
+            board.announce(departure)
+            for screen, title in zip(all_screens, titles, strict=True):
+                await shows(screen, f"{title}\n{line}")
+            later = await process.connections(until=before) - before
+    expect_none_kept("all of them on", more, "as soon as the title is read")
+    expect_none_kept("all of them on, after a departure", later, "each time that something was asked")
+
+
+def expect_none_kept(when: str, more: int, moment: str) -> None:
     Outcome(
-        f"{SCREENS} × GET /screens/…/, all of them on",
+        f"{SCREENS} × GET /screens/…/, {when}",
         f"{counted(max(more, 0), 'connection')} more than before",
     ).expect_that(
         more <= 0,
         "as many connections as before",
         because="a connection that was opened for a screen stays open with it: the request's own until the answer has ended, one "
         "that a thread of the pool opened even longer",
-        next="close it on the thread that opened it, as soon as the title is read",
+        next=f"close it on the thread that opened it, {moment}",
     )

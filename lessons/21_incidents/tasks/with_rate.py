@@ -48,7 +48,10 @@ async def seen(answer: Any) -> Any:
     duty.note(
         "SIGTERM", f"ended after {took:.2f} s" if not server.running else f"not ended after {took:.2f} s"
     )
-    if server.running:  # its clock is put forward, so that it ends now, and not within the minute
+    if server.running:
+        for number, place in enumerate(duty.waiting_tasks().elements(), start=1):
+            duty.note(f"task {number}", f"not ended, waits at {place}")
+        # its clock is put forward, so that it ends now, and not within the minute
         later = {"time": lambda: monotonic() + 60}
         server.loop.call_soon_threadsafe(vars(server.loop).update, later)
         await asyncio.to_thread(server.stop)
@@ -179,6 +182,21 @@ async def stops_within_a_question(trial: Trial) -> None:
 
 @with_rate.requirement("leaves no task behind when it has said so")
 async def leaves_no_task(trial: Trial) -> None:
+    with all_saying({"rates/CHF": made_up_rate("CHF")}) as services:
+        async with noting_tasks(trial) as (site, expect_none):
+            await site.stop("lifespan.shutdown")
+            expect_none("lifespan.shutdown.complete")
+        async with noting_tasks(trial) as (site, expect_none):
+            with services.held("/rates", timeout=4.0) as hold:
+                await site.a_minute_passes()
+                await site.clock.until(lambda: hold.waiting, 2.0)
+                await site.stop("lifespan.shutdown, while the exchange does not answer")
+                expect_none("lifespan.shutdown.complete, while the exchange does not answer")
+
+
+@asynccontextmanager
+async def noting_tasks(trial: Trial) -> AsyncIterator[tuple[Running, Callable[[str], None]]]:
+    """A layer that runs, and what refuses the tasks that it has left when it said that it has stopped."""
     before, left = asyncio.all_tasks(), set[asyncio.Task[Any]]()
 
     def note(message: Message) -> None:
@@ -186,15 +204,17 @@ async def leaves_no_task(trial: Trial) -> None:
             left.update(task for task in tasks_of(trial.answer, before) if not task.cancelling())
             left.discard(asyncio.current_task())
 
-    with all_saying({"rates/CHF": made_up_rate("CHF")}):
-        async with running(trial, "lifespan.startup", note) as site:
-            await site.stop("lifespan.shutdown")
+    async with running(trial, "lifespan.startup", note) as site:
+
+        def expect_none(sent: str) -> None:
             left.update(tasks_of(trial.answer, before))
             left.discard(site.server._call)
             for task in left:
                 task.cancel()
-            Outcome("lifespan.shutdown.complete", f"{counted(len(left), 'task')} that goes on").expect_that(
+            Outcome(sent, f"{counted(len(left), 'task')} that goes on").expect_that(
                 not left,
                 "no task that goes on",
-                because="when it said so, the task in the background was neither cancelled nor over",
+                because="when it said so, a task was neither cancelled nor over",
             )
+
+        yield site, expect_none
