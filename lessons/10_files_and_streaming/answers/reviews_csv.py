@@ -315,3 +315,8 @@ async def everything_in_quotes(request):
             yield writer.writerow(row(review))
 
     return csv_file(lines())
+
+
+EQUAL_MUTANTS = {
+    'call in a chain: reviews = Review.objects.order_by("pk")…': "`Review` itself orders by its key",
+}
