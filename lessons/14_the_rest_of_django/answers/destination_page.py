@@ -1,11 +1,13 @@
 import time
 
 from asgiref.sync import sync_to_async
+from django.db.models import Prefetch
+from django.http import Http404
 from django.shortcuts import aget_object_or_404, get_object_or_404, render
 from django.template.response import TemplateResponse
 
 from tutorial_project.checks import known_answer
-from tutorial_project.trips.models import Destination
+from tutorial_project.trips.models import Destination, Trip
 
 PAGE = "trips/destination_detail.html"
 
@@ -108,3 +110,67 @@ async def hides_what_is_sold_out(request, slug):
     destination = await aget_object_or_404(Destination, slug=slug)
     trips = lazy_trips(destination).filter(seats_left__gt=0)
     return TemplateResponse(request, PAGE, {"destination": destination, "trips": trips})
+
+
+@known_answer("destination_page")
+async def trips_fetched_with_their_destination(request, slug):
+    on_sale = Trip.objects.filter(active=True).order_by("price").prefetch_related("themes")
+    places = Destination.objects.prefetch_related(Prefetch("trips", queryset=on_sale, to_attr="on_sale"))
+    if (destination := await places.filter(slug=slug).afirst()) is None:
+        raise Http404
+    context = {"destination": destination, "trips": destination.on_sale}
+    response = TemplateResponse(request, PAGE, context)
+    return await sync_to_async(response.render)()
+
+
+@known_answer("destination_page", breaks="shows_the_trips", says="expected the trips")
+async def prices_sorted_without_their_cents(request, slug):
+    destination = await aget_object_or_404(Destination, slug=slug)
+    rows = [trip async for trip in lazy_trips(destination).order_by("-price")]
+    context = {"trips": sorted(rows, key=lambda trip: int(trip.price)), "user": await request.auser()}
+    return render(request, PAGE, {"destination": destination, **context})
+
+
+@known_answer("destination_page", breaks="shows_the_trips", says="expected the trips")
+async def the_first_ten_only(request, slug):
+    destination = await aget_object_or_404(Destination, slug=slug)
+    return TemplateResponse(
+        request, PAGE, {"destination": destination, "trips": lazy_trips(destination)[:10]}
+    )
+
+
+@known_answer("destination_page", breaks="sends_three_queries", says="got a page with 20 trips")
+async def the_first_twenty_only(request, slug):
+    destination = await aget_object_or_404(Destination, slug=slug)
+    return TemplateResponse(
+        request, PAGE, {"destination": destination, "trips": lazy_trips(destination)[:20]}
+    )
+
+
+@known_answer("destination_page", breaks="shows_the_trips", says="MultipleObjectsReturned")
+async def capitals_do_not_matter(request, slug):
+    destination = await aget_object_or_404(Destination, slug__iexact=slug)
+    return TemplateResponse(request, PAGE, {"destination": destination, "trips": lazy_trips(destination)})
+
+
+@known_answer("destination_page", breaks="knows_no_atlantis", says="expected 404")
+async def the_next_slug_will_do(request, slug):
+    destination = await Destination.objects.filter(slug__gte=slug).order_by("slug").afirst()
+    if destination is None:
+        raise Http404
+    return TemplateResponse(request, PAGE, {"destination": destination, "trips": lazy_trips(destination)})
+
+
+greeted = []
+
+
+@known_answer("destination_page", breaks="greets_ada", says="got a page without that name")
+async def greets_everybody_as_the_first(request, slug):
+    destination = await aget_object_or_404(Destination, slug=slug)
+    user = await request.auser()
+    if user.is_authenticated and user.username not in greeted:
+        greeted.append(user.username)
+    context = {"destination": destination, "trips": lazy_trips(destination)}
+    if user.is_authenticated:
+        context["user"] = {"is_authenticated": True, "username": greeted[0], "get_username": greeted[0]}
+    return TemplateResponse(request, PAGE, context)

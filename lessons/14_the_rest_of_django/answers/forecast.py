@@ -1,5 +1,6 @@
 import asyncio
 from collections import Counter
+from hashlib import sha256
 from urllib.parse import quote
 from uuid import uuid4
 from weakref import WeakValueDictionary
@@ -467,6 +468,88 @@ async def kept_under_the_last_key(city):
         found = await ask(f"weather/{quote(city, safe='')}")
         await cache.aset(last_key, found, timeout=60)
     return found
+
+
+def one_task_for(city_of_url, name_of_key):
+    """An answer that is right but for how it writes the city."""
+    under_way = {}
+
+    async def looked_and_asked(city):
+        key = f"forecast:{name_of_key(city)}"
+        found = await cache.aget(key)
+        if found is None:
+            found = await ask(f"weather/{city_of_url(city)}")
+            await cache.aset(key, found, timeout=60)
+        return found
+
+    async def answer(request, city):
+        if city not in under_way:
+            under_way[city] = asyncio.create_task(looked_and_asked(city))
+            under_way[city].add_done_callback(lambda _: under_way.pop(city))
+        try:
+            return JsonResponse(await asyncio.shield(under_way[city]))
+        except ServiceError:
+            return no_forecast()
+
+    return answer
+
+
+def quoted(city):
+    return quote(city, safe="")
+
+
+def short(name):
+    return name if len(name) <= 200 else sha256(name.encode()).hexdigest()
+
+
+@known_answer("forecast")
+async def long_names_by_their_digest(request, city):
+    return await digests(request, city)
+
+
+digests = one_task_for(quoted, lambda city: short(quoted(city)))
+
+
+@known_answer("forecast", breaks="takes_odd_cities", says="the service asked for 'Porto?wait=0'")
+async def quotes_twice(request, city):
+    return await quoted_twice(request, city)
+
+
+quoted_twice = one_task_for(lambda city: quoted(quoted(city)), lambda city: short(quoted(city)))
+
+
+@known_answer("forecast", breaks="takes_odd_cities", says="with a name of 100 characters")
+async def counts_the_name_before_it_is_quoted(request, city):
+    return await counted_before(request, city)
+
+
+counted_before = one_task_for(
+    quoted, lambda city: quoted(city) if len(city) <= 200 else sha256(city.encode()).hexdigest()
+)
+
+
+@known_answer("forecast", breaks="takes_odd_cities", says="with a name of 245 characters")
+async def forgets_the_prefix_of_the_key(request, city):
+    return await without_the_prefix(request, city)
+
+
+without_the_prefix = one_task_for(
+    quoted, lambda city: quoted(city) if len(quoted(city)) <= 250 else sha256(city.encode()).hexdigest()
+)
+
+
+@known_answer("forecast", breaks="takes_odd_cities", says="whose name begins in the same way")
+async def cuts_a_key_that_is_too_long(request, city):
+    return await cut_at_the_end(request, city)
+
+
+cut_at_the_end = one_task_for(quoted, lambda city: quoted(city)[:200])
+
+
+@known_answer("forecast", breaks="keeps_it_for_a_minute", says="a look makes the minute no longer")
+async def begins_the_minute_anew(request, city):
+    await cache.atouch(key_of(city), 60)
+    return await digests(request, city)
 
 
 EQUAL_MUTANTS = {

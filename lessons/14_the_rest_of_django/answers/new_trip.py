@@ -201,6 +201,45 @@ async def tells_the_first_error(request):
     return JsonResponse({"errors": dict(list(form.errors.items())[:1])}, status=400)
 
 
+@known_answer("new_trip", breaks="makes_a_trip", says="POST /trips/new/?from=mail")
+async def reads_the_query_string_first(request):
+    if request.method == "GET":
+        return await page_of_the_form()
+    form = TripForm(request.GET or request.POST)
+    if not await sync_to_async(form.is_valid)():
+        return refused(form)
+    form.instance.seats_left = form.cleaned_data["seats"]
+    trip = await sync_to_async(form.save)()
+    return JsonResponse({"trip": trip.pk}, status=201)
+
+
+@known_answer("new_trip", breaks="answers_with_the_errors", says="'seats': 'many'")
+async def counts_the_seats_before_the_check(request):
+    if request.method == "GET":
+        return await page_of_the_form()
+    form = TripForm(request.POST)
+    form.instance.seats_left = int(request.POST["seats"])
+    if not await sync_to_async(form.is_valid)():
+        return refused(form)
+    trip = await sync_to_async(form.save)()
+    return JsonResponse({"trip": trip.pk}, status=201)
+
+
+@known_answer("new_trip", breaks="draws_the_form", says="filled in")
+async def shows_the_last_trip(request):
+    def page():
+        return HttpResponse(TripForm(instance=Trip.objects.last()).as_p())
+
+    if request.method == "GET":
+        return await sync_to_async(page)()
+    form = TripForm(request.POST)
+    if not await sync_to_async(form.is_valid)():
+        return refused(form)
+    form.instance.seats_left = form.cleaned_data["seats"]
+    trip = await sync_to_async(form.save)()
+    return JsonResponse({"trip": trip.pk}, status=201)
+
+
 EQUAL_MUTANTS = {
     "decorator: @transaction.atomic …": "what stays when the database fails between a trip and its themes is left open",
 }

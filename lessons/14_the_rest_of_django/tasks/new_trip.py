@@ -1,5 +1,6 @@
 import random
 import re
+from collections.abc import Callable
 from html import unescape
 from json import JSONDecodeError
 from typing import Any
@@ -7,7 +8,7 @@ from uuid import uuid4
 
 from django.db import IntegrityError
 
-from tutorial_project.checks import Task, Trial
+from tutorial_project.checks import Reply, Task, Trial
 from tutorial_project.trips.models import Destination, Theme, Trip
 from tutorial_project.words import counted
 
@@ -73,6 +74,15 @@ async def makes_a_trip(trial: Trial) -> None:
             "next": "`TripForm(request.POST)`",
         }
     expect(reply, 201, **words)
+    await expect_the_trip(reply, data)
+    data = await valid_data()
+    reply = await trial.post("/trips/new/?from=mail", data=data)
+    expect(reply, 201)
+    await expect_the_trip(reply, data)
+
+
+async def expect_the_trip(reply: Reply, data: dict[str, Any]) -> None:
+    """Refuse unless the trip is in the database as it was sent, and the answer names it."""
     made = await Trip.objects.filter(title=data["title"]).afirst()
     reply.expect_that(
         made is not None,
@@ -115,7 +125,14 @@ async def keeps_the_themes(trial: Trial) -> None:
 )
 async def answers_with_the_errors(trial: Trial) -> None:
     taken = (await Trip.objects.aget(pk=7)).title
-    for wrong in ({"destination": 7000}, {"title": taken}, {"price": ""}, {"title": taken, "price": ""}):
+    for wrong in (
+        {"destination": 7000},
+        {"title": taken},
+        {"price": ""},
+        {"title": taken, "price": ""},
+        {"seats": "many"},
+        {"themes": [7000]},
+    ):
         data = {**await valid_data(), **wrong}
         same = Trip.objects.filter(title=data["title"])
         before = await same.acount()
@@ -159,6 +176,24 @@ async def expect_the_empty_form(trial: Trial) -> None:
         got=f"a page without {missing[0]}" if missing else None,
     )
     reply.expect_that("errorlist" not in reply.text, "an empty form", got="a form that shows errors")
+    filled = [found for found in map(value_of_the_field(reply.text), TEXT_FIELDS) if found]
+    reply.expect_that(
+        not filled, "an empty form", got=f"a form with {filled[0]!r} filled in" if filled else None
+    )
+
+
+TEXT_FIELDS = ("title", "departs", "nights", "price", "seats")
+
+
+def value_of_the_field(page: str) -> Callable[[str], str | None]:
+    """What stands in an input of the page, by its name; or None."""
+
+    def value(name: str) -> str | None:
+        tag = re.search(rf'<input[^>]*name="{name}"[^>]*>', page)
+        found = re.search(r'value="([^"]+)"', tag[0]) if tag else None
+        return unescape(found[1]) if found else None
+
+    return value
 
 
 @new_trip.requirement("leaves the event loop free while it does so")
