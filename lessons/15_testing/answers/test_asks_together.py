@@ -200,6 +200,40 @@ async def a_latch_of_three():
 
 GIVEN_UP = "the view has no prices then, and the `assert` fails whatever the supplier says"
 
+
+@known_answer("test_asks_together")
+async def the_last_one_answers_for_all():
+    waiting = {}
+
+    async def supplier(request):
+        mine = waiting[request.match_info["supplier"]] = asyncio.get_running_loop().create_future()
+        if len(waiting) == 3:
+            for name, future in waiting.items():
+                future.set_result(PRICES[name])
+        return web.json_response({"price": await asyncio.wait_for(mine, PATIENCE)})
+
+    async with service(ROUTE, supplier):
+        response = await AsyncClient().get("/prices/Oslo/")
+    assert response.status_code == 200
+    assert response.json() == {"prices": PRICES}
+
+
+@known_answer("test_asks_together", breaks="passes_for_both_forms", says="and asks orbit first")
+async def insists_on_the_order_of_requests():
+    came, all_three = [], asyncio.Barrier(3)
+
+    async def supplier(request):
+        came.append(request.match_info["supplier"])
+        async with asyncio.timeout(PATIENCE):
+            await all_three.wait()
+        return price_of(request)
+
+    async with service(ROUTE, supplier):
+        response = await AsyncClient().get("/prices/Oslo/")
+    assert came == list(PRICES)
+    assert response.json() == {"prices": PRICES}
+
+
 EQUAL_MUTANTS = {
     "local as global: …": "a test runs alone",
     "number: told = …": "the prices are the test's own, as long as they differ",

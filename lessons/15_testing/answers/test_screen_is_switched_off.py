@@ -200,6 +200,17 @@ async def looks_for_the_city_alone():
 
 IN_TIME = "the answers come at once or never, and a test that waits for longer has three seconds in all"
 
+
+@known_answer("test_screen_is_switched_off", breaks="fails_for_another_departure", says="tells another city")
+async def looks_at_the_gate_alone():
+    async with opened() as server:
+        board.announce(KYOTO)
+        event = await server.receive_output()
+        assert json.loads(event["body"].removeprefix(b"data: "))["gate"] == KYOTO["gate"]
+        await switch_off(server)
+    assert board.listeners == 0
+
+
 EQUAL_MUTANTS = {
     "local as global: …": "a test runs alone",
     "order of two: await server.receive_output(timeout=2)  # status and headers ⏎ …": "both lines are the same call",

@@ -185,6 +185,44 @@ async def returns_what_it_found():
         return await umbrellas() == BOTH
 
 
+@known_answer("test_umbrella")
+async def a_table_of_cities():
+    table = {"Bergen": (200, True), "Athens": (200, False), "Nowhere": (502, None)}
+    client = AsyncClient(raise_request_exception=False)
+    async with service("/weather/{city}", weather):
+        for city, (status, needed) in table.items():
+            response = await client.get(f"/umbrella/{city}/")
+            assert response.status_code == status, city
+            assert status != 200 or response.json() == {"city": city, "umbrella": needed}
+
+
+@known_answer("test_umbrella", breaks="fails_for_swallowed_errors", says="a view that answers 500")
+async def any_error_of_the_server_will_do():
+    client = AsyncClient(raise_request_exception=False)
+    async with service("/weather/{city}", weather):
+        for city, needed in (("Bergen", True), ("Athens", False)):
+            assert (await client.get(f"/umbrella/{city}/")).json() == {"city": city, "umbrella": needed}
+        assert (await client.get("/umbrella/Nowhere/")).status_code >= 500
+
+
+@known_answer("test_umbrella", breaks="puts_the_address_back", says="with a view that raises")
+async def puts_it_back_after_its_own_asserts_alone():
+    application = web.Application()
+    application.router.add_get("/weather/{city}", weather)
+    before = settings.SERVICES_URL
+    async with TestServer(application) as server:
+        settings.SERVICES_URL = str(server.make_url("")).rstrip("/")
+        client = AsyncClient()
+        try:
+            for city, needed in (("Bergen", True), ("Athens", False)):
+                assert (await client.get(f"/umbrella/{city}/")).json() == {"city": city, "umbrella": needed}
+            assert (await client.get("/umbrella/Nowhere/")).status_code == 502
+        except AssertionError:
+            settings.SERVICES_URL = before
+            raise
+        settings.SERVICES_URL = before
+
+
 EQUAL_MUTANTS = {
     "local as global: …": "a test runs alone",
     "order of two: …": "the questions may be asked in any order, as none changes anything",

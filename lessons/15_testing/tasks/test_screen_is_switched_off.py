@@ -97,6 +97,17 @@ async def tells_another() -> Any:
         board.leave(queue)
 
 
+async def tells_another_city() -> Any:
+    queue = board.join()
+    try:
+        yield ": listening\n\n"
+        while True:
+            departure = await queue.get()
+            yield event({**departure, "to": "Lima" if departure["to"] != "Lima" else "Oslo"})
+    finally:
+        board.leave(queue)
+
+
 async def tells_another_gate() -> Any:
     queue = board.join()
     try:
@@ -204,9 +215,10 @@ async def fails_for_held_back(trial: Trial) -> None:
 
 
 @test_screen_is_switched_off.requirement(
-    "fails for a view that tells another departure than the one announced, or another gate"
+    "fails for a view that tells another departure than the one announced, or another city or gate of it"
 )
 async def fails_for_another_departure(trial: Trial) -> None:
     next_step = 'assert all that you received: `event["body"]`'
-    for view, what in ((tells_another, "departure"), (tells_another_gate, "gate")):
+    views = {"departure": tells_another, "city": tells_another_city, "gate": tells_another_gate}
+    for what, view in views.items():
         await played(expect_failure, trial, view, f"a view that tells another {what}", next_step)

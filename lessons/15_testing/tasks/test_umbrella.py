@@ -57,6 +57,16 @@ async def umbrella_without_a_status(request: Any, city: str) -> JsonResponse:
     return told(city, sky == "rain") if sky else JsonResponse({"error": "no weather today"})
 
 
+async def umbrella_with_another_status(request: Any, city: str) -> JsonResponse:
+    sky = await sky_over(city)
+    return told(city, sky == "rain") if sky else JsonResponse({"error": "no weather today"}, status=500)
+
+
+async def umbrella_that_raises(request: Any, city: str) -> JsonResponse:
+    await sky_over(city)
+    raise LookupError("the view has an error of its own")
+
+
 test_umbrella = Task(
     "test_umbrella",
     excused={"holder": "a test has its process for itself, and may start a server and wait for it"},
@@ -111,23 +121,31 @@ async def fails_for_another_city(trial: Trial) -> None:
 
 
 @test_umbrella.requirement(
-    "fails for a view that answers 200 and no umbrella, or 200 and an error, instead of 502, when the service fails"
+    "fails for a view that answers 200 and no umbrella, 200 and an error, or 500, instead of 502, when the service fails"
 )
 async def fails_for_swallowed_errors(trial: Trial) -> None:
-    views = {"no umbrella": umbrella_in_spite_of_errors, "an error": umbrella_without_a_status}
+    views = {
+        "200 and no umbrella": umbrella_in_spite_of_errors,
+        "200 and an error": umbrella_without_a_status,
+        "500": umbrella_with_another_status,
+    }
     for words, view in views.items():
         await expect_failure(
             trial,
             UMBRELLA,
             view,
-            f"a view that answers 200 and {words} when the service fails",
+            f"a view that answers {words} when the service fails",
             "ask for a city that the service does not know, and assert the status 502",
         )
 
 
 @test_umbrella.requirement("leaves `settings.SERVICES_URL` as it was, when it passes and when it fails")
 async def puts_the_address_back(trial: Trial) -> None:
-    for view, about in ((umbrella, "the view above"), (umbrella_that_always_says(True), "a broken view")):
+    for view, about in (
+        (umbrella, "the view above"),
+        (umbrella_that_always_says(True), "a broken view"),
+        (umbrella_that_raises, "a view that raises"),
+    ):
         outcome = await tested(trial, UMBRELLA, view, about)
         Outcome(outcome.sent).expect_that(
             outcome.services_url == NOWHERE,
