@@ -173,6 +173,11 @@ async def knows_one_kind_of_trouble(request, city):
     return JsonResponse({"city": city, "sky": seen, "trips": await titles_in(city)})
 
 
+@known_answer("city_page", breaks="tells_sky_and_trips", says="expected 200")
+async def ten_trips_at_most(request, city):
+    return JsonResponse({"city": city, "sky": await sky(city), "trips": (await titles_in(city))[:10]})
+
+
 EQUAL_MUTANTS = {
     "arg removal: …quote(city, safe='')… → …": "a route's `str` holds no slash, and no other sign changes",
     "text: …quote(city, safe='')… → …": "a route's `str` holds no slash, and no other sign changes",

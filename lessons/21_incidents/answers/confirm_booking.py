@@ -204,3 +204,11 @@ async def one_place_for_the_booking(request, pk):
 
     in_the_background(send())
     return accepted(pk)
+
+
+@known_answer("confirm_booking", breaks="sends_the_letter", says="to Ada")
+@require_POST
+async def to_the_first_name(request, pk):
+    booking = await aget_object_or_404(Booking.objects.select_related("traveller"), pk=pk)
+    in_the_background(send_letter_to(pk, booking.traveller.first_name or booking.traveller.username))
+    return accepted(pk)

@@ -150,3 +150,12 @@ async def believes_the_session(request):
 async def the_guard_switched_off(request):
     with mock.patch.dict("os.environ", {"DJANGO_ALLOW_ASYNC_" + "UNSAFE": "true"}):
         return page_in_a_thread(request)
+
+
+@known_answer("my_trips", breaks="shows_travellers_their_trips", says="booked 11 trips")
+async def ten_trips_at_most(request):
+    user = await request.auser()
+    if not user.is_authenticated:
+        return nobody()
+    titles = user.bookings.values_list("trip__title", flat=True)[:10]
+    return JsonResponse({"traveller": user.username, "trips": [title async for title in titles]})

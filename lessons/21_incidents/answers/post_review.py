@@ -242,6 +242,29 @@ async def five_euros_for_everybody(trip, account, sent):
     await tell(await store())
 
 
+@known_answer("post_review", breaks="stores_the_review", says="the ratings [1, 2, 3, 4, 5] are stored")
+@page
+async def one_review_for_each_traveller(trip, account, sent):
+    @sync_to_async
+    @transaction.atomic
+    def store():
+        Account.objects.filter(pk=account.pk).update(balance=F("balance") + 5)
+        reviews = Review.objects.filter(trip=trip, author_id=account.owner_id)
+        if reviews.update(**sent):
+            return reviews.get()
+        return Review.objects.create(trip=trip, author_id=account.owner_id, **sent)
+
+    await tell(await store())
+
+
+@known_answer("post_review", breaks="stores_the_review", says="400")
+@require_POST
+async def knows_no_five(request, pk):
+    if not 1 <= fields_of(request, rating=int)["rating"] < 5:
+        raise BadRequest
+    return await told_after_the_answer(request, pk)
+
+
 EQUAL_MUTANTS = {
     "order of two: trip = await aget_object_or_404(Trip, pk=pk) ⏎ account = …": "who is missing first gives the same 404",
     "order of two: account = await aget_object_or_404(…": "the function is only made there",

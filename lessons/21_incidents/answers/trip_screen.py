@@ -4,6 +4,7 @@ from asgiref.sync import sync_to_async
 from django.db import close_old_connections, connection, connections
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import aget_object_or_404, get_object_or_404
+from django.utils.html import escape
 
 from tutorial_project.checks.known_answers import known_answer
 from tutorial_project.trips.departures import board
@@ -223,6 +224,28 @@ async def looks_again_at_each_departure(request, pk):
                 await Trip.objects.filter(pk=pk).aexists()
 
     return stream(as_long_as_there_is_a_trip())
+
+
+@known_answer("trip_screen", breaks="shows_the_trip_and_departures", says="gate")
+async def each_departure_but_once(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    await sync_to_async(connections.close_all)()
+
+    async def news():
+        last = None
+        async for line in lines(trip.title):
+            if line != last:
+                yield line
+            last = line
+
+    return stream(news())
+
+
+@known_answer("trip_screen", breaks="shows_the_trip_and_departures", says="&amp; back")
+async def a_title_for_a_browser(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    await sync_to_async(connections.close_all)()
+    return stream(lines(escape(trip.title)))
 
 
 EQUAL_MUTANTS = {

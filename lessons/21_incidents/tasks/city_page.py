@@ -34,6 +34,9 @@ async def seen(answer: Any) -> Any:
     return duty
 
 
+TRIPS = 12
+
+
 async def a_city(*titles: str, end: str = "") -> str:
     """A city of which nobody has heard, with these trips on sale, in this order, and one that is not.
 
@@ -57,8 +60,8 @@ async def trips_to(name: str, *titles: str) -> None:
             departs=date(2031, 1, 1) + timedelta(days=day),
             nights=3,
             price=900,
-            seats=9,
-            seats_left=9,
+            seats=18,
+            seats_left=9 * (day % 3),
         )
         for day, (title, active) in enumerate(rows)
     ]
@@ -70,7 +73,7 @@ async def trips_to(name: str, *titles: str) -> None:
     "now, and the trips on sale there, the next one first"
 )
 async def tells_sky_and_trips(trial: Trial) -> None:
-    titles = [made_up("trip") for _ in range(3)]
+    titles = [made_up("trip") for _ in range(TRIPS)]
     for city, trips in ((await a_city(*titles), titles), (await a_city(end="?"), [])):
         for _ in range(2):
             weather = made_up_weather(city)

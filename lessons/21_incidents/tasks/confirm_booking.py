@@ -49,7 +49,9 @@ async def some_bookings(number: int) -> dict[int, str]:
     """New bookings: the key of each, and the name of its traveller, of whom nobody has heard."""
     trip, found = random.choice([trip async for trip in Trip.objects.all()]), {}
     for _ in range(number):
-        user = await User.objects.acreate(username=made_up("traveller"), password="!")
+        user = await User.objects.acreate(
+            username=made_up("traveller"), first_name="Ada", email="ada@example.org", password="!"
+        )
         found[(await Booking.objects.acreate(trip=trip, traveller=user)).pk] = user.username
     return found
 

@@ -120,14 +120,14 @@ async def patiently(condition: Callable[[], object]) -> None:
     "`Kyoto, gate 4`"
 )
 async def shows_the_trip_and_departures(trial: Trial) -> None:
-    title = made_up("trip")
+    title = f"{made_up('trip')} & back"
     trip = await a_trip(title)
     for name in (title, made_up("trip")):
         await Trip.objects.filter(pk=trip).aupdate(title=name)
         async with screens(trial, trip) as [screen]:
             await shows(screen, expected := f"{name}\n")
-            for _ in range(2):
-                departure, line = a_departure()
+            once, twice = a_departure(), a_departure()
+            for departure, line in (once, twice, twice):  # the same train, announced once more
                 board.announce(departure)
                 await shows(screen, expected := expected + line)
         Outcome(screen.sent, screen.status).expect(200)
