@@ -154,7 +154,7 @@ class TimeoutNotTranslated(Client):
                 raise InsurerError from error
 
 
-@known_answer("AsyncInsurer", breaks="keeps_the_limit", says="inside the other's")
+@known_answer("AsyncInsurer", breaks="keeps_the_limit", says="inside that one")
 class ThreadsWithoutALimit(Client):
     async def premium(self, nights):
         try:
@@ -166,7 +166,7 @@ class ThreadsWithoutALimit(Client):
             raise InsurerError from error
 
 
-@known_answer("AsyncInsurer", breaks="keeps_the_limit", says="inside the other's")
+@known_answer("AsyncInsurer", breaks="keeps_the_limit", says="inside those of the others")
 class OneAtATime(Client):
     async def premium(self, nights):
         try:
@@ -231,7 +231,7 @@ class WaitsForItsTurnOutsideTheLimit(Client):
             raise InsurerError from error
 
 
-@known_answer("AsyncInsurer", breaks="gives_up_in_time", says="expected 28.0")
+@known_answer("AsyncInsurer", breaks="gives_up_in_time", says="call 1 of one client, timeout=0.5")
 class HalfTheLimit(Translating):
     async def answer(self, nights):
         try:
@@ -240,7 +240,7 @@ class HalfTheLimit(Translating):
             raise InsurerError from error
 
 
-@known_answer("AsyncInsurer", breaks="keeps_the_limit", says="inside the other's")
+@known_answer("AsyncInsurer", breaks="keeps_the_limit", says="inside those of the others")
 class OneExecutorForAll(Client):
     threads = ThreadPoolExecutor(2)
 
@@ -303,3 +303,110 @@ class KeepsTheTurnOfAFailedCall:
                 return await asyncio.shield(call)
         except (ServiceError, TimeoutError) as error:
             raise InsurerError("no premium") from error
+
+
+@known_answer("AsyncInsurer")
+class LooksWhatHasEnded(Client):
+    async def premium(self, nights):
+        call = self.threads.submit(copy_context().run, self.sdk.premium, nights)
+        await asyncio.wait([asyncio.wrap_future(call)], timeout=self.timeout)
+        if not call.done():
+            call.cancel()
+            raise InsurerError(f"no answer in {self.timeout} seconds")
+        try:
+            return call.result()
+        except (ServiceError, TimeoutError) as error:
+            raise InsurerError(str(error)) from error
+
+
+@known_answer("AsyncInsurer")
+class TurnsThatTheCallGivesBack:
+    def __init__(self, sdk, *, at_most, timeout):
+        self.sdk, self.timeout = sdk, timeout
+        self.turns = asyncio.Semaphore(at_most)
+
+    def call_is_over(self, call):
+        self.turns.release()
+        if not call.cancelled():
+            call.exception()
+
+    async def premium(self, nights):
+        try:
+            async with asyncio.timeout(self.timeout):
+                await self.turns.acquire()
+                call = asyncio.create_task(asyncio.to_thread(self.sdk.premium, nights))
+                call.add_done_callback(self.call_is_over)
+                return await asyncio.shield(call)
+        except (ServiceError, TimeoutError) as error:
+            raise InsurerError(str(error)) from error
+
+
+@known_answer("AsyncInsurer", breaks="carries_the_context", says="its context was kept")
+class KeepsTheContextOfItsMaking(WaitsFor):
+    def __init__(self, sdk, *, at_most, timeout):
+        super().__init__(sdk, at_most=at_most, timeout=timeout)
+        self.context = copy_context()
+
+    def ask(self, nights):
+        run = self.context.copy().run
+        return asyncio.get_running_loop().run_in_executor(self.threads, run, self.sdk.premium, nights)
+
+
+@known_answer("AsyncInsurer", breaks="gives_up_in_time", says="one that still waited after 0.6 seconds")
+class BeginsTheLimitAnew(TurnsThatTheCallGivesBack):
+    async def premium(self, nights):
+        try:
+            await asyncio.wait_for(self.turns.acquire(), self.timeout)
+            call = asyncio.create_task(asyncio.to_thread(self.sdk.premium, nights))
+            call.add_done_callback(self.call_is_over)
+            return await asyncio.wait_for(asyncio.shield(call), self.timeout)
+        except (ServiceError, TimeoutError) as error:
+            raise InsurerError(str(error)) from error
+
+
+@known_answer("AsyncInsurer", breaks="gives_up_in_time", says="call 2 of one client, timeout=0.5")
+class ShortensItsLimit(WaitsFor):
+    async def premium(self, nights):
+        self.timeout *= 0.7
+        return await super().premium(nights)
+
+
+threads_by_number = {}
+
+
+@known_answer("AsyncInsurer", breaks="keeps_the_limit", says="inside those of the others")
+class SharesItsThreadsByTheirNumber(WaitsFor):
+    def __init__(self, sdk, *, at_most, timeout):
+        super().__init__(sdk, at_most=at_most, timeout=timeout)
+        self.threads = threads_by_number.setdefault(at_most, self.threads)
+
+
+@known_answer("AsyncInsurer", breaks="counts_what_was_given_up", says="the first one cancelled, at_most=1")
+class FreesTheTurnOfOneWhoLeaves(TurnsThatTheCallGivesBack):
+    async def premium(self, nights):
+        try:
+            async with asyncio.timeout(self.timeout):
+                await self.turns.acquire()
+                call = asyncio.create_task(asyncio.to_thread(self.sdk.premium, nights))
+                call.add_done_callback(self.call_is_over)
+                return await asyncio.shield(call)
+        except asyncio.CancelledError:
+            call.remove_done_callback(self.call_is_over)
+            self.turns.release()
+            raise
+        except (ServiceError, TimeoutError) as error:
+            raise InsurerError(str(error)) from error
+
+
+@known_answer("AsyncInsurer", breaks="counts_what_was_given_up", says="it waits for a turn")
+class KeepsATurnThatNobodyTakes(TurnsThatTheCallGivesBack):
+    async def premium(self, nights):
+        turn = asyncio.ensure_future(self.turns.acquire())
+        try:
+            async with asyncio.timeout(self.timeout):
+                await asyncio.shield(turn)
+                call = asyncio.create_task(asyncio.to_thread(self.sdk.premium, nights))
+                call.add_done_callback(self.call_is_over)
+                return await asyncio.shield(call)
+        except (ServiceError, TimeoutError) as error:
+            raise InsurerError(str(error)) from error

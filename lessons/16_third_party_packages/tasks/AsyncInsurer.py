@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import re
 import sys
@@ -44,9 +45,8 @@ class SDK:
         self.on_the_loop = False
         self.stood_still: list[FrameSummary] = []
         self._counting = threading.Lock()
-        self._go = threading.Event()
-        if not held:
-            self._go.set()
+        self._moving = threading.Condition()
+        self._may_go: float = 0 if held else math.inf
 
     def premium(self, nights: int) -> Any:
         """One call, as a sync package answers it."""
@@ -65,8 +65,11 @@ class SDK:
                 self.inside -= 1
 
     def _stay_inside(self) -> None:
-        while self._loop_turns() and not self._go.wait(0.05):
-            pass
+        while self._loop_turns():
+            with self._moving:
+                if self._moving.wait_for(lambda: self._may_go, 0.05):
+                    self._may_go -= 1
+                    return
 
     def _loop_turns(self) -> bool:
         """Whether the event loop gives a sign; where it stands is noted if not."""
@@ -81,7 +84,16 @@ class SDK:
 
     def let_go(self) -> None:
         """Let every call answer, those inside and those to come."""
-        self._go.set()
+        self._let(math.inf)
+
+    def let_one_go(self) -> None:
+        """Let one call answer."""
+        self._let(1)
+
+    def _let(self, number: float) -> None:
+        with self._moving:
+            self._may_go += number
+            self._moving.notify_all()
 
     async def until(self, calls: int, patience: float) -> bool:
         """Wait until so many calls were inside at once; False when they do not come within `patience` seconds."""
@@ -246,6 +258,26 @@ async def carries_the_context(trial: Trial) -> None:
             if seen == "none"
             else None,
         )
+    await carries_each_context(trial)
+
+
+async def carries_each_context(trial: Trial) -> None:
+    """Refuse a client that keeps the context in which it was made, or that of its first call."""
+    request_id.set(uuid.uuid4().hex[:6])
+    client = client_of(trial, SDK(lambda nights: request_id.get()))
+    for number in (1, 2):
+        before = request_id.get()
+        request_id.set(given := uuid.uuid4().hex[:6])
+        outcome = Outcome(f"call {number} of one client: await client.premium(7)", await client.premium(7))
+        outcome.expect_that(
+            outcome.value == given,
+            f"the SDK sees the request id {given}",
+            got=f"the SDK saw {outcome.value}",
+            because="that is the id of before this call: its context was kept"
+            if outcome.value == before
+            else None,
+            next="`copy_context()` in `premium`, for each call" if outcome.value == before else None,
+        )
 
 
 @AsyncInsurer.requirement(
@@ -352,18 +384,28 @@ async def gives_up_in_time(trial: Trial) -> None:
             )
         expect_insurer_error(found)
     await ends_in_time(trial)
+    await counts_the_wait_for_a_turn(trial)
 
 
 async def takes_what_is_in_time(trial: Trial) -> None:
     with held_sdk() as sdk:
-        sent = "one call, timeout=0.5, with an SDK that answers after 0.3 seconds"
+        client = client_of(trial, sdk, timeout=0.5)
         with held_clock() as clock:
-            call = asyncio.ensure_future(outcome_of(trial, sdk, sent, 7, timeout=0.5))
-            await clock.until(lambda: sdk.inside or call.done())
-            await clock.advance(0.3)
-            sdk.let_go()
-            await clock.until(call.done)
-        (await call).expect(28.0)
+            for number in (1, 2):
+                call = asyncio.ensure_future(client.premium(number))
+                await clock.until(lambda call=call: sdk.inside or call.done())
+                await clock.advance(0.3)
+                sdk.let_one_go()
+                await clock.until(call.done, patience=1.5)
+                sent = f"call {number} of one client, timeout=0.5, with an SDK that answers after 0.3 seconds"
+                Outcome(sent).expect_that(call.done(), f"{number * 4.0} after 0.3 seconds", got="no end")
+                Outcome(sent, *result_and_error(call)).expect(number * 4.0)
+
+
+def result_and_error(call: asyncio.Future[Any]) -> tuple[Any, BaseException | None]:
+    """What a call that has ended gave, and by which error it ended."""
+    error = call.exception()
+    return (None, error) if error else (call.result(), None)
 
 
 async def ends_in_time(trial: Trial) -> None:
@@ -380,41 +422,67 @@ async def ends_in_time(trial: Trial) -> None:
     Outcome(sent).expect_that(in_time, "an end after 0.5 seconds", got="none after 0.6 seconds")
 
 
+async def counts_the_wait_for_a_turn(trial: Trial) -> None:
+    """Refuse when the limit begins anew for a call that had to wait for its turn."""
+    with held_sdk() as sdk:
+        sent = "two calls together, at_most=1, timeout=0.5, with an SDK that answers one of them after 0.3 seconds"
+        with held_clock() as clock:
+            calls = asyncio.ensure_future(outcome_of(trial, sdk, sent, 7, 8, at_most=1, timeout=0.5))
+            await clock.until(lambda: sdk.inside or calls.done())
+            await clock.advance(0.3)
+            sdk.let_one_go()
+            await clock.until(lambda: sdk.calls == 2 or calls.done())
+            await clock.advance(0.3)
+            in_time = await clock.until(calls.done, patience=1.5)
+        sdk.let_go()
+        await stop(calls)
+        await sdk.empty()
+    Outcome(sent).expect_that(
+        in_time,
+        "an end of both after 0.5 seconds",
+        got="one that still waited after 0.6 seconds",
+        next="one `asyncio.timeout` around all that is waited for",
+    )
+
+
 @AsyncInsurer.requirement(
     "has up to `at_most` calls inside the SDK at the same time, and never more; each client counts its own"
 )
 async def keeps_the_limit(trial: Trial) -> None:
-    at_most = random.choice([3, 4])
-    with held_sdk() as other, held_sdk() as sdk:
-        sent = f"{at_most + 2} calls together, at_most={at_most}, and another client with at_most=1"
+    at_most = random.choice([2, 3])  # the threads of `asyncio.to_thread` are five on the smallest machine
+    with held_sdk() as other, held_sdk() as twin, held_sdk() as sdk:
+        sent = f"{at_most + 2} calls together, at_most={at_most}, and two other clients: with as many, and at_most=1"
         calls = [
             asyncio.ensure_future(outcome_of(trial, other, sent, 1, 2, at_most=1)),
             asyncio.ensure_future(outcome_of(trial, sdk, sent, *range(at_most + 2), at_most=at_most)),
+            asyncio.ensure_future(outcome_of(trial, twin, sent, 1, at_most=at_most)),
         ]
         reached = await sdk.until(at_most, patience=1.0) and await other.until(1, patience=0.3)
+        reached = reached and await twin.until(1, patience=0.3)
         most = sdk.most
         too_many = await sdk.until(at_most + 1, patience=0.15) or other.most > 1
         other.let_go()
+        twin.let_go()
         sdk.let_go()
         await asyncio.wait(calls)
     outcome = calls[1].result()
     outcome.expect_that(
         reached,
-        f"{at_most} calls inside its SDK at the same time, and one inside the other's",
-        got=f"at most {most} inside, and {other.most} inside the other's",
+        f"{at_most} calls inside its SDK at the same time, 1 and 1 inside those of the others",
+        got=f"at most {most} inside, {twin.most} and {other.most} inside those of the others",
         next="`ThreadPoolExecutor(max_workers=at_most)`, one for each client",
     )
     outcome.expect_that(
         not too_many,
-        f"at most {at_most} calls inside its SDK, and one inside the other's",
-        got=f"{sdk.most} calls inside, and {other.most} inside the other's",
+        f"at most {at_most} calls inside its SDK, and 1 inside that with at_most=1",
+        got=f"{sdk.most} calls inside, and {other.most} inside that one",
         next="`ThreadPoolExecutor(max_workers=at_most)`, one for each client",
     )
     outcome.expect([nights * 4.0 for nights in range(at_most + 2)])
 
 
 @AsyncInsurer.requirement(
-    "counts a call that was given up for as long as it is inside the SDK: its thread goes on"
+    "counts a call that was given up for as long as it is inside the SDK, and no longer: its thread goes on"
 )
 async def counts_what_was_given_up(trial: Trial) -> None:
     sent = "two calls one after the other, both given up, at_most=1"
@@ -438,3 +506,61 @@ async def counts_what_was_given_up(trial: Trial) -> None:
         because="the place is free again when the caller leaves, and the thread is still inside",
         next="let the threads be the limit: `ThreadPoolExecutor(max_workers=at_most)`",
     )
+    await counts_the_call_of_one_who_left(trial)
+    await gives_a_turn_that_nobody_takes(trial)
+
+
+async def counts_the_call_of_one_who_left(trial: Trial) -> None:
+    """Refuse when a cancelled caller's place is free while its thread is still inside."""
+    sent = "two calls one after the other, the first one cancelled, at_most=1"
+    with held_sdk() as sdk:
+        client = client_of(trial, sdk, at_most=1, timeout=30)
+        first = asyncio.ensure_future(client.premium(1))
+        await sdk.until(1, patience=1.0)
+        first.cancel()
+        await asyncio.wait([first], timeout=0.2)
+        second = asyncio.ensure_future(client.premium(2))
+        too_many = await sdk.until(2, patience=0.1)
+        sdk.let_go()
+        await asyncio.wait([second], timeout=1)
+        answered = second.done()
+        await stop(first, second)
+        await sdk.empty()
+    refuse_a_standstill(trial, sdk, sent)
+    Outcome(sent).expect_that(
+        not too_many,
+        "one call inside the SDK",
+        got="2 calls inside the SDK at the same time",
+        because="the place is free again when the caller leaves, and the thread is still inside",
+        next="let the threads be the limit: `ThreadPoolExecutor(max_workers=at_most)`",
+    )
+    Outcome(sent).expect_that(
+        answered, "an answer to the second, when the first is out of the SDK", got="none"
+    )
+
+
+async def gives_a_turn_that_nobody_takes(trial: Trial) -> None:
+    """Refuse when one that gave up while it waited for a turn has it for ever."""
+    sent = "two calls together, both given up, and a third one when the SDK is empty again, at_most=1"
+    with held_sdk() as sdk:
+        client = client_of(trial, sdk, at_most=1, timeout=0.5)
+        with held_clock() as clock:
+            both = [asyncio.ensure_future(client.premium(nights)) for nights in (1, 2)]
+            await clock.until(lambda: sdk.inside)
+            await clock.advance(0.6)
+            await clock.until(lambda: all(call.done() for call in both))
+            sdk.let_go()
+            await clock.until(lambda: not sdk.inside)
+            third = asyncio.ensure_future(client.premium(3))
+            answered = await clock.until(third.done, patience=1.0)
+        await stop(*both, third)
+        await sdk.empty()
+    Outcome(sent).expect_that(answered, "an answer to the third", got="none: it waits for a turn")
+    Outcome(sent, *result_and_error(third)).expect(12.0)
+
+
+async def stop(*calls: asyncio.Future[Any]) -> None:
+    """End calls that nobody waits for any more."""
+    for call in calls:
+        call.cancel()
+    await asyncio.wait(calls, timeout=1)
