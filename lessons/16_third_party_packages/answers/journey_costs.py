@@ -250,7 +250,34 @@ async def keeps_the_trip_in_the_module(request, pk):
     return await in_a_task_group(request, asked_for["trip"])
 
 
+@known_answer("journey_costs", breaks="passes_trouble_on", says="expected its error, or a 500")
+async def takes_every_error_for_trouble(request, pk):
+    trip = await aget_object_or_404(TRIPS, pk=pk)
+    try:
+        fare, insurance = await asyncio.gather(
+            asyncio.to_thread(fare_or_none, trip.destination.name), asyncio.to_thread(premium, trip.nights)
+        )
+    except Exception:
+        return trouble()
+    return costs(trip, fare, insurance)
+
+
+@known_answer(
+    "journey_costs", breaks="knows_its_trips", says="is deleted when the view has asked for it once"
+)
+async def looks_whether_there_is_a_trip_first(request, pk):
+    if not await Trip.objects.filter(pk=pk).aexists():
+        raise Http404
+    trip = await TRIPS.aget(pk=pk)
+    try:
+        fare, insurance = await asyncio.gather(
+            asyncio.to_thread(fare_or_none, trip.destination.name), asyncio.to_thread(premium, trip.nights)
+        )
+    except ServiceError:
+        return trouble()
+    return costs(trip, fare, insurance)
+
+
 EQUAL_MUTANTS = {
     "order of two: …": "the inner function reads the trip when it is called, and not when it is defined",
-    "kind of error: except ServiceError: …": "what becomes of an error that no package has announced is left open",
 }

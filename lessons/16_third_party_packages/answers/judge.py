@@ -238,6 +238,45 @@ async def keeps_the_verdict_in_the_module(middleware):
     return dict(last)
 
 
+@known_answer("judge", breaks="trusts_honest_ones", says="is a task, and no coroutine")
+async def awaits_coroutines_alone(middleware):
+    said = flags(middleware)
+    works = said["sync"] or said["async"]
+    if said["async"]:
+        try:
+            given = middleware(page)(request)
+            works = inspect.iscoroutine(given) and isinstance(await given, HttpResponseBase)
+        except Exception:
+            works = False
+    return {**said, "works": works}
+
+
+@known_answer("judge", breaks="trusts_honest_ones", says="around an async view, it does what it says")
+async def tries_a_sync_view_as_well(middleware):
+    said = flags(middleware)
+    works = said["sync"] or said["async"]
+    if said["async"]:
+        try:
+            await middleware(page)(request)
+            if said["sync"]:
+                middleware(lambda request: HttpResponse("Welcome"))
+        except Exception:
+            works = False
+    return {**said, "works": works}
+
+
+@known_answer("judge", breaks="finds_broken_promises", says="a dictionary with 'works': True")
+async def tries_a_sync_view_alone(middleware):
+    said = flags(middleware)
+    works = said["sync"] or said["async"]
+    if said["async"]:
+        try:
+            await middleware(lambda request: HttpResponse("Welcome"))(request)
+        except Exception:
+            works = False
+    return {**said, "works": works}
+
+
 EQUAL_MUTANTS = {
     "local as global: nothing → global works": "it is set after the wait, and nobody waits between that and the `return`",
 }

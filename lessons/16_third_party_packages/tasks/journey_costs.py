@@ -10,6 +10,7 @@ from typing import Any
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
 from tutorial_project.checks.kinds.made_up import mixed
+from tutorial_project.classroom.data.connections import every_statement_through
 from tutorial_project.services import ServiceError, running_services
 from tutorial_project.services.airline import NotFlownTo
 from tutorial_project.services.insurer import PER_NIGHT
@@ -130,6 +131,35 @@ async def knows_its_trips(trial: Trial) -> None:
     for pk in (gone, random.randint(7000, 9000), 10**30):
         reply = await trial.get(f"/trips/{pk}/costs/")
         reply.expect(404, **words_about_missing(reply))
+    await loses_a_trip_meanwhile(trial)
+
+
+async def loses_a_trip_meanwhile(trial: Trial) -> None:
+    """Refuse an error where the trip is there for one query of the view, and gone for the next."""
+    trip = await made_up_trip(FLOWN_TO)
+    with made_up_prices(trip), gone_after_a_query(trip.pk):
+        reply = await trial.get(f"/trips/{trip.pk}/costs/")
+    reply.sent += "  whose trip is deleted when the view has asked for it once"
+    if reply.error is not None or reply.status not in (200, 404):
+        reply.refuse(expected="404, or the costs")
+
+
+@contextmanager
+def gone_after_a_query(pk: int) -> Iterator[None]:
+    """Delete a trip when the first statement that asks for trips is over, and another one begins."""
+    asked: list[str] = []
+
+    def wrapper(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if len(asked) == 1:
+            asked.append("DELETE")
+            with context["connection"].cursor() as cursor:
+                cursor.execute("DELETE FROM trips_trip WHERE id = %s", [pk])
+        if not asked and "trips_trip" in sql:
+            asked.append(sql)
+        return execute(sql, params, many, context)
+
+    with every_statement_through(wrapper):
+        yield
 
 
 def words_about_missing(reply: Reply) -> dict[str, str]:
@@ -141,7 +171,9 @@ def words_about_missing(reply: Reply) -> dict[str, str]:
     }
 
 
-@journey_costs.requirement("answers 502 when one of the packages raises `ServiceError`")
+@journey_costs.requirement(
+    "answers 502 when one of the packages raises `ServiceError`, and for no other error: that is a mistake to be seen"
+)
 async def passes_trouble_on(trial: Trial) -> None:
     trouble = random.choice(["/failing", "/broken-json", "/half", "/says?json=[17]"])
     for pk, service in ((7, "/flights/"), (7, "/rates/"), (21, "/rates/")):
@@ -149,6 +181,16 @@ async def passes_trouble_on(trial: Trial) -> None:
             reply = await trial.get(f"/trips/{pk}/costs/")
         reply.sent += f"  while {'the airlines' if service == '/flights/' else 'the insurer'} cannot be asked"
         reply.expect(502, **words_about_trouble(reply))
+    await shows_mistakes(trial)
+
+
+async def shows_mistakes(trial: Trial) -> None:
+    """Refuse a 502, or costs, where a package raises another error than `ServiceError`."""
+    with running_services().saying("/rates/GBP", {"rate": 10**400}):
+        reply = await trial.get("/trips/7/costs/")
+    reply.sent += "  while `premium` raises OverflowError"
+    if reply.error is None and reply.status != 500:
+        reply.refuse(expected="its error, or a 500")
 
 
 def words_about_trouble(reply: Reply) -> dict[str, str]:

@@ -101,6 +101,25 @@ class ForBoth(Plain):
         return await self.get_response(request)
 
 
+class GivesATask(AsyncOnly):
+    """Its `__call__` gives back a task: awaitable, and no coroutine."""
+
+    def __call__(self, request: Any) -> Any:
+        return asyncio.ensure_future(self._acall(request))
+
+    async def _acall(self, request: Any) -> Any:
+        return await self.get_response(request)
+
+
+class NotForSync(OneFlag):
+    """Says async, and nothing about sync; raises around a sync view."""
+
+    def __init__(self, get_response: Any) -> None:
+        if not iscoroutinefunction(get_response):
+            raise RuntimeError("this middleware wants an async get_response")
+        super().__init__(get_response)
+
+
 class AnswersItself(AsyncOnly):
     async def __call__(self, request: Any) -> Any:
         return HttpResponse("back soon", status=503)
@@ -314,6 +333,9 @@ async def finds_broken_promises(trial: Trial) -> None:
 
 async def judges_two_at_once(trial: Trial) -> None:
     """Refuse when the verdict on one is mixed up with the verdict on another, asked for while the first one waits."""
+    alone = of_today(IsHeld)
+    alone.let_go = True
+    await expect_verdict(trial, alone, "works", True)
     held, broken = of_today(IsHeld), of_today(CopiedFlags)
     first = asyncio.ensure_future(verdict_of(trial, held))
     await asyncio.sleep(0)  # its task begins
@@ -348,6 +370,11 @@ WORKS = {
         "because": "its `__call__` is a plain function and gives back a coroutine: Django can await that",
         "next": "look at what a call gives back, and not at how `__call__` is declared",
     },
+    GivesATask: {
+        "because": "what it gives back is a task, and no coroutine: Django can await that as well",
+        "next": "await what a call gives back",
+    },
+    NotForSync: {"because": "around an async view, it does what it says"},
     Plain: NEVER_SAID,
     decorated_sync: NEVER_SAID,
     **{each: NOTHING for each in (AsyncOnly, OfDjangosMixin, decorated_async, decorated_both)},
