@@ -410,3 +410,42 @@ class KeepsATurnThatNobodyTakes(TurnsThatTheCallGivesBack):
                 return await asyncio.shield(call)
         except (ServiceError, TimeoutError) as error:
             raise InsurerError(str(error)) from error
+
+
+@known_answer("AsyncInsurer", breaks="lets_others_through", says="expected CancelledError")
+class TakesACancellationForTrouble(Client):
+    async def premium(self, nights):
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await self.ask(nights)
+        except (ServiceError, TimeoutError, asyncio.CancelledError) as error:
+            raise InsurerError(str(error)) from error
+
+
+@known_answer("AsyncInsurer", breaks="translates_errors", says="ServiceIsFull: rates answered 429")
+class ComparesTheKindOfError(Client):
+    async def premium(self, nights):
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await self.ask(nights)
+        except Exception as error:
+            if type(error) in (ServiceError, TimeoutError):
+                raise InsurerError(str(error)) from error
+            raise
+
+
+@known_answer("AsyncInsurer", breaks="carries_the_context", says="two calls of one client together")
+class AsksOnceForAsManyNights(Client):
+    def __init__(self, sdk, *, at_most, timeout):
+        super().__init__(sdk, at_most=at_most, timeout=timeout)
+        self.calls = {}
+
+    async def premium(self, nights):
+        if nights not in self.calls:
+            self.calls[nights] = self.ask(nights)
+            self.calls[nights].add_done_callback(lambda call: self.calls.pop(nights))
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await asyncio.shield(self.calls[nights])
+        except (ServiceError, TimeoutError) as error:
+            raise InsurerError(str(error)) from error

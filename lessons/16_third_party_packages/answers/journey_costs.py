@@ -278,6 +278,18 @@ async def looks_whether_there_is_a_trip_first(request, pk):
     return costs(trip, fare, insurance)
 
 
+@known_answer("journey_costs", breaks="passes_trouble_on", says="expected 502")
+async def passes_the_status_of_a_package_on(request, pk):
+    trip = await aget_object_or_404(TRIPS, pk=pk)
+    try:
+        fare, insurance = await asyncio.gather(
+            asyncio.to_thread(fare_or_none, trip.destination.name), asyncio.to_thread(premium, trip.nights)
+        )
+    except ServiceError as error:
+        return JsonResponse({"error": str(error)}, status=error.status or 502)
+    return costs(trip, fare, insurance)
+
+
 EQUAL_MUTANTS = {
     "order of two: …": "the inner function reads the trip when it is called, and not when it is defined",
 }

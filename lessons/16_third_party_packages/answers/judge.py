@@ -277,6 +277,18 @@ async def tries_a_sync_view_alone(middleware):
     return {**said, "works": works}
 
 
+@known_answer("judge", breaks="trusts_honest_ones", says="it never said that it is async")
+async def tries_sync_ones_as_well(middleware):
+    said = flags(middleware)
+    works = said["sync"] or said["async"]
+    if works:
+        try:
+            await middleware(page)(request)
+        except Exception:
+            works = False
+    return {**said, "works": works}
+
+
 EQUAL_MUTANTS = {
     "local as global: nothing → global works": "it is set after the wait, and nobody waits between that and the `return`",
 }

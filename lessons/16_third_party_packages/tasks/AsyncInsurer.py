@@ -182,6 +182,19 @@ def refuse_a_standstill(trial: Trial, sdk: SDK, sent: str) -> None:
     )
 
 
+async def stop(*calls: asyncio.Future[Any]) -> None:
+    """End calls that nobody waits for any more."""
+    for call in calls:
+        call.cancel()
+    await asyncio.wait(calls, timeout=1)
+
+
+def result_and_error(call: asyncio.Future[Any]) -> tuple[Any, BaseException | None]:
+    """What a call that has ended gave, and by which error it ended."""
+    error = call.exception()
+    return (None, error) if error else (call.result(), None)
+
+
 ONE_CALL = "await AsyncInsurer(sdk, at_most=2, timeout=5).premium({nights})"
 
 
@@ -278,13 +291,36 @@ async def carries_each_context(trial: Trial) -> None:
             else None,
             next="`copy_context()` in `premium`, for each call" if outcome.value == before else None,
         )
+    await carries_two_contexts(client)
+
+
+async def carries_two_contexts(client: Any) -> None:
+    """Refuse when two callers who ask for as many nights at the same time share a call."""
+    names = [uuid.uuid4().hex[:6] for _ in range(2)]
+
+    async def ask(name: str) -> Any:
+        request_id.set(name)
+        return await client.premium(7)
+
+    seen = await asyncio.gather(*map(ask, names))
+    Outcome("two calls of one client together: await client.premium(7)").expect_that(
+        seen == names, f"the SDK sees the request ids {names}", got=f"the SDK saw {seen}"
+    )
+
+
+class ServiceIsFull(ServiceError):
+    """A kind of `ServiceError`, as a new version of a package may raise it."""
 
 
 @AsyncInsurer.requirement(
     "raises `InsurerError` where the SDK raises `ServiceError` or `TimeoutError`, with that error as its `__cause__`"
 )
 async def translates_errors(trial: Trial) -> None:
-    for trouble in (ServiceError("rates answered 503", 503), TimeoutError("the socket of the SDK")):
+    for trouble in (
+        ServiceError("rates answered 503", 503),
+        TimeoutError("the socket of the SDK"),
+        ServiceIsFull("rates answered 429", 429),
+    ):
         outcome = await outcome_of(trial, SDK(raising(trouble)), ONE_CALL.format(nights=7), 7)
         expect_insurer_error(outcome)
         outcome.error, cause = None, outcome.error.__cause__
@@ -335,7 +371,8 @@ def expect_insurer_error(outcome: Outcome, **words: str) -> None:
 
 
 @AsyncInsurer.requirement(
-    "lets every other error through as it is: a `ValueError` of the SDK is a mistake in our code"
+    "lets every other error through as it is, and a cancellation of its caller: a `ValueError` of the SDK is a mistake in "
+    "our code"
 )
 async def lets_others_through(trial: Trial) -> None:
     for kind in (ValueError, random.choice([KeyError, TypeError, ArithmeticError]), PermissionError):
@@ -346,6 +383,22 @@ async def lets_others_through(trial: Trial) -> None:
             Outcome(outcome.sent, outcome.value, outcome.error, cause=_of_a_translation(translated)).refuse(
                 expected=f"the SDK's {kind.__name__}"
             )
+    await lets_a_cancellation_through(trial)
+
+
+async def lets_a_cancellation_through(trial: Trial) -> None:
+    """Refuse when one that is cancelled ends in another way."""
+    with held_sdk() as sdk:
+        call = asyncio.ensure_future(client_of(trial, sdk, timeout=30).premium(1))
+        await sdk.until(1, patience=1.0)
+        call.cancel()
+        await asyncio.wait([call], timeout=0.2)  # an answer may wait for its thread before it ends
+        sdk.let_go()
+        await stop(call)
+        await sdk.empty()
+    if call.done() and not call.cancelled():
+        sent = "one call, which is cancelled while it is inside the SDK"
+        Outcome(sent, *result_and_error(call)).refuse(expected="CancelledError")
 
 
 def _of_a_translation(translated: bool) -> tuple[str | None, str | None]:
@@ -400,12 +453,6 @@ async def takes_what_is_in_time(trial: Trial) -> None:
                 sent = f"call {number} of one client, timeout=0.5, with an SDK that answers after 0.3 seconds"
                 Outcome(sent).expect_that(call.done(), f"{number * 4.0} after 0.3 seconds", got="no end")
                 Outcome(sent, *result_and_error(call)).expect(number * 4.0)
-
-
-def result_and_error(call: asyncio.Future[Any]) -> tuple[Any, BaseException | None]:
-    """What a call that has ended gave, and by which error it ended."""
-    error = call.exception()
-    return (None, error) if error else (call.result(), None)
 
 
 async def ends_in_time(trial: Trial) -> None:
@@ -557,10 +604,3 @@ async def gives_a_turn_that_nobody_takes(trial: Trial) -> None:
         await sdk.empty()
     Outcome(sent).expect_that(answered, "an answer to the third", got="none: it waits for a turn")
     Outcome(sent, *result_and_error(third)).expect(12.0)
-
-
-async def stop(*calls: asyncio.Future[Any]) -> None:
-    """End calls that nobody waits for any more."""
-    for call in calls:
-        call.cancel()
-    await asyncio.wait(calls, timeout=1)

@@ -175,8 +175,10 @@ def words_about_missing(reply: Reply) -> dict[str, str]:
     "answers 502 when one of the packages raises `ServiceError`, and for no other error: that is a mistake to be seen"
 )
 async def passes_trouble_on(trial: Trial) -> None:
-    trouble = random.choice(["/failing", "/broken-json", "/half", "/says?json=[17]"])
-    for pk, service in ((7, "/flights/"), (7, "/rates/"), (21, "/rates/")):
+    troubles = ["/failing?status=503", "/failing?status=404", "/broken-json", "/half", "/says?json=[17]"]
+    cases = ((7, "/flights/"), (7, "/rates/"), (21, "/rates/"))
+    others = random.sample(troubles[1:], 2)
+    for (pk, service), trouble in zip(cases, mixed([troubles[0], *others]), strict=True):
         with running_services().replaced(service, by=trouble):
             reply = await trial.get(f"/trips/{pk}/costs/")
         reply.sent += f"  while {'the airlines' if service == '/flights/' else 'the insurer'} cannot be asked"

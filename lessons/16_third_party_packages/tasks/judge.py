@@ -29,6 +29,15 @@ class Plain:
         return self.get_response(request)
 
 
+class StampsTheAnswer(Plain):
+    """No flags, and it needs the answer itself: around an async view, Django would have to adapt it."""
+
+    def __call__(self, request: Any) -> Any:
+        response = self.get_response(request)
+        response.headers["X-Agency"] = "travel"
+        return response
+
+
 class AsyncOnly(Plain):
     sync_capable, async_capable = False, True
 
@@ -376,6 +385,7 @@ WORKS = {
     },
     NotForSync: {"because": "around an async view, it does what it says"},
     Plain: NEVER_SAID,
+    StampsTheAnswer: NEVER_SAID,
     decorated_sync: NEVER_SAID,
     **{each: NOTHING for each in (AsyncOnly, OfDjangosMixin, decorated_async, decorated_both)},
 }
