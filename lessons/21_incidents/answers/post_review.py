@@ -265,6 +265,26 @@ async def knows_no_five(request, pk):
     return await told_after_the_answer(request, pk)
 
 
+@known_answer("post_review", breaks="tells_the_office", says="the office was told")
+@page
+async def tells_of_the_last_review(trip, account, sent):
+    await write_both(trip, account, sent)
+    await tell(await Review.objects.select_related("trip").alatest("pk"))
+
+
+@known_answer("post_review", breaks="stores_the_review", says="each of its trip")
+@require_POST
+async def one_trip_for_all(request, pk):
+    global trip_of_all
+    sent = fields_of(request, traveller=int, rating=int, text=str)
+    if not 1 <= sent["rating"] <= 5:
+        raise BadRequest
+    trip_of_all = await aget_object_or_404(Trip, pk=pk)
+    account = await aget_object_or_404(Account, owner=sent.pop("traveller"))
+    await tell(await write_both(trip_of_all, account, sent))
+    return JsonResponse({"rating": sent["rating"]}, status=201)
+
+
 EQUAL_MUTANTS = {
     "order of two: trip = await aget_object_or_404(Trip, pk=pk) ⏎ account = …": "who is missing first gives the same 404",
     "order of two: account = await aget_object_or_404(…": "the function is only made there",

@@ -250,6 +250,18 @@ async def an_old_rate_when_nobody_answers(currency):
         return rate
 
 
+@known_answer("rate_of_the_day", breaks="tells_the_rate", says="expected 200")
+@page
+async def one_rate_for_all(currency):
+    global rate_of_all
+    async with of_each[currency]:
+        rate_of_all = await cache.aget(f"rate-{currency}")
+        if rate_of_all is None:
+            rate_of_all = (await ask(f"rates/{currency}"))["rate"]
+            await cache.aset(f"rate-{currency}", rate_of_all, timeout=60)
+        return rate_of_all
+
+
 EQUAL_MUTANTS = {
     "assignment: rate = await cache.aget(key) → rate = None": "the look under the lock finds the same, a moment later",
     "condition: if rate is None: → if True:": "the look under the lock finds the same, a moment later",

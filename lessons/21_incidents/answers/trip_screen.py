@@ -248,6 +248,25 @@ async def a_title_for_a_browser(request, pk):
     return stream(lines(escape(trip.title)))
 
 
+@known_answer("trip_screen", breaks="shows_the_trip_and_departures", says="gate")
+async def the_latest_departure_alone(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    await sync_to_async(connections.close_all)()
+
+    async def news():
+        departures = board.join()
+        try:
+            yield f"{trip.title}\n"
+            while departure := await departures.get():
+                while not departures.empty():
+                    departure = departures.get_nowait()
+                yield f"{departure['to']}, gate {departure['gate']}\n"
+        finally:
+            board.leave(departures)
+
+    return stream(news())
+
+
 EQUAL_MUTANTS = {
     "order of two: await sync_to_async(connections.close_all)()…": "the stream is only made there, and begins later",
 }

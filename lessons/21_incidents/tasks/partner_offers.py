@@ -163,6 +163,9 @@ async def expect_null(trial: Trial, trouble: dict[str, str]) -> None:
     """Refuse unless the partners in trouble have no price, and all others theirs."""
     city, them = made_up("city"), prices()
     services = running_services()
+    with all_saying(offers(city, them)):
+        (await trial.get(page(city))).expect(200, json={"city": city, "prices": them})
+    them = prices()
     said = {
         path: content for path, content in offers(city, them).items() if path.split("/")[1] not in trouble
     }
@@ -259,7 +262,7 @@ async def until_left(services: Any, number: int) -> int:
 )
 async def keeps_no_connections(trial: Trial) -> None:
     for slow in (False, True):
-        with all_saying({}) as services:
+        with nothing_left(), all_saying({}) as services:
             for partner in random.choices(PARTNERS, k=VISITORS):
                 await (one_leaves if slow else one_is_answered)(trial, partner)
             left = await connections_left(services, len(PARTNERS))

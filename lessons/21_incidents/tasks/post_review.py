@@ -15,6 +15,7 @@ from tutorial_project.checks.proofs.postgresql import started
 from tutorial_project.classroom import on_duty
 from tutorial_project.services import ask, running_services
 from tutorial_project.trips.models import Account, Destination, Review, Trip
+from tutorial_project.words import counted
 
 from ..shared import expect_on_the_loop, site_of
 
@@ -131,21 +132,36 @@ async def stores_the_review(trial: Trial) -> None:
     Outcome("reviews of other travellers", f"{after - before:+.0f} euros in this account").expect(
         "+0 euros in this account"
     )
-    trip, traveller = await a_trip(), await a_traveller()
-    _, before = await stored(trip, traveller)
-    reviews = [a_review(traveller) | {"rating": rating} for rating in range(1, AT_ONCE + 1)]
-    together = [trial.post(f"/trips/{trip}/reviews/", json=review) for review in reviews]
-    for reply, review in zip(await asyncio.gather(*together), reviews, strict=True):
-        reply.expect(201, json={"rating": review["rating"]})
-    found, balance = await stored(trip, traveller)
-    sent = f"{AT_ONCE} reviews of one traveller at the same moment"
-    Outcome(sent, f"the ratings {sorted(rating for _, rating, _ in found)} are stored").expect(
-        f"the ratings {[review['rating'] for review in reviews]} are stored"
-    )
+    trips, traveller = [await a_trip() for _ in range(AT_ONCE)], await a_traveller()
+    _, before = await stored(trips[0], traveller)
+    for places in (AT_ONCE * trips[:1], trips):
+        await expect_all_kept(trial, places, traveller)
+    _, balance = await stored(trips[0], traveller)
+    sent = f"2 × {AT_ONCE} reviews of one traveller at the same moment"
     Outcome(sent, f"{balance - before:+.0f} euros in the account").expect(
-        f"{5 * AT_ONCE:+d} euros in the account",
+        f"{2 * 5 * AT_ONCE:+d} euros in the account",
         because="a balance was written that had been worked out from an older one",
         next='let the database add: `update(balance=F("balance") + 5)`',
+    )
+
+
+async def expect_all_kept(trial: Trial, trips: list[int], traveller: int) -> None:
+    """Send a review of each of these trips at the same moment, and refuse unless every one is stored where it belongs."""
+    reviews = [a_review(traveller) | {"rating": rating} for rating in range(1, AT_ONCE + 1)]
+    sending = [
+        trial.post(f"/trips/{trip}/reviews/", json=review)
+        for trip, review in zip(trips, reviews, strict=True)
+    ]
+    for reply, review in zip(await asyncio.gather(*sending), reviews, strict=True):
+        reply.expect(201, json={"rating": review["rating"]})
+    rows = Review.objects.filter(trip__in=trips, text__in=[review["text"] for review in reviews])
+    found = sorted([row async for row in rows.values_list("rating", "trip", "text")])
+    expected = [(r["rating"], trip, r["text"]) for r, trip in zip(reviews, trips, strict=True)]
+    Outcome(
+        f"{AT_ONCE} reviews of one traveller at the same moment, of {counted(len(set(trips)), 'trip')}",
+        f"the ratings {[rating for rating, *_ in found]} are stored",
+    ).expect_that(
+        found == expected, f"the ratings {[rating for rating, *_ in expected]} are stored, each of its trip"
     )
 
 
@@ -193,8 +209,13 @@ async def tells_the_office(trial: Trial) -> None:
         reply.expect(201)
         review = await Review.objects.filter(trip=trip).afirst()
         expected.append({"review": str(review and review.pk), "trip": str(trip)})
+    trip, traveller = await a_trip(), await a_traveller()
+    async with another_review_after_one_of(trip):
+        (await trial.post(f"/trips/{trip}/reviews/", json=a_review(traveller))).expect(201)
+    review = await Review.objects.filter(trip=trip).afirst()
+    expected.append({"review": str(review and review.pk), "trip": str(trip)})
     await until(lambda: len(told()) >= len(expected))
-    Outcome("2 × POST /trips/…/reviews/", f"the office was told {told() or 'nothing'}").expect_that(
+    Outcome("3 × POST /trips/…/reviews/", f"the office was told {told() or 'nothing'}").expect_that(
         sorted(told(), key=str) == sorted(expected, key=str), f"the office was told {expected}"
     )
 
@@ -235,6 +256,21 @@ async def stores_both_or_none(trial: Trial) -> None:
             because="an `except` takes more than the office's errors",
         )
         Outcome(sent, f"the office was told {told() or 'nothing'}").expect("the office was told nothing")
+
+
+@asynccontextmanager
+async def another_review_after_one_of(trip: int) -> AsyncIterator[None]:
+    """Let somebody else write a review of another trip right after one of this trip."""
+    other = await a_trip()
+    values = f"({other}, {await a_traveller()}, 3, 'by somebody else')"
+    await execute(
+        f"CREATE TRIGGER another AFTER INSERT ON trips_review WHEN NEW.trip_id = {trip} BEGIN "
+        f"INSERT INTO trips_review (trip_id, author_id, rating, text) VALUES {values}; END"
+    )
+    try:
+        yield
+    finally:
+        await execute("DROP TRIGGER another")
 
 
 @asynccontextmanager

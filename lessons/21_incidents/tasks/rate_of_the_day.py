@@ -95,6 +95,12 @@ async def tells_the_rate(trial: Trial) -> None:
     for rate in (a_rate(), a_rate()):
         with saying(rate):
             (await trial.get(address(rate))).expect(200, json=rate)
+    rates = [a_rate() for _ in range(4)]
+    with all_saying({f"rates/{rate['currency']}": rate for rate in rates}):
+        for _ in range(2):
+            replies = await asyncio.gather(*(trial.get(address(rate)) for rate in rates))
+            for reply, rate in zip(replies, rates, strict=True):
+                reply.expect(200, json=rate)
 
 
 @rate_of_the_day.requirement("is awaited on the event loop, as before")
