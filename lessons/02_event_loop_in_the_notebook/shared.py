@@ -8,6 +8,7 @@ import random
 import re
 import traceback
 from datetime import date, timedelta
+from decimal import Decimal
 from uuid import uuid4
 
 from django.core.exceptions import SynchronousOnlyOperation
@@ -26,7 +27,7 @@ async def new_destination(name: str = "") -> Destination:
 AGO_OR_AHEAD = itertools.cycle((-1, 1))
 
 
-async def new_trip(destination: Destination, price: int | None = None, title: str = "") -> Trip:
+async def new_trip(destination: Destination, price: Decimal | int | None = None, title: str = "") -> Trip:
     """A trip with a title of its own unless one is given, on any day: of two, one has gone by and one is to come."""
     days = next(AGO_OR_AHEAD) * random.randrange(1, 3_000)
     return await Trip.objects.acreate(

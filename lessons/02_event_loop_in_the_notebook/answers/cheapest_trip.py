@@ -226,6 +226,63 @@ def the_first_of_the_city(city):
         return pool.submit(query).result()
 
 
+def _in_a_thread(query):
+    def query_and_close():
+        try:
+            return query()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(query_and_close).result()
+
+
+@known_answer("cheapest_trip")
+def the_least_of_all_rows(city):
+    def query():
+        return min(Destination.objects.get(name=city).trips.all(), key=lambda trip: trip.price).title
+
+    return _in_a_thread(query)
+
+
+@known_answer("cheapest_trip", breaks="works_in_a_script", says="MultipleObjectsReturned")
+def a_city_in_any_letters(city):
+    return _in_a_thread(lambda: Destination.objects.get(name__iexact=city).trips.earliest("price").title)
+
+
+@known_answer("cheapest_trip", breaks="works_in_a_script", says="MultipleObjectsReturned")
+def a_city_that_holds_the_name(city):
+    return _in_a_thread(lambda: Destination.objects.get(name__contains=city).trips.earliest("price").title)
+
+
+@known_answer("cheapest_trip", breaks="works_in_a_script", says="got Trip")
+def whole_euros_only(city):
+    def query():
+        trips = Destination.objects.get(name=city).trips.order_by("pk")
+        return min(trips, key=lambda trip: int(trip.price)).title
+
+    return _in_a_thread(query)
+
+
+@known_answer("cheapest_trip", breaks="stays_off_the_loops_thread", says="the call has set it")
+def sets_a_loop_where_one_runs(city):
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        return _in_a_thread(lambda: _query(city))
+    finally:
+        loop.close()
+
+
+@known_answer("cheapest_trip", breaks="raises_for_an_unknown_city", says="let a thread of your own do it")
+def tries_again_after_every_error(city):
+    try:
+        asyncio.get_running_loop()
+        return _in_a_thread(lambda: _query(city))
+    except Exception:
+        return _query(city)
+
+
 _LEFT_TO_THE_COLLECTOR = (
     "the exercise does not ask for it: the connection of a thread that ended is closed when Python collects it, later "
     "than by `close()`, which the lesson advises"

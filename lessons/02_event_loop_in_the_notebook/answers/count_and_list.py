@@ -167,6 +167,26 @@ async def only_trips_to_come(city):
     return len(titles), titles
 
 
+@known_answer("count_and_list", breaks="leaves_out_what_is_not_on_sale", says="got (0, [])")
+async def asks_the_first_trip_alone(city):
+    first = await Trip.objects.filter(destination__name=city).order_by("pk").afirst()
+    if first is None or not first.active:
+        return 0, []
+    trips = Trip.objects.filter(destination=first.destination_id, active=True).order_by("departs")
+    titles = [trip.title async for trip in trips]
+    return len(titles), titles
+
+
+@known_answer("count_and_list")
+async def asks_for_the_city_first(city):
+    try:
+        destination = await Destination.objects.aget(name=city)
+    except Destination.DoesNotExist:
+        return 0, []
+    on_sale = destination.trips.filter(active=True).order_by("departs").values_list("title", flat=True)
+    return await on_sale.acount(), [title async for title in on_sale]
+
+
 EQUAL_MUTANTS = {
     'call in a chain: titles = [trip.title async for trip in trips.order_by("departs")] → …': "the model is ordered by its "
     "departures",

@@ -177,6 +177,27 @@ async def takes_all_of_it_back():
     return await sync_to_async(rolled_back)()
 
 
+@known_answer("reload_agency", breaks="lets_the_loop_run", says="or the end of a pool's `with`")
+async def gives_way_once_and_blocks():
+    text = io.StringIO()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(call_command, "load_sample_data", stdout=text)
+        await asyncio.sleep(0)
+    return text.getvalue()
+
+
+@known_answer("reload_agency")
+async def looks_again_and_again():
+    text = io.StringIO()
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(call_command, "load_sample_data", stdout=text)
+        while not done.done():
+            await asyncio.sleep(0.01)
+        await asyncio.get_running_loop().run_in_executor(pool, lambda: connection.close())
+        done.result()
+    return text.getvalue()
+
+
 EQUAL_MUTANTS = {
     "local as global: nothing → global text": "nothing is said of two calls at once: `redirect_stdout`, which mixes them up, "
     "is a right answer, too",

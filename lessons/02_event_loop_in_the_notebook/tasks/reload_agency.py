@@ -133,6 +133,9 @@ async def lets_the_loop_run(trial: Trial) -> None:
 PATIENCE = 0.5
 """Seconds that the command waits for other work on the loop to get its turn."""
 
+TURNS = 5
+"""Turns of the loop before the command begins, and again when it is done: an answer may give way once."""
+
 
 @dataclass
 class _Run:
@@ -142,14 +145,20 @@ class _Run:
 
 @contextlib.contextmanager
 def _watched_command() -> Iterator[list[_Run]]:
-    """Before the command begins, let it wait, in its own thread, until the loop has done something else."""
+    """Let the command wait, in its own thread, until the loop has done something else: before its work, and after."""
     loop, thread, runs = asyncio.get_running_loop(), threading.get_ident(), list[_Run]()
 
-    def watched(self: Command, *args: object, **options: object) -> None:
-        on_the_loop, turn = threading.get_ident() == thread, threading.Event()
+    def one_turn() -> bool:
+        turn = threading.Event()
         loop.call_soon_threadsafe(turn.set)
-        runs.append(_Run(on_the_loop, not on_the_loop and turn.wait(PATIENCE)))
+        return turn.wait(PATIENCE)
+
+    def watched(self: Command, *args: object, **options: object) -> None:
+        on_the_loop = threading.get_ident() == thread
+        run = _Run(on_the_loop, not on_the_loop and all(one_turn() for _ in range(TURNS)))
+        runs.append(run)
         HANDLE(self, *args, **options)
+        run.gave_way = run.gave_way and all(one_turn() for _ in range(TURNS))
 
     with _handled_by(watched):
         yield runs
