@@ -280,6 +280,93 @@ async def writes_the_city_as_it_is_into_the_address(request):
         return JsonResponse({"error": "no weather there"}, status=404)
 
 
+def an_alert(data, place=lambda city: quote(city, safe="")):
+    """The rest of a view that has read the body."""
+
+    async def answer():
+        try:
+            city = data["city"]
+            asked = place(city)
+        except (KeyError, TypeError):
+            return HttpResponse(status=400)
+        try:
+            return JsonResponse({"city": city, "sky": (await ask(f"weather/{asked}"))["sky"]}, status=201)
+        except (ServiceError, KeyError):
+            return HttpResponse(status=404)
+
+    return answer()
+
+
+@known_answer("weather_alert", breaks="refuses_bad_bodies", says="201")
+@require_POST
+async def lisbon_for_an_empty_object(request):
+    try:
+        data = json.loads(request.body) or {"city": "Lisbon"}
+    except ValueError:
+        return HttpResponse(status=400)
+    return await an_alert(data)
+
+
+@known_answer("weather_alert", breaks="takes_post_only", says="the view went on to the body of the request")
+async def answers_delete_as_well(request):
+    if request.method not in ("POST", "DELETE"):
+        return HttpResponseNotAllowed(["POST"])
+    try:
+        return await an_alert(json.loads(request.body))
+    except ValueError:
+        return HttpResponse(status=400)
+
+
+@known_answer("weather_alert", breaks="asks_for_this_city", says="expected 201")
+@require_POST
+async def leaves_out_what_is_no_ascii(request):
+    try:
+        data = json.loads(request.body)
+    except ValueError:
+        return HttpResponse(status=400)
+    return await an_alert(data, lambda city: quote(city.encode("ascii", "ignore"), safe=""))
+
+
+@known_answer("weather_alert", breaks="asks_for_this_city", says="expected 201")
+@require_POST
+async def quotes_twice(request):
+    try:
+        data = json.loads(request.body)
+    except ValueError:
+        return HttpResponse(status=400)
+    return await an_alert(data, lambda city: quote(quote(city, safe=""), safe=""))
+
+
+class NoCity(Exception):
+    pass
+
+
+def city_in(body):
+    try:
+        match json.loads(body):
+            case {"city": str(city)}:
+                return city
+    except ValueError:
+        pass
+    raise NoCity
+
+
+@known_answer("weather_alert")
+@require_POST
+async def matches_the_body(request):
+    try:
+        city = city_in(request.body)
+    except NoCity:
+        return HttpResponse("send a city", status=400)
+    try:
+        match await ask(address(city)):
+            case {"sky": sky}:
+                return JsonResponse({"city": city, "sky": sky}, status=201)
+    except ServiceError:
+        pass
+    return HttpResponse("no weather there", status=404)
+
+
 EQUAL_MUTANTS = {
     'text: place = quote(city, safe="") → place = quote(city, safe="XXXX")': "the letter X needs no quotes",
     "kind of error: except (ValueError, KeyError, TypeError, RecursionError): → except Exception:": "a bad body raises "
