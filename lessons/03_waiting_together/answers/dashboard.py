@@ -216,7 +216,7 @@ async def waits_for_the_future_at_the_end(request, city, currency):
     return three(weather, flights, rates.result())
 
 
-@known_answer("dashboard", breaks="asks_for_what_the_url_says", says="Cape Town")
+@known_answer("dashboard", breaks="asks_for_what_the_url_says", says="Rio de Janeiro")
 async def first_word_of_the_city(request, city, currency):
     return three(*await asyncio.gather(*map(ask, services_for(city.split()[0], currency))))
 
@@ -244,3 +244,9 @@ EQUAL_MUTANTS = {
     "arg removal: return JsonResponse(found, status=status) → return JsonResponse(found, status=None)": LEFT_OPEN,
     "arg removal: return JsonResponse(found, status=status) → return JsonResponse(found, )": LEFT_OPEN,
 }
+
+
+@known_answer("dashboard", breaks="asks_for_what_the_url_says", says="Rio De Janeiro")
+async def writes_names_its_own_way(request, city, currency):
+    services = [f"weather/{city.title()}", f"flights/{city.title()}", f"rates/{currency.upper()}"]
+    return three(*await asyncio.gather(*map(ask, services)))

@@ -232,3 +232,30 @@ EQUAL_MUTANTS = {
     "arg removal: sync_to_async(…, thread_sensitive=False)(city), → …, thread_sensitive=None)(city),": "None is as "
     "false as False",
 }
+
+
+@known_answer("offer", breaks="follows_the_services", says="takes a failure for a city without a trip")
+async def says_404_to_every_error(request, city):
+    try:
+        euros, sky, trip = await asyncio.gather(
+            asyncio.to_thread(cheapest_fare, city),
+            asyncio.to_thread(forecast, city),
+            sync_to_async(next_trip)(city),
+        )
+    except Exception:
+        raise Http404 from None
+    return offered(euros, sky, trip)
+
+
+@known_answer("offer", breaks="speaks_the_language", says='expected "trip": "12 mars')
+async def reads_the_first_letters_of_the_header(request, city):
+    def in_language():
+        translation.activate(request.headers.get("Accept-Language", "en")[:2])
+        return next_trip(city)
+
+    euros, sky, trip = await asyncio.gather(
+        asyncio.to_thread(cheapest_fare, city),
+        asyncio.to_thread(forecast, city),
+        sync_to_async(in_language)(),
+    )
+    return offered(euros, sky, trip)

@@ -21,6 +21,7 @@ from tutorial_project.checks.kinds.questions import (
     held_questions,
     questions,
 )
+from tutorial_project.services import running_services
 from tutorial_project.trips.models import Trip
 
 from ..shared import connections_watched, expect_no_connection_left, get, refuse_a_query_on_the_loop
@@ -63,6 +64,18 @@ async def makes_the_offer(trial: Trial) -> None:
     reply.expect(404, **words_about_a_group(reply))
 
 
+async def takes_no_failure_for_a_missing_trip(trial: Trial) -> None:
+    """Let one service after another fail while there is a trip."""
+    for service in ("flights/Lisbon", "weather/Lisbon", "rates/GBP"):
+        with running_services().replaced(f"/{service}", by="/failing?status=503"):
+            reply = await get(trial, "/offers/Lisbon/")
+        Outcome(f"{reply.sent}  while {service} fails", reply.got).expect_that(
+            reply.status not in (200, 404),
+            "no 200 and no 404: there is a trip, and a service does not answer",
+            because="the view takes a failure for a city without a trip" if reply.status == 404 else None,
+        )
+
+
 def words_about_a_group(reply: Reply) -> dict[str, str]:
     if isinstance(reply.error, BaseExceptionGroup) and reply.error.subgroup(Http404):
         return {
@@ -79,6 +92,7 @@ async def follows_the_services(trial: Trial) -> None:
         with all_saying(said):
             reply = await get(trial, f"/offers/{city}/")
         reply.expect(200, json=expected)
+    await takes_no_failure_for_a_missing_trip(trial)
 
 
 def made_up(city: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -99,7 +113,8 @@ def made_up(city: str) -> tuple[dict[str, Any], dict[str, Any]]:
     "writes the date in the traveller's language: with `Accept-Language: fr` the trip is on `12 mars`"
 )
 async def speaks_the_language(trial: Trial) -> None:
-    for language, day in (("fr", "12 mars"), ("de", "12 März")):
+    wishes = (("fr", "12 mars"), ("de", "12 März"), ("en;q=0.2, de;q=0.4, fr;q=0.8", "12 mars"))
+    for language, day in wishes:
         with languages_watched() as nothing_active:
             reply = await get(trial, "/offers/Lisbon/", headers={"Accept-Language": language})
         reply.expect(200)
