@@ -5,6 +5,7 @@ from django.db.models import Prefetch
 from django.http import Http404
 from django.shortcuts import aget_object_or_404, get_object_or_404, render
 from django.template.response import TemplateResponse
+from django.utils.timezone import localdate
 
 from tutorial_project.checks import known_answer
 from tutorial_project.trips.models import Destination, Trip
@@ -174,3 +175,10 @@ async def greets_everybody_as_the_first(request, slug):
     if user.is_authenticated:
         context["user"] = {"is_authenticated": True, "username": greeted[0], "get_username": greeted[0]}
     return TemplateResponse(request, PAGE, context)
+
+
+@known_answer("destination_page", breaks="shows_the_trips", says="expected the trips")
+async def hides_what_has_departed(request, slug):
+    destination = await aget_object_or_404(Destination, slug=slug)
+    trips = lazy_trips(destination).filter(departs__gte=localdate())
+    return TemplateResponse(request, PAGE, {"destination": destination, "trips": trips})

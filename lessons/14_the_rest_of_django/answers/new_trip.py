@@ -240,6 +240,20 @@ async def shows_the_last_trip(request):
     return JsonResponse({"trip": trip.pk}, status=201)
 
 
+@known_answer("new_trip", breaks="keeps_the_themes", says="in the database")
+async def keeps_two_themes_at_most(request):
+    if request.method == "GET":
+        return await page_of_the_form()
+    form = TripForm(request.POST)
+    if not await sync_to_async(form.is_valid)():
+        return refused(form)
+    data = form.cleaned_data
+    themes = await sync_to_async(lambda: list(data.pop("themes"))[:2])()
+    trip = await Trip.objects.acreate(**data, seats_left=data["seats"])
+    await trip.themes.aset(themes)
+    return JsonResponse({"trip": trip.pk}, status=201)
+
+
 EQUAL_MUTANTS = {
     "decorator: @transaction.atomic …": "what stays when the database fails between a trip and its themes is left open",
 }

@@ -105,18 +105,21 @@ async def expect_the_trip(reply: Reply, data: dict[str, Any]) -> None:
 
 @new_trip.requirement("keeps the themes that were chosen")
 async def keeps_the_themes(trial: Trial) -> None:
-    data = await valid_data()
-    reply = await trial.post("/trips/new/", data=data)
-    expect(reply, 201)
-    names = [theme.name async for theme in Theme.objects.filter(trips__title=data["title"])]
-    chosen = [theme.name async for theme in Theme.objects.filter(pk__in=data["themes"])]
-    reply.expect_that(
-        names == chosen,
-        f"the themes {chosen} in the database",
-        got=f"the themes {names} in the database",
-        because="`commit=False` leaves the themes to `save_m2m`" if not names else None,
-        next="`await sync_to_async(form.save_m2m)()`, after `asave`" if not names else None,
-    )
+    themes = [theme.pk async for theme in Theme.objects.all()]
+    for number in (2, 0, 3):
+        data = {**await valid_data(), "themes": random.sample(themes, number)}
+        reply = await trial.post("/trips/new/", data=data)
+        expect(reply, 201)
+        names = [theme.name async for theme in Theme.objects.filter(trips__title=data["title"])]
+        chosen = [theme.name async for theme in Theme.objects.filter(pk__in=data["themes"])]
+        lost = chosen and not names
+        reply.expect_that(
+            names == chosen,
+            f"the themes {chosen} in the database",
+            got=f"the themes {names} in the database",
+            because="`commit=False` leaves the themes to `save_m2m`" if lost else None,
+            next="`await sync_to_async(form.save_m2m)()`, after `asave`" if lost else None,
+        )
 
 
 @new_trip.requirement(
