@@ -362,6 +362,39 @@ async def forgets_a_method_in_allow(request):
     return await LoginSession.as_view()(request)
 
 
+@known_answer("login_session", breaks="says_who_is_there", says="has another password")
+async def believes_the_key_in_the_session(request):
+    if request.method == "GET":
+        key = await request.session.aget("_auth_user_id")
+        user = await User.objects.filter(pk=key, is_active=True).afirst() if key else None
+        return JsonResponse({"traveller": user and user.username})
+    return await LoginSession.as_view()(request)
+
+
+@known_answer("login_session", breaks="refuses_wrong_credentials", says="got 200")
+async def finds_the_name_in_any_case(request):
+    if request.method == "POST":
+        sent = credentials(request)
+        known = await User.objects.filter(username__iexact=sent["username"]).afirst()
+        name = known.username if known else sent["username"]
+        user = await aauthenticate(request, username=name, password=sent["password"])
+        if user is None:
+            return unknown()
+        await alogin(request, user)
+        return named(user)
+    return await LoginSession.as_view()(request)
+
+
+@known_answer("login_session", breaks="keeps_the_session_at_login", says="all that it held")
+async def keeps_the_wish_alone(request):
+    wish = await request.session.aget("wish")
+    if request.method == "POST":
+        credentials(request)
+        await request.session.aflush()
+        await request.session.aset("wish", wish)
+    return await LoginSession.as_view()(request)
+
+
 EQUAL_MUTANTS = {
     "arg removal: user = await sync_to_async(authenticate)(request, **credentials) → …": "the request is for backends "
     "that look at it, which the agency has none of",

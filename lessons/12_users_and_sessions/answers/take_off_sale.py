@@ -1,8 +1,11 @@
 import asyncio
+import json
 
 from django.contrib.auth.decorators import login_required, permission_required, user_passes_test
+from django.contrib.auth.models import Permission
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import aget_object_or_404
 from django.views.decorators.http import require_http_methods, require_POST
@@ -246,3 +249,46 @@ async def keeps_the_request_in_the_module(request, pk):
     current.update(request=request, pk=pk)
     await asyncio.sleep(0.02)
     return await reads_all_permissions(current["request"], current["pk"])
+
+
+@known_answer("take_off_sale", breaks="asks_groups_too", says="a superuser has every permission")
+@require_POST
+@login_required
+async def looks_for_the_permission_itself(request, pk):
+    user = await request.auser()
+    named = Q(user=user) | Q(group__user=user)
+    if not user.is_staff or not await Permission.objects.filter(named, codename="change_trip").aexists():
+        raise PermissionDenied
+    return await off_sale(request, pk)
+
+
+@known_answer("take_off_sale", breaks="takes_it_off_sale", says="and no other")
+@staff_with_change
+async def takes_all_of_that_title_off_sale(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    await Trip.objects.filter(title=trip.title).aupdate(active=False)
+    return JsonResponse({"trip": pk, "active": False, "by": (await request.auser()).username})
+
+
+@known_answer("take_off_sale", breaks="takes_it_off_sale", says="changed seats_left")
+@staff_with_change
+async def takes_the_seats_too(request, pk):
+    if not await Trip.objects.filter(pk=pk).aupdate(active=False, seats_left=0):
+        return HttpResponse(status=404)
+    return JsonResponse({"trip": pk, "active": False, "by": (await request.auser()).username})
+
+
+@known_answer("take_off_sale", breaks="takes_it_off_sale", says="Mary")
+@staff_with_change
+async def tells_the_full_name(request, pk):
+    user = await request.auser()
+    answer = json.loads((await off_sale(request, pk)).content)
+    return JsonResponse(answer | {"by": user.get_full_name() or user.username})
+
+
+@known_answer("take_off_sale", breaks="writes_on_post_alone", says="whatever the method was")
+@require_http_methods(["POST", "PATCH"])
+@login_required
+@user_passes_test(staff_or_403)
+async def takes_patch_too(request, pk):
+    return await off_sale(request, pk)
