@@ -12,9 +12,9 @@ from tutorial_project.trips.models import Destination, Trip
 from tutorial_project.words import counted
 
 
-async def made_up_destination() -> Destination:
+async def made_up_destination(slug: str = "") -> Destination:
     """A destination that has no trip yet."""
-    name, slug = made_up("isle").title(), made_up("island")  # neither tells the other
+    name, slug = made_up("isle").title(), slug or made_up("island")  # neither tells the other
     return await Destination.objects.acreate(name=name, slug=slug, country="Maldives")
 
 

@@ -368,6 +368,18 @@ async def allows_another_method(request, pk):
     return await one_transaction_in_a_sync_function(request, pk)
 
 
+@known_answer("book", breaks="sells_the_last_seat_once", says="the booking of another trip is gone")
+async def takes_back_all_bookings_of_the_traveller(request, pk):
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    trip, traveller = await aget_object_or_404(Trip, pk=pk), await named_traveller(request)
+    booking, created = await Booking.objects.aget_or_create(trip=trip, traveller=traveller)
+    if created and not await takes_a_seat(pk):
+        await Booking.objects.filter(traveller=traveller).adelete()
+        return JsonResponse({"error": "sold out"}, status=409)
+    return await answer(booking, trip, created)
+
+
 EQUAL_MUTANTS = {
     "order of two: trip = await aget_object_or_404(Trip, pk=pk) ⏎ traveller = …": "which of the two is looked up first "
     "is left open",

@@ -1,8 +1,8 @@
 import time
 
 from asgiref.sync import sync_to_async
-from django.db.models import F
-from django.http import JsonResponse
+from django.db.models import F, Q
+from django.http import Http404, JsonResponse
 from django.shortcuts import aget_list_or_404, aget_object_or_404, get_object_or_404
 
 from tutorial_project.checks import known_answer
@@ -202,6 +202,40 @@ async def everything_in_the_same_country(request):
         async for trip in trips.order_by("price")
     ]
     return JsonResponse({"trips": rows})
+
+
+async def list_of(request, trips, place):
+    if slug := request.GET.get("destination"):
+        if not await Destination.objects.filter(place(slug)).aexists():
+            raise Http404
+        trips = trips.filter(destination__in=Destination.objects.filter(place(slug)))
+    trips = trips.order_by("price").select_related("destination").prefetch_related("themes")
+    return JsonResponse({"trips": [as_row(trip) async for trip in trips[:10000]]})
+
+
+@known_answer("trip_list", breaks="keeps_one_destination", says=" trips, ")
+async def whatever_begins_with_the_slug(request):
+    def place(slug):
+        return Q(slug__startswith=slug)
+
+    return await list_of(request, Trip.objects.filter(active=True), place)
+
+
+@known_answer("trip_list", breaks="knows_no_atlantis", says="destination=Kyoto")
+async def capitals_or_not(request):
+    def place(slug):
+        return Q(slug__iexact=slug)
+
+    return await list_of(request, Trip.objects.filter(active=True), place)
+
+
+@known_answer("trip_list", breaks="lists_what_is_on_sale", says="got 200 trips")
+async def two_hundred_at_most(request):
+    trips = Trip.objects.filter(active=True).order_by("price")
+    if slug := request.GET.get("destination"):
+        trips = trips.filter(destination=await aget_object_or_404(Destination, slug=slug))
+    trips = trips.select_related("destination").prefetch_related("themes")
+    return JsonResponse({"trips": [as_row(trip) async for trip in trips[:200]]})
 
 
 EQUAL_MUTANTS = {

@@ -272,6 +272,8 @@ async def refuses_a_sold_out_trip(trial: Trial) -> None:
 )
 async def sells_the_last_seat_once(trial: Trial) -> None:
     trip, traveller = await made_up_trip(seats_left=1), await made_up_traveller()
+    another_trip = await Booking.objects.acreate(trip=await made_up_trip(), traveller=traveller)
+    another_traveller = await Booking.objects.acreate(trip=trip, traveller=await made_up_traveller())
 
     def sell_the_last() -> None:
         Trip.objects.filter(pk=trip.pk).update(seats_left=0)
@@ -282,6 +284,12 @@ async def sells_the_last_seat_once(trial: Trial) -> None:
     if happened:
         await expect_not_booked(reply, trip, traveller, because="the booking was made, and is still there")
     await expect_seats(reply, trip, 0)
+    for kept, whose in ((another_trip, "of another trip"), (another_traveller, "of another traveller")):
+        reply.expect_that(
+            await Booking.objects.filter(pk=kept.pk).aexists(),
+            f"the booking {whose} to be there as before",
+            got=f"{reply.got}, and the booking {whose} is gone",
+        )
 
 
 @book.requirement("answers 404 for a trip that does not exist, as in `POST /trips/7000/book/`")

@@ -1,4 +1,5 @@
 import random
+from datetime import date
 from decimal import Decimal
 
 from tutorial_project.checks import Reply, Task, Trial
@@ -39,8 +40,20 @@ trip_list = Task(
 )
 async def lists_what_is_on_sale(trial: Trial) -> None:
     await expect_what_is_on_sale(await trial.get("/trips/"))
-    await three_trips_on_sale(await made_up_destination())
+    place = await made_up_destination()
+    await three_trips_on_sale(place)
     await expect_what_is_on_sale(await trial.get("/trips/"))
+    await many_trips_on_sale(place)
+    await expect_what_is_on_sale(await trial.get("/trips/"))
+
+
+async def many_trips_on_sale(place: Destination) -> None:
+    """More trips than any page of a list would hold."""
+    prices = random.sample(range(10_000, 99_000), 150)
+    shared = {"destination": place, "departs": date(2027, 6, 1), "nights": 2, "seats": 20, "seats_left": 5}
+    await Trip.objects.abulk_create(
+        Trip(title=made_up("trip"), price=Decimal(cents) / 100, **shared) for cents in prices
+    )
 
 
 async def three_trips_on_sale(place: Destination) -> None:
@@ -104,7 +117,8 @@ async def names_destination_and_themes(trial: Trial) -> None:
 
 @trip_list.requirement("keeps the trips to one destination, by its slug, for `GET /trips/?destination=kyoto`")
 async def keeps_one_destination(trial: Trial) -> None:
-    place, neighbour = await made_up_destination(), await made_up_destination()
+    place = await made_up_destination()
+    neighbour = await made_up_destination(f"{place.slug}-north")
     for each in (place, neighbour):
         await three_trips_on_sale(each)
     for slug in ("kyoto", place.slug, neighbour.slug):
@@ -131,7 +145,7 @@ async def lists_nothing_where_nothing_is_on_sale(trial: Trial) -> None:
 
 @trip_list.requirement("answers 404 for `GET /trips/?destination=atlantis`, a slug that no destination has")
 async def knows_no_atlantis(trial: Trial) -> None:
-    for slug in ("atlantis", made_up("atlantis")):
+    for slug in ("atlantis", made_up("atlantis"), "Kyoto"):  # a name is no slug
         expect_404(await trial.get(f"/trips/?destination={slug}"))
 
 
