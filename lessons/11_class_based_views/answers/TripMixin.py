@@ -3,7 +3,7 @@ import time
 from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
-from django.http import Http404, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import aget_object_or_404, get_object_or_404
 from django.views import View
 
@@ -188,6 +188,15 @@ class LoadsForGetAlone:
     async def dispatch(self, request, *args, **kwargs):
         if request.method == "GET":
             self.trip = await aget_object_or_404(ON_SALE, pk=kwargs["pk"])
+        return await super().dispatch(request, *args, **kwargs)
+
+
+@known_answer("TripMixin", breaks="answers_404", says="POST /trips/7000/place/")
+class AnswersAPostWithoutATripDifferently:
+    async def dispatch(self, request, *args, **kwargs):
+        self.trip = await ON_SALE.filter(pk=kwargs["pk"]).afirst()
+        if self.trip is None:
+            return HttpResponse(status=404 if request.method == "GET" else 400)
         return await super().dispatch(request, *args, **kwargs)
 
 

@@ -176,7 +176,7 @@ class SyncHandlers(View):
         return JsonResponse(as_row(Review.objects.create(trip_id=pk, author=author, **sent)), status=201)
 
 
-@known_answer("TripReviews", breaks="lists_the_reviews", says="the 12 reviews of trip")
+@known_answer("TripReviews", breaks="lists_the_reviews", says="the 120 reviews of trip")
 class TenAtMost(Lists):
     async def get(self, request, pk):
         reviews = Review.objects.filter(trip_id=pk).select_related("author")[:10]
@@ -218,6 +218,48 @@ class LooksForTwoRatings(Lists):
         if sent["rating"] in (0, 6):
             return HttpResponse(status=400)
         return JsonResponse(as_row(await created(pk, sent)), status=201)
+
+
+@known_answer("TripReviews", breaks="lists_the_reviews", says="got 100 of them")
+class ListsOnePage(SavesInASyncMethod):
+    async def get(self, request, pk):
+        reviews = Review.objects.filter(trip_id=pk).select_related("author")[:100]
+        return JsonResponse({"reviews": [as_row(review) async for review in reviews]})
+
+
+@known_answer("TripReviews", breaks="lists_the_reviews", says="119 of them")
+class LeavesOutReviewsWithoutText(SavesInASyncMethod):
+    async def get(self, request, pk):
+        reviews = Review.objects.filter(trip_id=pk).exclude(text="").select_related("author")
+        return JsonResponse({"reviews": [as_row(review) async for review in reviews]})
+
+
+@known_answer("TripReviews", breaks="lists_the_reviews", says="expected 200")
+class ListsByAuthor(SavesInASyncMethod):
+    async def get(self, request, pk):
+        reviews = Review.objects.filter(trip_id=pk).select_related("author").order_by("author_id", "pk")
+        return JsonResponse({"reviews": [as_row(review) async for review in reviews]})
+
+
+@known_answer("TripReviews", breaks="lists_the_reviews", says="expected 200")
+class CutsLongTexts(SavesInASyncMethod):
+    async def get(self, request, pk):
+        reviews = Review.objects.filter(trip_id=pk).select_related("author")
+        rows = [as_row(review) async for review in reviews]
+        return JsonResponse({"reviews": [row | {"text": row["text"][:200]} for row in rows]})
+
+
+@known_answer("TripReviews", breaks="adds_a_review", says="TRAVELLER")
+class FindsTheAuthorInAnyCase(SavesInASyncMethod):
+    def save(self, pk, sent):
+        author = User.objects.filter(username__iexact=sent.pop("author")).order_by("-pk").first()
+        return as_row(Review.objects.create(trip_id=pk, author=author, **sent))
+
+
+@known_answer("TripReviews", breaks="refuses_other_methods", says="expected 405")
+class TakesPutAsWell(SavesInASyncMethod):
+    async def put(self, request, pk):
+        return await self.post(request, pk)
 
 
 EQUAL_MUTANTS = {

@@ -165,6 +165,8 @@ async def answers_404(trial: Trial) -> None:
             else None,
             next="`await aget_object_or_404(…)`" if missed else None,
         )
+    # A page that has a handler for POST.
+    (await trial.post("/trips/7000/place/")).expect(404)
 
 
 @TripMixin.requirement(
