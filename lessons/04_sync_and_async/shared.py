@@ -6,6 +6,7 @@ from typing import Any
 from unittest.mock import patch
 
 from django.core.exceptions import SynchronousOnlyOperation
+from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tutorial_project.checks import Outcome, Refusal, Reply, Trial
@@ -13,15 +14,22 @@ from tutorial_project.classroom.data.connections import let_go
 
 
 @contextmanager
-def connections_watched() -> Iterator[list[int]]:
-    """Collect the threads whose connection a query used, and that was still open at the end."""
+def connections_watched(*, failing: bool = False) -> Iterator[list[int]]:
+    """Collect the threads whose connection a query used, and that was still open at the end.
+
+    Args:
+        failing: let each query fail on the open connection.
+    """
     used: dict[BaseDatabaseWrapper, int] = {}
     left_open: list[int] = []
     real = BaseDatabaseWrapper.cursor
 
     def cursor(connection: BaseDatabaseWrapper) -> Any:
         used.setdefault(connection, threading.get_ident())
-        return real(connection)
+        found = real(connection)
+        if failing:
+            raise OperationalError("the database is in trouble")
+        return found
 
     with patch.object(BaseDatabaseWrapper, "cursor", cursor):
         yield left_open
@@ -51,11 +59,16 @@ def was_a_query(error: BaseException) -> bool:
     return "execute_sql" in {frame.name for frame in traceback.extract_tb(error.__traceback__)}
 
 
-async def expect_no_connection_left(trial: Trial, path: str, status: int = 200) -> None:
-    """Refuse when a connection is open after the request."""
-    with connections_watched() as left_open:
+async def expect_no_connection_left(
+    trial: Trial, path: str, status: int = 200, *, failing: bool = False
+) -> None:
+    """Refuse when a connection is open after the request; what a failing query makes of the answer does not matter."""
+    with connections_watched(failing=failing) as left_open:
         reply = await trial.get(path)
-    reply.expect(status)
+    if failing:
+        reply.sent += "  while each query fails"
+    else:
+        reply.expect(status)
     on_the_loop = threading.get_ident() in left_open
     Outcome(reply.sent, f"still open after the request: {len(left_open)}").expect_that(
         not left_open,

@@ -168,6 +168,22 @@ async def remembers_the_countries(request, euros):
     return JsonResponse({"trips": await sync_to_async(descriptions)()})
 
 
+@known_answer("cheap_trips", breaks="closes_what_it_opened", says="while each query fails")
+async def closes_only_after_success(request, euros):
+    def descriptions():
+        found = [described(trip) for trip in trips_below(euros)]
+        connection.close()
+        return found
+
+    return JsonResponse({"trips": await sync_to_async(descriptions, thread_sensitive=False)()})
+
+
+@known_answer("cheap_trips")
+async def describes_prefetched_trips(request, euros):
+    trips = await sync_to_async(list)(trips_below(euros).prefetch_related("destination"))
+    return JsonResponse({"trips": [described(trip) for trip in trips]})
+
+
 EQUAL_MUTANTS = {
     '…select_related("destination")] → …': "it saves queries, and the crossing is one without it",
 }

@@ -112,9 +112,10 @@ async def crosses_once(trial: Trial) -> None:
     )
 
 
-@cheap_trips.requirement("leaves no database connection open after the request")
+@cheap_trips.requirement("leaves no database connection open after the request, also when a query fails")
 async def closes_what_it_opened(trial: Trial) -> None:
     await expect_no_connection_left(trial, "/cheap-trips/500/")
+    await expect_no_connection_left(trial, "/cheap-trips/500/", failing=True)
 
 
 async def crossings(trial: Trial, path: str) -> tuple[int, Reply]:
