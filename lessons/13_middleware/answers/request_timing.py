@@ -307,24 +307,6 @@ def by_a_context_manager(get_response):
     return on_the_loop if iscoroutinefunction(get_response) else in_a_thread
 
 
-@known_answer("request_timing", breaks="serves_wsgi", says="share where the start is kept")
-class KeepsTheStartsInAList(OnTheInstance):
-    def __init__(self, get_response):
-        super().__init__(get_response)
-        self.starts = []
-
-    def __call__(self, request):
-        if iscoroutinefunction(self):
-            return self.__acall__(request)
-        self.starts.append(perf_counter())
-        response = self.get_response(request)
-        return timed(response, self.starts.pop())
-
-    async def __acall__(self, request):
-        started = perf_counter()
-        return timed(await self.get_response(request), started)
-
-
 @known_answer("request_timing", breaks="serves_wsgi", says="500 without the header X-Time-Ms")
 class ForgetsErrorsOfSyncSites(OnTheInstance):
     def __call__(self, request):
