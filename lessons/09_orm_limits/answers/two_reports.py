@@ -178,6 +178,12 @@ async def errors_as_results(first, second):
     return await asyncio.gather(run(first), run(second), return_exceptions=True)
 
 
+@known_answer("two_reports", breaks="returns_both", says="one gives None, and the other 0")
+async def leaves_out_a_report_without_a_result(first, second):
+    results = await all_of(asyncio.to_thread(closing, first), asyncio.to_thread(closing, second))
+    return [result for result in results if result is not None]
+
+
 EQUAL_MUTANTS = {
     "arg removal: @sync_to_async(thread_sensitive=False) → @sync_to_async(thread_sensitive=None)": "`None` is as false as `False`"
 }
