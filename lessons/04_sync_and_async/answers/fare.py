@@ -173,6 +173,15 @@ async def knows_atlantis(request, city):
     return JsonResponse({"city": city, "euros": await sync_to_async(cheapest_fare)(city)})
 
 
+@known_answer("fare", breaks="knows_where_nobody_flies", says="the view catches more than `NotFlownTo`")
+async def catches_a_value_error_as_well(request, city):
+    try:
+        euros = await asyncio.to_thread(cheapest_fare, city)
+    except (NotFlownTo, ValueError):
+        raise Http404 from None
+    return JsonResponse({"city": city, "euros": euros})
+
+
 TROUBLE = "what becomes of airlines that do not answer is left open, as long as it is no 200 and no 404"
 ANY_THREAD = "the request has this one call for a thread: it waits alone in either mode"
 

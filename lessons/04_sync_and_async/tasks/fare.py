@@ -1,4 +1,5 @@
 from typing import Any
+from unittest.mock import patch
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
 from tutorial_project.checks.kinds.lanes import lanes
@@ -9,7 +10,7 @@ from tutorial_project.checks.kinds.questions import (
     held_questions,
     questions,
 )
-from tutorial_project.services import running_services
+from tutorial_project.services import airline, running_services
 from tutorial_project.services.airline import NotFlownTo
 
 fare = Task(
@@ -67,6 +68,20 @@ async def knows_where_nobody_flies(trial: Trial) -> None:
         because="the view takes a `ServiceError` for a city that nobody flies to"
         if reply.status == 404
         else None,
+        next="catch `NotFlownTo` alone" if reply.status == 404 else None,
+    )
+    for kind in (ValueError, TypeError):  # not LookupError, of which `NotFlownTo` is a kind
+        await lets_a_mistake_out(trial, kind("a mistake in the package"))
+
+
+async def lets_a_mistake_out(trial: Trial, mistake: Exception) -> None:
+    """Refuse a 404 for an error that is neither `NotFlownTo` nor of the services."""
+    with patch.object(airline, "ask_blocking", side_effect=mistake):
+        reply = await trial.get("/fares/Lisbon/")
+    Outcome(reply.sent, reply.got).expect_that(
+        reply.status not in (200, 404),
+        f"no 200 and no 404: `cheapest_fare` raises {type(mistake).__name__} with this request",
+        because="the view catches more than `NotFlownTo`" if reply.status == 404 else None,
         next="catch `NotFlownTo` alone" if reply.status == 404 else None,
     )
 
