@@ -334,6 +334,22 @@ async def one_set_of_tasks_for_all_visitors(request, city):
             task.cancel()
 
 
+@known_answer("quick_quote", breaks="keeps_the_first_question", says="given up")
+async def gives_up_after_a_second(request, city):
+    tasks = [question("Albatros", city)]
+    try:
+        done, _ = await asyncio.wait(tasks, timeout=HEDGE_AFTER)
+        if not done or tasks[0].exception():
+            tasks.append(question("Borealis", city))
+        async with asyncio.timeout(1):
+            return await first_good(set(tasks))
+    except TimeoutError:
+        return JsonResponse({"error": "too slow"}, status=502)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
 EQUAL_MUTANTS = {
     "one less: return JsonResponse(good[0].result()) → …": "of two that come in the same moment, either is the first",
 }

@@ -29,6 +29,8 @@ QUICK_QUOTE = "/quick-quote/Lisbon/"
 
 SHORTLY_BEFORE, SHORTLY_AFTER = 0.27, 0.33
 """Seconds, with a HEDGE_AFTER of 0.3."""
+LONG_AFTER = 3.0
+"""Seconds: longer than a view would wait that gives up, and shorter than `ask` waits."""
 
 
 ALBATROS, BOREALIS = "/quotes/Albatros/", "/quotes/Borealis/"
@@ -171,6 +173,8 @@ async def keeps_the_first_question(trial: Trial) -> None:
             await visit.until(lambda: first.waiting)
             await visit.clock.advance(SHORTLY_AFTER)
             await visit.until(lambda: "Borealis" in asked(), 0.5)
+            await settled(visit)
+            await visit.clock.advance(LONG_AFTER)
             await settled(visit)
             _expect_each_asked_once()
             first.release()

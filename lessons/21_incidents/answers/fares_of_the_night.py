@@ -195,6 +195,7 @@ def closes_when_all_is_well(cities):
 
 
 EQUAL_MUTANTS = {
+    "kind of error: except (httpx.HTTPError, …": "the service of this night fails or breaks off, and says nothing strange",
     "arg removal: …quote(city, safe='')… → …": "only a slash makes a difference, and no city has one in its name",
     "text: …quote(city, safe='')… → …": "only a slash makes a difference, and no city has one in its name",
     "kind of error: except (…): → except Exception:": "whatever goes wrong there is answered alike",

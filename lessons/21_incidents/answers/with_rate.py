@@ -187,6 +187,8 @@ async def shields_its_question(state, receive, send):
 
 
 EQUAL_MUTANTS = {
+    "statement: await keeping → pass": "what was cancelled ends without anybody who waits for it",
+    "local as global: nothing → global keeping": "an application has one life in each process",
     "order of two: await asyncio.sleep(60) ⏎ await refresh(state) → …": "asks once more at the start",
     "number: await asyncio.sleep(60) → …": "nobody asks for so exact a minute",
     "one less: await asyncio.sleep(60) → …": "nobody asks for so exact a minute",

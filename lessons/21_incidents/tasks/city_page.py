@@ -114,8 +114,10 @@ SLOW = 2.0
     "the same moment, and the event loop turns"
 )
 async def keeps_nobody_waiting(trial: Trial) -> None:
-    said = {f"weather/city-{n}": made_up_weather(f"city-{n}") for n in range(VISITORS)}
-    paths = [f"/city/city-{n}/" for n in range(VISITORS)]
+    titles = [made_up("trip") for _ in range(VISITORS)]
+    cities = [await a_city(title) for title in titles]
+    said = {f"weather/{city}": made_up_weather(city) for city in cities}
+    paths = [f"/city/{city}/" for city in cities]
     with all_saying(said):
         async with held_questions(trial, *paths, at=["/weather"]) as held:
             turned = await held.until_waiting(VISITORS)
@@ -128,8 +130,8 @@ async def keeps_nobody_waiting(trial: Trial) -> None:
             await held.visit.clock.advance(SLOW)
             await held.visit.clock.pause(0.5)  # a limit in a thread follows the real clock
             replies = await held.replies(f"while the weather service takes {SLOW:g} seconds")
-    for reply, weather in zip(replies, said.values(), strict=True):
-        reply.expect(200, json={"city": weather["city"], "sky": weather["sky"], "trips": []})
+    for reply, weather, title in zip(replies, said.values(), titles, strict=True):
+        reply.expect(200, json={"city": weather["city"], "sky": weather["sky"], "trips": [title]})
     await trial.never_holds_the_loop("/city/Lisbon/")
 
 
