@@ -426,6 +426,52 @@ async def leaves_its_last_task_behind(request):
     return event_stream(events())
 
 
+def feed_of(told):
+    """A feed that is right but for what it makes of each departure; None is left out."""
+
+    async def events():
+        queue, last = board.join(), None
+        try:
+            while True:
+                try:
+                    departure = await asyncio.wait_for(queue.get(), HEARTBEAT)
+                except TimeoutError:
+                    yield STILL_HERE
+                    continue
+                if (text := told(departure, last)) is not None:
+                    yield text
+                last = departure
+        finally:
+            board.leave(queue)
+
+    return event_stream(events())
+
+
+@known_answer("departures_feed", breaks="sends_events_one_by_one", says="all of them in their order")
+async def leaves_out_what_it_sent_last(request):
+    return feed_of(lambda departure, last: None if departure == last else event(departure))
+
+
+@known_answer("departures_feed", breaks="sends_events_one_by_one", says="all of them in their order")
+async def writes_json_by_hand(request):
+    return feed_of(
+        lambda departure, _: f'data: {{"to": "{departure["to"]}", "gate": {departure["gate"]}}}\n\n'
+    )
+
+
+@known_answer("departures_feed", breaks="sends_events_one_by_one", says="all of them in their order")
+async def ends_after_fifty_departures(request):
+    async def events():
+        queue = board.join()
+        try:
+            for _ in range(50):
+                yield await next_event(queue)
+        finally:
+            board.leave(queue)
+
+    return event_stream(events())
+
+
 EQUAL_MUTANTS = {
     "kind of error: except TimeoutError: → except Exception:": "`queue.get()` raises nothing else"
 }

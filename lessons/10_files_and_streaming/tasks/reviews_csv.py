@@ -117,6 +117,7 @@ async def is_a_csv_file(trial: Trial) -> None:
 async def has_all_reviews(trial: Trial) -> None:
     expect_lines(await export(trial), await expected_lines())
     await review_here_and_there()
+    await rename_a_trip_and_an_author()
     expect_lines(await export(trial), await expected_lines())
 
 
@@ -131,6 +132,13 @@ async def review_here_and_there() -> None:
         rating = random.randint(1, 5)
         await Review.objects.acreate(trip=trip, author=author, rating=rating, text=text)
     await (await Review.objects.order_by("pk").afirst()).adelete()
+
+
+async def rename_a_trip_and_an_author() -> None:
+    """Give the trip and the author of the first review other names than the file of before told."""
+    review = await Review.objects.order_by("pk").afirst()
+    await Trip.objects.filter(pk=review.trip_id).aupdate(title=f"Trip {uuid4().hex}")
+    await User.objects.filter(pk=review.author_id).aupdate(username=uuid4().hex)
 
 
 @reviews_csv.requirement("writes texts with commas, quotes and line breaks so that `csv.reader` reads them")

@@ -118,6 +118,9 @@ async def asks_for_a_photo(trial: Trial) -> None:
         because="`request.FILES[…]` raises for a field that did not come" if missing else None,
         next='`request.FILES.get("photo")`' if missing else None,
     )
+    for body in ({}, {"data": {"photo": "lisbon.jpg"}}, {"json": {"photo": "lisbon.jpg"}}):
+        reply = await trial.post("/photos/", **body)
+        reply.expect(400, json={"error": "no photo"})
 
 
 @save_photo.requirement(
