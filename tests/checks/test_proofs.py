@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from time import sleep
@@ -86,6 +87,28 @@ def test_blocking_calls_from_other_files_are_let_through() -> None:
             time.sleep(0)
 
     asyncio.run(elsewhere())
+
+
+async def joins_a_thread() -> None:
+    thread = threading.Thread(target=time.sleep, args=[0])
+    thread.start()
+    thread.join()
+
+
+async def waits_for_a_lock() -> None:
+    lock = threading.Lock()
+    lock.acquire()
+    lock.acquire(timeout=0.01)
+
+
+def test_threads_may_be_joined_where_a_check_says_so_and_nothing_else_may_wait() -> None:
+    async def guarded() -> None:
+        with blocking_calls_refused(joins_a_thread, but_joins=True):
+            await joins_a_thread()
+            with pytest.raises(BlockingError):
+                await waits_for_a_lock()
+
+    asyncio.run(guarded())
 
 
 def test_the_guard_is_gone_after_its_block() -> None:
