@@ -265,3 +265,58 @@ async def an_error_sends_its_visitor_home(page, *, visitors, requests, warm_up, 
 
     await asyncio.gather(*(visitor() for _ in range(visitors)))
     return found
+
+
+@known_answer("benchmark")
+async def takes_numbers_from_a_queue(page, *, visitors, requests, warm_up, clock):
+    await warmed(page, warm_up)
+    numbers, found = asyncio.Queue(), {"times": [], "failed": 0}
+    for number in range(requests):
+        numbers.put_nowait(number)
+
+    async def visitor():
+        while not numbers.empty():
+            numbers.get_nowait()
+            began = clock()
+            try:
+                good = await page() == 200
+            except Exception:
+                good = False
+            if good:
+                found["times"].append(clock() - began)
+            else:
+                found["failed"] += 1
+
+    await asyncio.gather(*(visitor() for _ in range(visitors)))
+    return found
+
+
+@known_answer("benchmark", breaks="times_each_request", says="before the clock has moved")
+async def takes_no_time_for_no_answer(page, *, visitors, requests, warm_up, clock):
+    await warmed(page, warm_up)
+    limit = asyncio.Semaphore(visitors)
+
+    async def seconds():
+        async with limit:
+            began = clock()
+            try:
+                good = await page() == 200
+            except Exception:
+                return None
+            return clock() - began if good else None
+
+    took = await asyncio.gather(*(seconds() for _ in range(requests)))
+    times = [one for one in took if one]
+    return {"times": times, "failed": requests - len(times)}
+
+
+@known_answer("benchmark", breaks="warms_up_first", says="nothing measured until they have ended")
+async def gives_the_warm_up_up_at_a_failure(page, *, visitors, requests, warm_up, clock):
+    try:
+        for _ in range(warm_up):
+            await page()
+    except Exception:
+        pass
+    return await takes_numbers_from_a_queue(
+        page, visitors=visitors, requests=requests, warm_up=0, clock=clock
+    )

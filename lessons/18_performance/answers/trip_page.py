@@ -155,7 +155,8 @@ async def loads_the_destination_lazily(request, pk):
 async def asks_blocking(request, pk):
     trip = await trip_with(pk)
     try:
-        answers = [ask_blocking(f"{service}/{trip.destination.name}") for service in ("weather", "flights")]
+        city = quote(trip.destination.name, safe="")
+        answers = [ask_blocking(f"{service}/{city}") for service in ("weather", "flights")]
     except ServiceError:
         return await with_a_task_group(request, pk)
     return shown(trip, *answers)
@@ -191,3 +192,49 @@ async def keeps_the_trip_in_the_module(request, pk):
     city = asked_for["trip"].destination.name
     weather, flights = await asyncio.gather(gated_weather(city), told("flights", city))
     return shown(asked_for["trip"], weather, flights)
+
+
+@known_answer("trip_page")
+async def reads_two_columns(request, pk):
+    row = await Trip.objects.filter(pk=pk).values("title", "destination__name").afirst()
+    if row is None:
+        raise Http404("no such trip")
+    city = row["destination__name"]
+    weather, flights = await asyncio.gather(gated_weather(city), told("flights", city))
+    return JsonResponse({"title": row["title"], "weather": weather, "flights": flights})
+
+
+@known_answer("trip_page", breaks="shows_what_is_known", says="expected 200")
+async def asks_for_the_name_as_it_is(request, pk):
+    trip = await trip_with(pk)
+
+    async def as_it_is(service):
+        try:
+            return await ask(f"{service}/{trip.destination.name}")
+        except ServiceError:
+            return None
+
+    async def weather_there():
+        async with gate():
+            return await as_it_is("weather")
+
+    return shown(trip, *await asyncio.gather(weather_there(), as_it_is("flights")))
+
+
+@known_answer("trip_page", breaks="shows_what_is_known", says="got 404")
+async def knows_trips_on_sale_alone(request, pk):
+    on_sale = Trip.objects.select_related("destination").filter(active=True)
+    trip = await aget_object_or_404(on_sale, pk=pk)
+    city = trip.destination.name
+    return shown(trip, *await asyncio.gather(gated_weather(city), told("flights", city)))
+
+
+@known_answer("trip_page", breaks="lets_go_of_the_gate", says="got 4 questions")
+async def says_nothing_at_a_full_gate(request, pk):
+    trip = await trip_with(pk)
+    city = trip.destination.name
+
+    async def weather_there():
+        return None if gate().locked() else await gated_weather(city)
+
+    return shown(trip, *await asyncio.gather(weather_there(), told("flights", city)))

@@ -96,11 +96,14 @@ async def pass_the_warm_up(site: Site, calling: asyncio.Future[Outcome], *ends: 
         if not await comes_true(lambda: bool(site.under_way), calling):
             refuse_the_end(site, await finished(calling, site), f"request {number} of the warm-up")
         await settled()
+        words = {
+            "because": "requests of the warm-up were under way together with those that are measured",
+            "next": "ask `warm_up` times first, and await these, before the clock is read at all",
+        }
         Outcome(site.sent, f"{len(site.requests)} requests, before the warm-up was over").expect_that(
             len(site.requests) <= len(ends),
             f"{len(ends)} requests for the warm-up, and nothing measured until they have ended",
-            because="requests of the warm-up were under way together with those that are measured",
-            next="ask `warm_up` times first, and await these, before the clock is read at all",
+            **(words if set(ends[: number - 1]) <= {200} else {}),
         )
         site.let_time_pass()
         end(site.under_way[0], one)
@@ -140,18 +143,24 @@ async def end_it(calling: asyncio.Future[Outcome]) -> None:
     await asyncio.wait([calling])
 
 
-async def measured(trial: Trial, site: Site, *troubles: int | Exception, warm: tuple = ()) -> Outcome:
-    """Let a benchmark run to its end, its requests answered in any order, those of `troubles` among them."""
+async def measured(
+    trial: Trial, site: Site, *troubles: int | Exception, warm: tuple = (), at_once: int = 0
+) -> Outcome:
+    """Let a benchmark run to its end, its requests answered in any order, those of `troubles` among them.
+
+    The clock goes on before each answer, but for the first `at_once` of them.
+    """
     calling = site.start(trial)
     try:
         await pass_the_warm_up(site, calling, *(warm or [200] * site.numbers["warm_up"]))
         ends = [*troubles, *[200] * (site.numbers["requests"] - len(troubles))]
         random.shuffle(ends)
-        for one in ends:
+        for number, one in enumerate(ends):
             if not await comes_true(lambda: bool(site.under_way), calling):
                 break
             await settled()
-            site.let_time_pass()
+            if number >= at_once:
+                site.let_time_pass()
             site.answer(random.choice(site.under_way), one)
         outcome = await finished(calling, site)
     finally:
@@ -185,6 +194,10 @@ async def times_each_request(trial: Trial) -> None:
     expect_found(outcome, site, **words_about_times(outcome, site))
     site = Site(visitors=5, requests=2, warm_up=0)
     expect_found(await measured(trial, site), site)
+    site = Site(visitors=2, requests=4, warm_up=0)
+    outcome = await measured(trial, site, at_once=1)
+    outcome.sent += "  where an answer is there before the clock has moved"
+    expect_found(outcome, site)
 
 
 def words_about_times(outcome: Outcome, site: Site) -> dict[str, str]:
