@@ -347,6 +347,54 @@ async def mark_at(stopping, queue):
     queue.put_nowait(None)
 
 
+@known_answer("feed_until_stop", breaks="sends_events", says="expected")
+async def quotes_the_city_by_hand(request):
+    stopping = state(request)
+
+    async def events():
+        queue = board.join()
+        ending = asyncio.create_task(mark_the_end(queue, stopping))
+        try:
+            yield WELCOME
+            while (departure := await queue.get()) is not None:
+                number, city = departure["id"], departure["to"]
+                yield f'id: {number}\ndata: {{"id": {number}, "to": "{city}"}}\n\n'
+            yield RETRY
+        finally:
+            ending.cancel()
+            board.leave(queue)
+
+    return stream(events())
+
+
+async def mark_the_end(queue, stopping):
+    await stopping.wait()
+    queue.put_nowait(None)
+
+
+@known_answer("feed_until_stop", breaks="leaves_nothing", says="1 task of the feed that goes on")
+async def leaves_the_wait_for_the_stop(request):
+    stopping = state(request)
+
+    async def events():
+        queue, stop = board.join(), asyncio.ensure_future(stopping.wait())
+        coming = asyncio.ensure_future(queue.get())
+        try:
+            yield WELCOME
+            while not stop.done() or coming.done():
+                await asyncio.wait({coming, stop}, return_when=asyncio.FIRST_COMPLETED)
+                if coming.done():
+                    yield event(coming.result())
+                    coming = asyncio.ensure_future(queue.get())
+                    await asyncio.sleep(0)
+            yield RETRY
+        finally:
+            coming.cancel()
+            board.leave(queue)
+
+    return stream(events())
+
+
 TO_A_PROXY = "what the headers say to a proxy is free: the task has none in front of it"
 
 EQUAL_MUTANTS = {

@@ -388,6 +388,30 @@ def ends_with_a_message_of_its_own(application, stopping):
     return layer
 
 
+@known_answer("with_readiness", breaks="waits_for_open_requests", says="came later was still open")
+def waits_for_those_of_one_moment(application, stopping):
+    requests = set()
+
+    async def layer(scope, receive, send):
+        if scope["type"] == "lifespan":
+            return await live(receive, send, those_of_now)
+        if asks_for_readiness(scope):
+            return await say(send, *state(stopping))
+        over = asyncio.get_running_loop().create_future()
+        requests.add(over)
+        try:
+            await application(scope, receive, send)
+        finally:
+            requests.discard(over)
+            over.set_result(None)
+
+    async def those_of_now():
+        if requests:
+            await asyncio.wait(list(requests))
+
+    return layer
+
+
 EQUAL_MUTANTS = {
     "condition: if not under_way: → if True:": "who waits looks at the set again each time",
 }

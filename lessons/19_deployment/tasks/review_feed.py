@@ -13,6 +13,7 @@ from typing import Any
 from tutorial_project.checks import Outcome, Task, Trial
 from tutorial_project.checks.kinds.streams import OpenStream
 from tutorial_project.checks.outcome import quoted
+from tutorial_project.checks.proofs.clock import held_clock
 from tutorial_project.checks.proofs.connections import statements
 from tutorial_project.checks.proofs.event_loop import tasks_of
 from tutorial_project.checks.proofs.postgresql import OtherProcess, other_process
@@ -316,26 +317,33 @@ async def waits_without_the_database(trial: Trial) -> None:
             feed.sent += ", twice"
             for each in (feed, another):
                 await each.begins()
+            await listener.all_wait()
+            await _holds_no_connection(process, before, f"{feed.sent}, before there is any news")
             new = await stored(process, listener)
             for each in (feed, another):
                 await each.has_sent(new)
             await listener.all_wait()
-            held = await process.connections(until=before) - before
-            Outcome(feed.sent).expect_that(
-                held <= 0,
-                "no connection to the database while both wait",
-                got=counted(held, "connection"),
-                because="Django gives a connection back when the request is over, and a feed is not over",
-                next="before the wait, close it in the thread that has it: `connection.close()` in a function under `@sync_to_async`",
-            )
-            with statements() as asked:
-                await asyncio.sleep(0.25)
+            await _holds_no_connection(process, before, feed.sent)
+            with statements() as asked, held_clock() as clock:
+                await clock.advance(5)
+                await clock.pause(0.05)
             Outcome(feed.sent).expect_that(
                 not asked,
                 "no question to the database while nothing is new",
-                got=f"{counted(len(asked), 'question')} within a quarter of a second",
+                got=f"{counted(len(asked), 'question')} within five seconds",
                 next="`await news.wait()`",
             )
+
+
+async def _holds_no_connection(process: OtherProcess, before: int, sent: str) -> None:
+    held = await process.connections(until=before) - before
+    Outcome(sent).expect_that(
+        held <= 0,
+        "no connection to the database while both wait",
+        got=counted(held, "connection"),
+        because="Django gives a connection back when the request is over, and a feed is not over",
+        next="before the wait, close it in the thread that has it: `connection.close()` in a function under `@sync_to_async`",
+    )
 
 
 @review_feed.requirement("listens no more, and leaves no task and no connection, when its client has gone")

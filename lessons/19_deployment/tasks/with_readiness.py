@@ -178,6 +178,7 @@ async def waits_for_open_requests(trial: Trial) -> None:
     for paths in (["/slow/"], ["/slow/fails/"], ["/slow/", "/slow/fails/", "/slow/"]):
         await _ends_after(trial, paths)
     await _waits_for_the_last(trial)
+    await _waits_for_one_that_comes_late(trial)
     await _ends_after(trial, ["/slow/"], over=["/trips/"])
 
 
@@ -216,6 +217,37 @@ async def _waits_for_the_last(trial: Trial) -> None:
             for task in (leaving, staying, ending):
                 task.cancel()
             await asyncio.wait([leaving, staying, ending], timeout=1)
+
+
+async def _waits_for_one_that_comes_late(trial: Trial) -> None:
+    """The proxy sends one more, while the end waits for another."""
+    shop, stopping, layer = opened(trial)
+    sent = "lifespan.shutdown while a request is open, another one comes, and the first is over"
+    async with Lifespan(layer) as server:
+        (await server.start()).expect("lifespan.startup.complete")
+        first = asyncio.ensure_future(exchange(layer, http_scope("/slow/")))
+        await turns()
+        stopping.set()
+        ending = asyncio.ensure_future(server.stop())
+        await turns()
+        late = asyncio.ensure_future(exchange(layer, http_scope("/slow/")))
+        try:
+            await turns()
+            first.cancel()
+            await turns()
+            Outcome(sent, [message["type"] for message in server.messages[1:]]).expect(
+                [], because="the request that came later was still open"
+            )
+            shop.go_on.set()
+            await asyncio.wait([late, ending], timeout=1)
+            Outcome(f"{sent}, and then the other, too", "nothing within a second").expect_that(
+                ending.done(), "lifespan.shutdown.complete"
+            )
+        finally:
+            shop.go_on.set()
+            for task in (first, late, ending):
+                task.cancel()
+            await asyncio.wait([first, late, ending], timeout=1)
 
 
 async def _ends_after(trial: Trial, paths: list[str], over: Sequence[str] = ()) -> None:
