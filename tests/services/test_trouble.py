@@ -42,6 +42,16 @@ def test_busy_says_when_to_come_back(client):
     assert (response.status_code, response.headers["Retry-After"]) == (429, "7")
 
 
+def test_busy_may_name_a_moment(client):
+    moment = "Fri, 27 Nov 2026 18:00:00 GMT"
+    assert client.get("/busy", params={"at": moment}).headers["Retry-After"] == moment
+
+
+def test_failing_may_answer_with_a_page_as_a_proxy_does(client):
+    response = client.get("/failing?status=404&as=page")
+    assert (response.status_code, response.headers["Content-Type"].split(";")[0]) == (404, "text/html")
+
+
 def test_broken_json_says_json_and_is_none(client):
     response = client.get("/broken-json")
     assert response.headers["Content-Type"].startswith("application/json")

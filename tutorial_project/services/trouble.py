@@ -18,9 +18,14 @@ FLAKY_CALLS: web.AppKey[Counter[str]] = web.AppKey("flaky_calls", Counter)
 
 @routes.get("/failing")
 async def failing(request: web.Request) -> web.Response:
-    """Always fails, with `status` (400 to 599), 500 by default, after `wait` seconds, at once by default."""
+    """Always fails, with `status` (400 to 599), 500 by default, after `wait` seconds, at once by default.
+
+    With `as=page` it answers as a proxy does in front of a service that is gone: with HTML, and not with JSON.
+    """
     status = number(request.query, "status", 500, 400, 599)
     await asyncio.sleep(seconds(request.query, 0.0))
+    if request.query.get("as") == "page":
+        return web.Response(text=f"<h1>{_phrase(status)}</h1>", content_type="text/html", status=status)
     return web.json_response({"error": _phrase(status)}, status=status)
 
 
@@ -39,11 +44,15 @@ async def flaky(request: web.Request) -> web.Response:
 
 @routes.get("/busy")
 async def busy(request: web.Request) -> web.Response:
-    """Always answers 429 and asks to come back after `retry_after` seconds, one by default; `wait` in seconds."""
+    """Always answers 429 and asks to come back after `retry_after` seconds, one by default; `wait` in seconds.
+
+    With `at` it names a moment in place of seconds, as HTTP allows: `at=Fri, 27 Nov 2026 18:00:00 GMT`.
+    """
     retry_after = number(request.query, "retry_after", 1, 0, 3600)
     await asyncio.sleep(seconds(request.query, 0.0))
     error = f"{_phrase(429)}, try again in {retry_after} s"
-    return web.json_response({"error": error}, status=429, headers={"Retry-After": str(retry_after)})
+    when = request.query.get("at", str(retry_after))
+    return web.json_response({"error": error}, status=429, headers={"Retry-After": when})
 
 
 @routes.get("/broken-json")

@@ -123,7 +123,8 @@ async def raises_and_does_not_catch(request, city):
 async def asked(city):
     """The service's status, answer and headers; errors of the library come out."""
     async with aiohttp.ClientSession(timeout=TOTAL) as session, session.get(flights_url(city)) as response:
-        return response.status, await response.json(), response.headers
+        answer = {} if response.content_type == "text/html" else await response.json()
+        return response.status, answer, response.headers
 
 
 @known_answer("flights", breaks="passes_404_on", says="got 502")
@@ -294,7 +295,8 @@ async def thinks_of_json_only(request, city):
 async def waits_for_ever(request, city):
     try:
         async with aiohttp.ClientSession() as session, session.get(flights_url(city)) as response:
-            return all_translated(response.status, await response.json(), response.headers)
+            answer = await response.json() if response.status == 200 else {}
+            return all_translated(response.status, answer, response.headers)
     except TimeoutError:
         return too_slow()
     except (aiohttp.ClientError, ValueError):
@@ -306,7 +308,8 @@ async def catches_the_time_too_late(request, city):
     try:
         async with httpx.AsyncClient(timeout=LIMIT) as client:
             response = await client.get(flights_url(city))
-        return all_translated(response.status_code, response.json(), response.headers)
+        answer = response.json() if response.status_code == 200 else {}
+        return all_translated(response.status_code, answer, response.headers)
     except (httpx.HTTPError, ValueError):
         return HttpResponse(status=502)
     except httpx.TimeoutException:
@@ -326,7 +329,8 @@ async def catches_the_wrong_timeout(request, city):
     try:
         async with httpx.AsyncClient(timeout=LIMIT) as client:
             response = await client.get(flights_url(city))
-        return all_translated(response.status_code, response.json(), response.headers)
+        answer = response.json() if response.status_code == 200 else {}
+        return all_translated(response.status_code, answer, response.headers)
     except (TimeoutError, httpx.HTTPStatusError):
         return too_slow()
     except (httpx.NetworkError, httpx.ProtocolError, ValueError):
@@ -377,6 +381,31 @@ async def limits_the_wait_for_the_headers(request, city):
         return too_slow()
     except (aiohttp.ClientError, ValueError):
         return HttpResponse(status=502)
+
+
+@known_answer("flights", breaks="passes_404_on", says="404 with a page of HTML")
+async def reads_the_body_before_the_status(request, city):
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=TOTAL) as session,
+            session.get(flights_url(city)) as response,
+        ):
+            answer = await response.json()
+    except TimeoutError:
+        return too_slow()
+    except (aiohttp.ClientError, ValueError):
+        return HttpResponse(status=502)
+    if response.status in (404, 429):
+        return HttpResponse(status=404) if response.status == 404 else busy(response)
+    return JsonResponse(json_object(answer)) if response.status == 200 else HttpResponse(status=502)
+
+
+@known_answer("flights", breaks="says_when_to_come_back", says="503 without Retry-After")
+async def passes_seconds_on_and_no_moment(request, city):
+    status, answer, headers = await asked(city)
+    if status == 429 and not headers.get("Retry-After", "").isdigit():
+        return HttpResponse(status=503)
+    return translated(status, answer, headers)
 
 
 NO_SLASH = "a `str` of a route has no slash, which is all that `safe` is about"

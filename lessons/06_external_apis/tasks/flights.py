@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import random
+import time
 from urllib.parse import quote
+
+from django.utils.http import http_date
 
 from tutorial_project.checks import (
     Reply,
@@ -82,8 +85,12 @@ async def waits_for_the_partner_without_blocking(trial: Trial) -> None:
 @flights.requirement("answers 404 when the service answers 404")
 @leaving_clients_open
 async def passes_404_on(trial: Trial) -> None:
-    reply = await get_while(trial, "/flights/Kyoto/", "/failing?status=404", "404")
-    reply.expect(404, **_words_about_status(reply))
+    for by, named in (
+        ("/failing?status=404", "404"),
+        ("/failing?status=404&as=page", "404 with a page of HTML"),
+    ):
+        reply = await get_while(trial, "/flights/Kyoto/", by, named)
+        reply.expect(404, **_words_about_status(reply))
 
 
 @flights.requirement(
@@ -91,10 +98,10 @@ async def passes_404_on(trial: Trial) -> None:
 )
 @leaving_clients_open
 async def says_when_to_come_back(trial: Trial) -> None:
-    for seconds in ("7", str(random.randint(20, 900))):
-        reply = await _answer_to_busy(
-            trial, f"/busy?retry_after={seconds}", f"429 and Retry-After: {seconds}"
-        )
+    moment = http_date(time.time() + random.randint(20, 900))
+    for seconds in ("7", str(random.randint(20, 900)), moment):
+        by = f"/busy?at={quote(seconds)}" if seconds == moment else f"/busy?retry_after={seconds}"
+        reply = await _answer_to_busy(trial, by, f"429 and Retry-After: {seconds}")
         expected = f"503  Retry-After: {seconds}"
         reply.expect_that(reply.status == 503, expected, **_words_about_status(reply))
         header = reply.response.headers.get("Retry-After")
@@ -102,7 +109,7 @@ async def says_when_to_come_back(trial: Trial) -> None:
             header == seconds,
             expected,
             got=f"503  Retry-After: {header}" if header else "503 without Retry-After",
-            because="the service said in how many seconds it can be asked again, and the visitor does not get to know",
+            because="the service said when it can be asked again, and the visitor does not get to know",
             next='`JsonResponse({…}, status=503, headers={"Retry-After": …})`',
         )
     reply = await _answer_to_busy(trial, "/failing?status=429", "429 without Retry-After")
