@@ -41,6 +41,13 @@ async def an_executor_of_its_own(first, second):
 
 
 @known_answer("two_reports")
+async def a_pool_that_is_left_when_both_have_ended(first, second):
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(2) as pool:
+        return await all_of(*(loop.run_in_executor(pool, closing, report) for report in (first, second)))
+
+
+@known_answer("two_reports")
 async def old_connections_are_closed(first, second):
     def alone(report):
         try:

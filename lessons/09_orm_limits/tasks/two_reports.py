@@ -147,7 +147,7 @@ async def leaves_the_loop_free(trial: Trial) -> None:
     await first_moment(reports.has_asked[NAMES[0]].is_set, calling)
     reports.release.set()
     expect_free_loop((await calling).sent, reports)
-    with blocking_calls_refused(trial.answer):
+    with blocking_calls_refused(trial.answer, but_joins=True):  # of the threads of a pool at its end
         outcome = await run_both(trial, Reports())
     outcome.expect_that(True, "a list")
 
