@@ -200,6 +200,40 @@ class AnswersAPostWithoutATripDifferently:
         return await super().dispatch(request, *args, **kwargs)
 
 
+@known_answer("TripMixin", breaks="answers_404", says="the ArithmeticError of the handler")
+class TakesEveryErrorForAMissingTrip:
+    async def dispatch(self, request, *args, **kwargs):
+        try:
+            self.trip = await ON_SALE.aget(pk=kwargs["pk"])
+            return await super().dispatch(request, *args, **kwargs)
+        except Exception as error:
+            raise Http404 from error
+
+
+@known_answer("TripMixin", breaks="loads_the_trip", says="with a handler for POST")
+class LoadsTwoFieldsAlone:
+    async def dispatch(self, request, *args, **kwargs):
+        trips = ON_SALE.only("title", "destination__name")
+        self.trip = await aget_object_or_404(trips, pk=kwargs["pk"])
+        return await super().dispatch(request, *args, **kwargs)
+
+
+@known_answer("TripMixin", breaks="hands_on_the_url", says="/trips/7/days/3/")
+class HandsOnWithoutTheNames:
+    async def dispatch(self, request, *args, **kwargs):
+        self.trip = await aget_object_or_404(ON_SALE, pk=kwargs["pk"])
+        return await super().dispatch(request, *args, *kwargs.values())
+
+
+@known_answer("TripMixin", breaks="refuses_missing_handlers", says="expected")
+class DoesNotAwaitThe405:
+    async def dispatch(self, request, *args, **kwargs):
+        if not hasattr(self, request.method.lower()):
+            return self.http_method_not_allowed(request, *args, **kwargs)
+        self.trip = await aget_object_or_404(ON_SALE, pk=kwargs["pk"])
+        return await super().dispatch(request, *args, **kwargs)
+
+
 EQUAL_MUTANTS = {
     "arg removal: return await super().dispatch(request, *args, **kwargs) → …(request, **kwargs)": "a route whose parts "
     "have names gives no positional arguments",

@@ -256,6 +256,13 @@ class FindsTheAuthorInAnyCase(SavesInASyncMethod):
         return as_row(Review.objects.create(trip_id=pk, author=author, **sent))
 
 
+@known_answer("TripReviews", breaks="adds_a_review", says="Traveller")
+class FindsTheFirstAuthorInAnyCase(SavesInASyncMethod):
+    def save(self, pk, sent):
+        author = User.objects.filter(username__iexact=sent.pop("author")).order_by("pk").first()
+        return as_row(Review.objects.create(trip_id=pk, author=author, **sent))
+
+
 @known_answer("TripReviews", breaks="refuses_other_methods", says="expected 405")
 class TakesPutAsWell(SavesInASyncMethod):
     async def put(self, request, pk):

@@ -59,11 +59,16 @@ def pages(mixin: Any) -> TrialHandler:
             return JsonResponse({"to": self.trip.destination.name})
 
         async def post(self, request: Any, pk: int) -> JsonResponse:
-            return JsonResponse({"booked": self.trip.title})
+            trip = self.trip
+            return JsonResponse({"booked": trip.title, "nights": trip.nights})
 
     class DayPage(mixin, View):
-        async def get(self, request: Any, pk: int, day: int) -> JsonResponse:
+        async def get(self, request: Any, day: int, pk: int) -> JsonResponse:
             return JsonResponse({"id": self.trip.pk, "pk": pk, "day": day})
+
+    class BrokenPage(mixin, View):
+        async def get(self, request: Any, pk: int) -> JsonResponse:
+            raise ArithmeticError(f"the sum of trip {self.trip.pk}")
 
     class StampedPage(mixin, Stamped, View):
         async def get(self, request: Any, pk: int) -> JsonResponse:
@@ -81,6 +86,7 @@ def pages(mixin: Any) -> TrialHandler:
             path("trips/<int:pk>/place/", PlacePage.as_view()),
             path("trips/<int:pk>/days/<int:day>/", DayPage.as_view()),
             path("trips/<int:pk>/stamped/", StampedPage.as_view()),
+            path("trips/<int:pk>/broken/", BrokenPage.as_view()),
         ]
     )
 
@@ -126,7 +132,7 @@ async def loads_the_trip(trial: Trial) -> None:
         reply.expect_that(holds, expected, **words)
     reply = await trial.post(f"/trips/{trip.pk}/place/")
     reply.sent += "   with a handler for POST"
-    reply.expect(200, json={"booked": trip.title})
+    reply.expect(200, json={"booked": trip.title, "nights": trip.nights})
 
 
 @TripMixin.requirement(
@@ -153,7 +159,9 @@ async def sends_one_query(trial: Trial) -> None:
     )
 
 
-@TripMixin.requirement("answers 404 when there is no such trip or it is not `active`, such as 7000 and 12")
+@TripMixin.requirement(
+    "answers 404 when there is no such trip or it is not `active`, such as 7000 and 12; an error of a handler comes out"
+)
 async def answers_404(trial: Trial) -> None:
     for pk in (7000, 12, (await made_up_trip(active=False)).pk):
         reply = await trial.get(f"/trips/{pk}/")
@@ -167,6 +175,10 @@ async def answers_404(trial: Trial) -> None:
         )
     # A page that has a handler for POST.
     (await trial.post("/trips/7000/place/")).expect(404)
+    reply = await trial.get("/trips/7/broken/")
+    reply.sent += "   whose handler raises"
+    if not isinstance(reply.error, ArithmeticError):
+        reply.refuse(expected="the ArithmeticError of the handler")
 
 
 @TripMixin.requirement(
