@@ -198,3 +198,25 @@ async def keeps_the_trips_in_the_module(pool, days):
     work = [loop.run_in_executor(pool, chance_to_sell_out, trip.seats_left, days) for trip in on_sale]
     results = await asyncio.gather(*work)
     return {trip.pk: chance for trip, chance in zip(on_sale, results, strict=True)}
+
+
+@known_answer("chances", breaks="takes_back", says="of 5 calls taken back")
+async def one_future_for_trips_alike(pool, days):
+    loop = asyncio.get_running_loop()
+    rows = [row async for row in Trip.objects.filter(active=True).values_list("pk", "seats_left")]
+    work = {left: loop.run_in_executor(pool, chance_to_sell_out, left, days) for _, left in rows}
+    await asyncio.gather(*work.values())
+    return {pk: work[left].result() for pk, left in rows}
+
+
+@known_answer("chances", breaks="computes_in_the_pool", says="when no trip is on sale")
+async def waits_for_nothing_at_all(pool, days):
+    loop = asyncio.get_running_loop()
+    rows = Trip.objects.filter(active=True).values_list("pk", "seats_left")
+    work = {pk: loop.run_in_executor(pool, chance_to_sell_out, left, days) async for pk, left in rows}
+    try:
+        await asyncio.wait(work.values())
+    finally:
+        for future in work.values():
+            future.cancel()
+    return {pk: future.result() for pk, future in work.items()}

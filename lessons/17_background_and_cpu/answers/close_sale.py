@@ -5,7 +5,7 @@ from django.db import transaction
 from django.http import Http404, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.shortcuts import aget_object_or_404, get_object_or_404
 from django.views import View
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from tutorial_project.checks import known_answer
 from tutorial_project.trips.models import Trip
@@ -268,6 +268,72 @@ def no_bookings_is_closed(pk):
         if not Trip.objects.filter(pk=pk, active=True).update(active=False):
             return None
         return letters_of(trip.bookings.order_by("pk")) or None
+
+
+@known_answer("close_sale", breaks="answers_with_the_ids", says="active=False")
+@require_POST
+async def closes_with_the_first_letter(request, pk):
+    @sync_to_async
+    @transaction.atomic
+    def close():
+        trip = get_object_or_404(Trip.objects.select_for_update(), pk=pk)
+        if not trip.active:
+            return None
+        ids = []
+        for key in trip.bookings.order_by("pk").values_list("pk", flat=True):
+            ids.append(send_confirmation.enqueue(key).id)
+            Trip.objects.filter(pk=pk).update(active=False)
+        return ids
+
+    return answered(await close())
+
+
+@known_answer("close_sale", breaks="is_sent_by_a_worker", says="confirmation-")
+@require_POST
+async def a_letter_for_each_seat(request, pk):
+    @sync_to_async
+    @transaction.atomic
+    def close():
+        trip = get_object_or_404(Trip.objects.select_for_update(), pk=pk)
+        if not trip.active:
+            return None
+        trip.active = False
+        trip.save(update_fields=["active"])
+        rows = trip.bookings.order_by("pk").values_list("pk", "seats")
+        return [send_confirmation.enqueue(key).id for key, seats in rows for _ in range(seats)]
+
+    return answered(await close())
+
+
+@sync_to_async
+@transaction.atomic
+def closed_once(pk):
+    trip = get_object_or_404(Trip.objects.select_for_update(), pk=pk)
+    if not trip.active:
+        return None
+    trip.active = False
+    trip.save(update_fields=["active"])
+    keys = list(trip.bookings.order_by("pk").values_list("pk", flat=True))
+    return [send_confirmation.enqueue(key).id for key in keys]
+
+
+@known_answer("close_sale", breaks="odd_requests", says="with each method but POST")
+async def knows_some_methods(request, pk):
+    if request.method in ("GET", "HEAD", "PUT", "PATCH", "DELETE"):
+        return HttpResponseNotAllowed(["POST"])
+    return answered(await closed_once(pk))
+
+
+@known_answer("close_sale", breaks="odd_requests", says="405: only a POST changes something")
+@require_http_methods(["POST", "PUT"])
+async def closes_on_put_too(request, pk):
+    return answered(await closed_once(pk))
+
+
+def answered(ids):
+    if ids is None:
+        return JsonResponse({"error": "the sale is closed already"}, status=409)
+    return JsonResponse({"letters": ids}, status=202)
 
 
 ONE_AT_A_TIME = "the database of the check lets one transaction in at a time, and nobody reads it after that"

@@ -163,7 +163,7 @@ def swallows_it(application, deliver, size):
     return layer_with(application, lambda: asyncio.Queue(size), work, drain)
 
 
-@known_answer("with_worker", breaks="drains", says="while letters that were accepted waited")
+@known_answer("with_worker", breaks="drains", says="before all that was accepted had arrived")
 def cancels_at_once(application, deliver, size):
     async def stop(letters, worker):
         worker.cancel()
@@ -252,7 +252,7 @@ def some_errors_only(application, deliver, size):
     return usual(application, deliver, size, work)
 
 
-@known_answer("with_worker", breaks="drains", says="before the letter had arrived")
+@known_answer("with_worker", breaks="drains", says="it said complete before")
 def waits_for_an_empty_queue(application, deliver, size):
     async def stop(letters, worker):
         with suppress(TimeoutError):
@@ -338,6 +338,47 @@ def lets_in_one_at_a_time(application, deliver, size):
 
     return layer_with(
         behind_a_lock, lambda: asyncio.Queue(size), lambda letters: work_off(letters, deliver), drain
+    )
+
+
+@known_answer("with_worker", breaks="drains", says="nothing within a second after the last letter")
+def counts_what_arrived_alone(application, deliver, size):
+    async def work(letters):
+        while True:
+            letter = await letters.get()
+            try:
+                await deliver(letter)
+                letters.task_done()
+            except Exception:
+                logger.exception("%s was not delivered", letter)
+
+    return layer_with(application, lambda: asyncio.Queue(size), work, drain)
+
+
+@known_answer("with_worker", breaks="delivers_in_order", says="of which one is an empty text")
+def an_empty_letter_ends_it(application, deliver, size):
+    async def work(letters):
+        while letter := await letters.get():
+            try:
+                await deliver(letter)
+            except Exception:
+                logger.exception("%s was not delivered", letter)
+            finally:
+                letters.task_done()
+
+    return layer_with(application, lambda: asyncio.Queue(size), work, drain)
+
+
+@known_answer("with_worker", breaks="survives_an_error", says="and the calls of `deliver`")
+def tries_it_once_more(application, deliver, size):
+    async def twice(letter):
+        try:
+            await deliver(letter)
+        except Exception:
+            await deliver(letter)
+
+    return layer_with(
+        application, lambda: asyncio.Queue(size), lambda letters: work_off(letters, twice), drain
     )
 
 

@@ -174,6 +174,10 @@ async def computes_in_the_pool(trial: Trial) -> None:
     outcome.expect_that(right, f"{{{asked_for}}}, as the pool gave them")
     expect_open_pool(outcome.sent, pool)
     await keeps_calls_apart(trial)
+    await Trip.objects.aupdate(active=False)
+    outcome = await trial.call(PoolOnTrial(), days)
+    outcome.sent = f"chances(pool, {days})  when no trip is on sale"
+    outcome.expect({})
 
 
 async def keeps_calls_apart(trial: Trial) -> None:
@@ -285,6 +289,8 @@ async def lets_the_error_out(trial: Trial) -> None:
 @chances.requirement("takes back what no process has begun, when nobody waits for the answer any more")
 async def takes_back(trial: Trial) -> None:
     trips, pool = await trips_on_sale(), PoolOnTrial()
+    alike = [trip.pk for trip in trips[:2]]
+    await Trip.objects.filter(pk__in=alike).aupdate(seats_left=1)
     calling = asyncio.ensure_future(trial.call(pool, 30))
     try:
         await first_moment(lambda: len(pool.jobs) >= len(trips), calling)

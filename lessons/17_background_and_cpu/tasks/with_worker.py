@@ -47,7 +47,7 @@ class PostOffice:
         try:
             await asyncio.sleep(0)
             await self.open.wait()
-            if letter == self.loses:
+            if self.loses and letter == self.loses:
                 raise self.error
             self.done.append(letter)
         finally:
@@ -161,10 +161,11 @@ async def hands_it_over_in_time(trial: Trial) -> None:
 )
 async def delivers_in_order(trial: Trial) -> None:
     letters, office = some_letters(4), PostOffice()
+    letters.insert(2, "")
     async with started(trial, office, 10) as server:
         put(queue_of(server), letters)
         await turns(lambda: len(office.done) >= len(letters))
-        sent = "four letters in the queue"
+        sent = "five letters in the queue, of which one is an empty text"
         Outcome(sent, office.done).expect(letters)
         Outcome(sent, f"{office.most_inside} delivered at a time").expect("1 delivered at a time")
 
@@ -190,6 +191,7 @@ async def goes_on_after(trial: Trial, error: Exception) -> None:
         because="the error has ended the worker" if len(office.begun) == 1 else None,
         next="`try:` … `except Exception:` inside of the loop" if len(office.begun) == 1 else None,
     )
+    Outcome(f"{sent}, and the calls of `deliver`", office.begun).expect(letters)
     logged = any(record.exc_info for record in records)
     Outcome(sent, "a record with the error" if logged else "no record with the error").expect(
         "a record with the error", because="nobody will ever know why that letter was not sent"
@@ -232,17 +234,24 @@ async def drains(trial: Trial) -> None:
         with quiet(logging.NullHandler()):
             async with started(trial, office, 10) as server:
                 put(queue_of(server), letters)
-                stopping = asyncio.ensure_future(server.stop())
-                await turns(stopping.done, most=50)
-                office.open.set()
+                with held_clock() as clock:
+                    stopping = asyncio.ensure_future(server.stop())
+                    await turns(stopping.done, most=50)
+                    office.open.set()
+                    await clock.advance(1)
+                    in_time = stopping.done()
+                    await clock.advance(0 if in_time else 6)
                 answer = await stopping
                 done = office.done.copy()
         answer.sent = "lifespan.shutdown, with three letters in the queue"
         answer.sent += ", where `deliver` raises for the second" if loses else ""
+        Outcome(answer.sent, "nothing within a second after the last letter").expect_that(
+            in_time, "lifespan.shutdown.complete, when no letter is left"
+        )
         answer.expect("lifespan.shutdown.complete")
         Outcome(answer.sent, done).expect(
             [letter for letter in letters if letter != office.loses],
-            because="it said complete while letters that were accepted waited: the server ends the process then",
+            because="it said complete before all that was accepted had arrived: the server ends the process then",
             next="`await letters.join()` before the last message",
         )
     await finishes_the_letter_in_its_hand(trial)
