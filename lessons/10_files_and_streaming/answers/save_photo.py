@@ -189,6 +189,16 @@ async def takes_a_text_for_a_photo(request):
     return created(await asyncio.to_thread(save_in_storage, photo), photo.size)
 
 
+@known_answer("save_photo", breaks="parses_in_a_thread", says="a blocking call holds the event loop")
+@csrf_exempt
+async def reads_the_photo_on_the_loop(request):
+    photo = await asyncio.to_thread(lambda: request.FILES.get("photo"))
+    if photo is None:
+        return JsonResponse(NO_PHOTO, status=400)
+    photo.file = ContentFile(photo.read())
+    return created(await asyncio.to_thread(save_in_storage, photo), photo.size)
+
+
 EQUAL_MUTANTS = {
     "decorator: @csrf_exempt → nothing": "the line stands above the gap already, and the requests of a check pass no CSRF "
     "middleware",

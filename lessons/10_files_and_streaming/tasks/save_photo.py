@@ -1,5 +1,6 @@
 import asyncio
 import random
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -149,15 +150,19 @@ async def keeps_both(trial: Trial) -> None:
     again.expect_that(len(saved) == 3, "three files", got=f"under MEDIA_ROOT: {sorted(saved)}")
 
 
+def parsed_on_the_loop(error: BaseException | None) -> bool:
+    """Whether a call was refused that Django's parser makes: it reads and writes temporary files."""
+    frames = traceback.extract_tb(error.__traceback__) if error else []
+    return any(frame.filename.replace("\\", "/").endswith("django/http/request.py") for frame in frames)
+
+
 @contextmanager
 def parsing_named() -> Iterator[None]:
     """Say so in the refusal when it was Django's parser that wrote on the event loop."""
     try:
         yield
     except Refusal as refusal:
-        if (
-            "io.BufferedRandom" in refusal.got
-        ):  # a temporary file: the body of the request, or the upload in it
+        if parsed_on_the_loop(refusal.__cause__):
             refusal.because = (
                 "the first look at `request.FILES` parses the body, and that writes a large upload"
             )
