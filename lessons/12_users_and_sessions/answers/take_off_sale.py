@@ -152,7 +152,7 @@ def staff_with_change(view):
     return require_POST(login_required(user_passes_test(test)(view)))
 
 
-@known_answer("take_off_sale", breaks="takes_it_off_sale", says="its name begins with the app's")
+@known_answer("take_off_sale", breaks="takes_it_off_sale", says="got 403")
 @login_required
 async def names_the_permission_without_its_app(request, pk):
     user = await request.auser()

@@ -127,7 +127,7 @@ async def forgets_to_await_the_read(request):
     return wishes_as_json(wishes, 201)
 
 
-@known_answer("wish_list", breaks="answers_in_order", says="a set does not keep")
+@known_answer("wish_list", breaks="answers_in_order", says="not in the order in which they were added")
 async def keeps_a_set(request):
     wishes = await request.session.aget("wish_list", [])
     if request.method == "GET":
