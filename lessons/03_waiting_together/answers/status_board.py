@@ -281,3 +281,40 @@ async def gives_up_early(request):
 async def one_question_after_another(request):
     names = request.GET.getlist("service")
     return shown(names, [await answer_or_none(name) for name in names])
+
+
+@known_answer("status_board", breaks="raises_every_other_error", says="catch `ServiceError` alone")
+async def takes_a_key_error_for_a_failure(request):
+    names = request.GET.getlist("service")
+
+    async def one(name):
+        try:
+            return await ask(name)
+        except (ServiceError, KeyError):
+            return None
+
+    return shown(names, await asyncio.gather(*map(one, names)))
+
+
+@known_answer("status_board", breaks="asks_all_together", says="at most 4 of 6 questions")
+async def asks_four_at_a_time(request):
+    names, four = request.GET.getlist("service"), asyncio.Semaphore(4)
+
+    async def one(name):
+        async with four:
+            return await answer_or_none(name)
+
+    return shown(names, await asyncio.gather(*map(one, names)))
+
+
+@known_answer("status_board")
+async def waits_for_the_tasks_and_looks_at_their_errors(request):
+    names = request.GET.getlist("service")
+    tasks = [asyncio.create_task(ask(name)) for name in names]
+    try:
+        await asyncio.gather(*tasks, return_exceptions=True)
+    finally:
+        for task in tasks:
+            task.cancel()
+    failed = [isinstance(task.exception(), ServiceError) for task in tasks]
+    return shown(names, [None if bad else task.result() for bad, task in zip(failed, tasks, strict=True)])
