@@ -102,3 +102,9 @@ def test_there_are_texts_enough_to_measure_with() -> None:
     assert len(PASTED) >= 60
     assert len(ELSE) >= 40
     assert len(KNOWN) == 40
+
+
+def test_a_word_that_makes_it_another_question_takes_the_certainty() -> None:
+    asked = "do I have to write every view async"
+    assert LIBRARY.find("How do I write an async view?")[0].sure
+    assert not LIBRARY.find(asked)[0].sure or LIBRARY.find(asked)[0].heading == "When to write an async view"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from tutorial_project.questions.pasted import (
     Found,
@@ -32,6 +32,10 @@ ENOUGH_OF_AN_ERROR = 0.6
 """The same where the query is an error, which shares common words with many."""
 BEYOND_DOUBT = 0.75
 """So much of the query is in the text, and so much of the title in the query, where words alone are sure."""
+LIMITS = frozenset(
+    {"every", "everywhere", "have", "instead", "must", "need", "never", "should", "stop", "without"}
+)
+"""Words that make a question another one, and too common to rank by: where only the query has one, nothing is sure."""
 MOST = 8
 NAME = re.compile(r"`(\w+(?:\.\w+)+|\w{6,})")
 
@@ -127,7 +131,8 @@ class Library:
         for hit in ranked:
             if hit.share >= _least_share(hit, is_error):
                 sure = not is_error and min(hit.share, hit.of_title) >= BEYOND_DOUBT
-                yield self._of(hit.number, sure and hit is ranked[0], hit.share)
+                answer = self._of(hit.number, sure and hit is ranked[0], hit.share)
+                yield replace(answer, sure=answer.sure and not limits_of(asked) - limits_of(answer.title))
 
     def _fit(self, hit: Hit) -> float:
         fits = (1 + hit.of_wording + hit.of_title) * (LEAST_SHARE + hit.share)
@@ -147,6 +152,11 @@ def _least_share(hit: Hit, is_error: bool) -> float:
     if is_error:
         return ENOUGH_OF_AN_ERROR
     return ENOUGH_OF_A_WORD if hit.count == 1 else ENOUGH
+
+
+def limits_of(text: str) -> frozenset[str]:
+    """The words of a text that limit what it asks, such as "every"."""
+    return LIMITS.intersection(re.findall(r"[a-z]+", text.lower()))
 
 
 def names_in(text: str, found: Found) -> int:
