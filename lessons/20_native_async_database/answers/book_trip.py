@@ -233,6 +233,17 @@ async def the_trip_in_the_module(request, pk, traveller):
     return await booked(trip_of_all)
 
 
+@known_answer("book_trip", breaks="writes_a_note", says="Ada Lovelace")
+@guarded
+async def the_note_with_the_full_name(request, pk, traveller):
+    async with async_atomic():
+        trip = await locked().aget(pk=pk)
+        if not await take_a_seat(trip, traveller):
+            return sold_out()
+    await trip.notes.acreate(text=f"booked for {traveller.get_full_name() or traveller.username}")
+    return await booked(trip)
+
+
 LOCKED = "nobody else has changed the row since it was locked"
 EQUAL_MUTANTS = {
     "order of two:  ⏎ await trip.notes.acreate(…": "the note is none of the themes",

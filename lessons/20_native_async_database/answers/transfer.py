@@ -192,6 +192,52 @@ async def accounts_in_the_module(sender, receiver, amount):
         return accounts_of_all[sender].balance
 
 
+@known_answer("transfer")
+async def locks_one_by_one_by_key(sender, receiver, amount):
+    demand(sender, receiver, amount)
+    async with async_atomic():
+        keys = [(await Account.async_objects.aget(owner__username=name)).pk for name in (sender, receiver)]
+        locked = {}
+        for key in sorted(keys):
+            locked[key] = await Account.async_objects.select_for_update().aget(pk=key)
+        giver, taker = (locked[key] for key in keys)
+        if (left := giver.balance - amount) < 0:
+            raise ValueError("not enough money")
+        giver.balance, taker.balance = left, taker.balance + amount
+        for account in (giver, taker):
+            await account.async_save()
+    return left
+
+
+@known_answer("transfer", breaks="keeps_count", says="while another process pays")
+async def tells_the_balance_of_before(sender, receiver, amount):
+    demand(sender, receiver, amount)
+    async with async_atomic():
+        giver = await Account.async_objects.aget(owner__username=sender)
+        taker = await Account.async_objects.aget(owner__username=receiver)
+        steps = {giver.pk: -amount, taker.pk: amount}
+        for key in sorted(steps):
+            enough = Account.async_objects.filter(pk=key, balance__gte=-steps[key])
+            if not await enough.aupdate(balance=F("balance") + steps[key]):
+                raise ValueError("not enough money")
+    return giver.balance - amount
+
+
+@known_answer("transfer", breaks="keeps_count", says="while another process takes all but")
+async def looks_before_it_locks(sender, receiver, amount):
+    demand(sender, receiver, amount)
+    giver = await Account.async_objects.aget(owner__username=sender)
+    taker = await Account.async_objects.aget(owner__username=receiver)
+    if giver.balance < amount:
+        raise ValueError("not enough money")
+    async with async_atomic():
+        for key in sorted((giver.pk, taker.pk)):
+            await Account.async_objects.select_for_update().aget(pk=key)
+        await Account.async_objects.filter(pk=giver.pk).aupdate(balance=F("balance") - amount)
+        await Account.async_objects.filter(pk=taker.pk).aupdate(balance=F("balance") + amount)
+        return (await Account.async_objects.aget(pk=giver.pk)).balance
+
+
 LOCKED = "nobody else has changed the row since it was locked"
 EQUAL_MUTANTS = {
     'call in a chain: locked = of_both.select_related("owner").select_for_update(of=("self",)).order_by("pk") → …': "the "

@@ -113,3 +113,18 @@ async def cancels_the_other_and_goes(first, second):
         for task in tasks:
             task.cancel()
         raise
+
+
+@known_answer("two_reports", breaks="returns_both", says="where one of them returns None")
+async def empty_lists_for_nothing(first, second):
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(async_new_connection(report())) for report in (first, second)]
+    return [task.result() or [] for task in tasks]
+
+
+@known_answer("two_reports", breaks="lets_the_error_out", says="the error of the report itself")
+async def an_error_of_its_own(first, second):
+    try:
+        return await in_a_task_group(first, second)
+    except* Exception:
+        raise RuntimeError("one of the reports failed") from None

@@ -84,7 +84,8 @@ async def a_trip(seats_left: int, but: Trip | None = None) -> Trip:
 
 async def travellers(number: int) -> list[User]:
     first = (await User.objects.order_by("pk").alast()).pk + random.randrange(1, 900)
-    rows = [User(pk=first + n, username=uuid.uuid4().hex[:8], password="!") for n in range(number)]
+    names = {"first_name": "Ada", "last_name": "Lovelace", "password": "!"}
+    rows = [User(pk=first + n, username=uuid.uuid4().hex[:8], **names) for n in range(number)]
     return await User.objects.abulk_create(rows)
 
 

@@ -11,6 +11,7 @@ from tutorial_project.checks.proofs.postgresql import (
     everyone_looks_before_anyone_writes,
     other_process,
     refused_writes,
+    started,
 )
 from tutorial_project.trips.models import Account
 
@@ -160,7 +161,8 @@ async def joins_the_callers_transaction(trial: Trial) -> None:
 
 
 @transfer.requirement(
-    "keeps count when fifty run at once, in both directions between the same two: all arrive, and no cent is lost"
+    "keeps count when fifty run at once, in both directions between the same two, or when another process writes an "
+    "account meanwhile: all arrive, and no cent is lost"
 )
 async def keeps_count(trial: Trial) -> None:
     pair = await two_rich_ones()
@@ -185,6 +187,38 @@ async def keeps_count(trial: Trial) -> None:
         next="lock the accounts when you read them, with `select_for_update()`, in the transaction that writes them",
     )
     await keeps_others_apart(trial)
+    await keeps_count_beside_another_process(trial)
+
+
+async def keeps_count_beside_another_process(trial: Trial) -> None:
+    """Another process changes the sender's account, which it has locked before the answer comes to it."""
+    sender, receiver = pair = await two_rich_ones()
+    amount, paid = some_money(), some_cents()
+    before = await balances(*pair)
+    outcome = await beside_another_process(trial, pair, amount, before[sender] + paid)
+    outcome.sent += f"  while another process pays {paid} into the account of {sender}"
+    outcome.expect(before[sender] + paid - amount)
+    after = moved(before | {sender: before[sender] + paid}, sender, receiver, amount)
+    await expect_balances(outcome.sent, after)
+    left = amount - CENT
+    outcome = await beside_another_process(trial, pair, amount, left)
+    outcome.sent += f"  while another process takes all but {left} from the account of {sender}"
+    outcome.expect_error(ValueError, expected="ValueError")
+    await expect_balances(outcome.sent, after | {sender: left})
+
+
+async def beside_another_process(
+    trial: Trial, pair: tuple[str, str], amount: Decimal, balance: Decimal
+) -> Outcome:
+    """Call the answer, and let another process write this balance of the sender when the answer waits for the row."""
+    key = (await Account.objects.aget(owner__username=pair[0])).pk
+    async with other_process() as process:
+        await process.hold("trips_account", f"id = {key}")
+        async with started(on_its_own(trial.call(*pair, amount))) as [moving]:
+            await process.all_stand_still([moving])
+            await process.execute("UPDATE trips_account SET balance = %s WHERE id = %s", balance, key)
+            await process.execute("COMMIT")
+            return await moving
 
 
 async def keeps_others_apart(trial: Trial) -> None:
