@@ -58,6 +58,17 @@ def test_settings_of_one_opening_are_gone_at_the_next(sample_database: object) -
     assert prepare(ROOT_URLCONF="tutorial_project.urls") is sample_database
 
 
+@pytest.mark.parametrize("opening", [{}, {"USE_TZ": False}])
+def test_what_a_cell_assigns_to_the_settings_is_gone_at_the_next_opening(
+    sample_database: object, opening: dict[str, object]
+) -> None:
+    known = list(settings.MIDDLEWARE)
+    prepare(**opening)
+    settings.MIDDLEWARE = ["a.middleware.of.the.lesson"]
+    prepare(ROOT_URLCONF="tutorial_project.urls")
+    assert known == settings.MIDDLEWARE
+
+
 def test_another_settings_module_is_refused_in_one_sentence() -> None:
     done = subprocess.run(
         [sys.executable, "-c", OPEN],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import django
@@ -13,6 +14,8 @@ from tutorial_project.classroom.data.sample import SampleDatabase, temporary_fol
 from .kernel import watch_cells
 
 SETTINGS = "tutorial_project.settings"
+IN_EVERY_NOTEBOOK = {"ROOT_URLCONF": "__main__", "DEBUG": False}
+"""Settings that differ from those of the project in every lesson."""
 
 
 class _Lesson:
@@ -23,7 +26,6 @@ class _Lesson:
     databases: dict[str, Any]
     samples: dict[str, SampleDatabase] = {}
     overrides: Any = None
-    """Of Django's settings, by the lesson, beside those that hold in every notebook."""
 
 
 def open_lesson(**settings: Any) -> None:
@@ -57,8 +59,7 @@ def prepare(**settings: Any) -> SampleDatabase:
 
 def settings_of_the_lesson() -> dict[str, Any]:
     """What another process needs to know, to have the settings of this lesson: all but the notebook's URLs."""
-    overrides = {"DEBUG": False, **(_Lesson.overrides.options if _Lesson.overrides else {})}
-    overrides.pop("ROOT_URLCONF", None)
+    overrides = {name: value for name, value in _Lesson.overrides.options.items() if name != "ROOT_URLCONF"}
     return {"DATABASES": _Lesson.databases, **overrides}
 
 
@@ -88,9 +89,6 @@ def _configure_django() -> None:
     _Lesson.sqlite = {"default": sqlite_database(temporary_folder() / "db.sqlite3")}
     _Lesson.databases = {}
     django.setup()
-    from django.conf import settings
-
-    settings.ROOT_URLCONF, settings.DEBUG = "__main__", False
     _Lesson.configured = True
 
 
@@ -99,16 +97,45 @@ def _use_databases(databases: dict[str, Any]) -> None:
 
     if _Lesson.overrides is not None:
         _Lesson.overrides.disable()
-        _Lesson.overrides = None
     if databases is not _Lesson.databases:
         settings.DATABASES = _Lesson.databases = databases
         connect_to(databases)
 
 
 def _override(settings: dict[str, Any]) -> None:
-    if not settings:
-        return
-    from django.test import override_settings  # here, since it imports all of Django's test client
+    if settings:
+        from django.test import override_settings  # here, since it imports all of Django's test client
 
-    _Lesson.overrides = override_settings(**settings)
+        _Lesson.overrides = override_settings(**IN_EVERY_NOTEBOOK | settings)
+    else:
+        _Lesson.overrides = _Layer(IN_EVERY_NOTEBOOK)
     _Lesson.overrides.enable()
+
+
+class _Layer:
+    """What `override_settings` does, without the test client that comes with it, for settings that nobody has read.
+
+    Trap: what a cell assigns to `django.conf.settings` goes into this layer, and has to go with it when the lesson is
+    opened again.
+
+    Args:
+        options: the settings, by name.
+    """
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.options = options
+
+    def enable(self) -> None:
+        """Put the layer over Django's settings."""
+        from django.conf import UserSettingsHolder, settings
+
+        layer = UserSettingsHolder(settings._wrapped)
+        for name, value in self.options.items():
+            setattr(layer, name, value)
+        self._below, settings._wrapped = settings._wrapped, layer
+
+    def disable(self) -> None:
+        """Take it away again."""
+        from django.conf import settings
+
+        settings._wrapped = self._below
