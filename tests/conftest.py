@@ -107,5 +107,5 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Twice the processors, eight at most: most of a lesson's time is waiting, which is what it teaches."""
-    return min(2 * (os.cpu_count() or 1), 8)
+    """Three for each processor, eight at most: most of a lesson's time is waiting, which is what it teaches."""
+    return min(3 * (os.cpu_count() or 1), 8)
