@@ -371,3 +371,25 @@ def expects_headers(application, clock=time.perf_counter):
         await application(scope, receive, stamp)
 
     return layer
+
+
+@known_answer("timed", breaks="adds_the_header", says="milliseconds to come")
+def begins_when_the_request_is_there(application, clock=time.perf_counter):
+    async def layer(scope, receive, send):
+        if scope["type"] != "http":
+            return await application(scope, receive, send)
+        first = [await receive()]
+        started = clock()
+
+        async def receive_again():
+            return first.pop() if first else await receive()
+
+        async def stamp(message):
+            if message["type"] == "http.response.start":
+                took = b"%d" % ((clock() - started) * 1000)
+                message = {**message, "headers": [*message.get("headers", ()), (b"x-milliseconds", took)]}
+            await send(message)
+
+        await application(scope, receive_again, stamp)
+
+    return layer

@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.urls import path
 
 from tutorial_project.checks import Outcome, Refusal, Task, Trial
-from tutorial_project.checks.kinds.asgi import application_from, exchange, http_scope
+from tutorial_project.checks.kinds.asgi import application_from, awaitable, exchange, http_scope
 from tutorial_project.checks.trial import TrialHandler
 
 
@@ -84,6 +84,36 @@ async def adds_the_header(trial: Trial) -> None:
         words = {"because": "the clock was read when the layer was made, long before the request came"}
     found.expect_answer(200, b"stamped", [("x-milliseconds", f"{took * 1000:g}")], **words)
     await _expect_it_without_other_headers(trial)
+    await _expect_the_wait_for_the_request(trial)
+
+
+async def _expect_the_wait_for_the_request(trial: Trial) -> None:
+    """Refuse a layer whose time begins only when the client has sent its request."""
+    clock, upload = Clock(), _eighths(1, 16)
+    heard: list[dict[str, object]] = []
+    body = {"type": "http.request", "body": uuid4().hex.encode(), "more_body": False}
+
+    async def hears_it_all(scope, receive, send):
+        heard.append(await receive())
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"stamped"})
+
+    layer = application_from(trial, hears_it_all, clock)
+
+    async def from_a_slow_client(scope, receive, send):
+        async def receive_slowly():
+            clock.now += upload
+            return await receive()
+
+        await awaitable(layer(scope, receive_slowly, send), "a request")
+
+    # Trap: without a last message an application whose body was taken away would wait for ever.
+    gone = {"type": "http.disconnect"}
+    found = await exchange(from_a_slow_client, http_scope("/stamp/", method="POST"), body, gone)
+    if heard != [body]:
+        return  # what becomes of a body is the next requirement's
+    found.sent = f"a request whose body takes {upload * 1000:g} milliseconds to come"
+    found.expect_answer(200, b"stamped", [("x-milliseconds", f"{upload * 1000:g}")])
 
 
 async def _expect_it_without_other_headers(trial: Trial) -> None:
