@@ -44,7 +44,7 @@ hangs: freeze freezes frozen stuck unresponsive hang
 login: signin sign-in
 thread_sensitive: thread-sensitive
 answer: reply replies replied respond responds
-api: service services supplier suppliers partner partners microservice microservices
+api: upstream upstreams service services supplier suppliers partner partners microservice microservices
 visitor: customer customers traveller travellers
 browser: tab
 test: unittest
