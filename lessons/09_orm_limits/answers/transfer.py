@@ -411,28 +411,6 @@ async def one_dictionary_for_all_transfers(sender, receiver, amount):
     return await sync_to_async(move)()
 
 
-@known_answer("transfer", breaks="goes_both_ways", says="another process changes a balance")
-@sensible
-async def locks_the_richer_one_first(sender, receiver, amount):
-    def move():
-        with transaction.atomic():
-            both = Account.objects.select_for_update(of=("self",)).select_related("owner")
-            rows = both.filter(owner__username__in=[sender, receiver]).order_by("-balance")
-            found = {account.owner.username: account for account in rows}
-            if len(found) < 2:
-                raise Account.DoesNotExist
-            debtor, creditor = found[sender], found[receiver]
-            if debtor.balance < amount:
-                raise ValueError("not enough money")
-            debtor.balance -= amount
-            creditor.balance += amount
-            debtor.save()
-            creditor.save()
-            return debtor.balance
-
-    return await sync_to_async(move)()
-
-
 LOCKED = "nobody else has changed the row since it was locked"
 ONE_BY_ONE = "the owners are asked for one by one then, which costs two queries more and changes nothing"
 EQUAL_MUTANTS = {
