@@ -1,3 +1,4 @@
+import re
 import traceback
 from datetime import date
 from random import randint
@@ -65,9 +66,15 @@ NOT_HANDED_ON = {
 }
 
 
+NOT_CALLED_SO = re.compile(
+    r"\b(dispatch|setup|get|post|put|patch|delete|head)\(\) (got an unexpected|got multiple|missing|takes) "
+)
+"""What Python says of a call whose arguments a handler does not take, and not of any other call in it."""
+
+
 def lost_on_the_way(reply: Reply) -> bool:
     """Whether a handler was called without what the URL holds, or `dispatch` does not take it."""
-    return isinstance(reply.error, TypeError) and "argument" in str(reply.error)
+    return isinstance(reply.error, TypeError) and bool(NOT_CALLED_SO.search(str(reply.error)))
 
 
 def explain_the_relation(reply: Reply, expected: str, name: str, step: str | None) -> None:
