@@ -1,4 +1,4 @@
-# make lab        open the lessons, where you are   make notebooks  build what changed in lessons/
+# make lab        open the lessons where you are  make notebooks  build what changed in lessons/
 # make test       run every proof                 make lock       pin the newest packages in range
 # make check      check all your exercises        make bench      measure the classroom
 # make update     get new lessons, keep your answers

@@ -31,12 +31,12 @@ sys.path[:0] = [str(ROOT), str(LESSONS)]
 
 from navigation import add_navigation  # noqa: E402
 from reading_time import ReadingTime, reading_time  # noqa: E402
-from sources import lesson_faults, lessons_in, title  # noqa: E402
+from sources import lesson_faults, lessons_in  # noqa: E402
 
 from tutorial_project.checks.gaps import solved, to_solve  # noqa: E402
 from tutorial_project.checks.loading import REQUIREMENTS, load_tasks  # noqa: E402
 from tutorial_project.classroom.requirement import in_short  # noqa: E402
-from tutorial_project.desk.front_matter import missing_for, requirement_in  # noqa: E402
+from tutorial_project.desk.front_matter import missing_for, requirement_in, title_in  # noqa: E402
 from tutorial_project.desk.learning_paths import EVERYTHING, PATHS, lessons_on  # noqa: E402
 from tutorial_project.desk.management.files import set_aside  # noqa: E402
 from tutorial_project.desk.management.notebook_file import edited, original_id, parsed  # noqa: E402
@@ -327,7 +327,7 @@ def cells(notebook: NotebookNode) -> list[tuple[str, str, str, list[str], bool]]
 def lessons_table() -> str:
     """The table of lessons that the README holds."""
     rows = [
-        f"| {folder.name[:2]} | [{title(folder)}](notebooks/{folder.name}.ipynb){_needs(folder)} | {_minutes(folder)} |"
+        f"| {folder.name[:2]} | [{title_in(folder)}](notebooks/{folder.name}.ipynb){_needs(folder)} | {_minutes(folder)} |"
         f" {_link('exercises', folder)} | {_link('solutions', folder)} |"
         for folder in lesson_folders()
     ]

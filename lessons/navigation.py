@@ -6,7 +6,9 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
-from sources import lessons_in, title
+from sources import lessons_in
+
+from tutorial_project.desk.front_matter import title_in
 
 BELONGS = {"notebooks": ("exercises",), "exercises": ("notebooks",), "solutions": ("notebooks", "exercises")}
 """What the notebooks of a folder name of their own lesson."""
@@ -38,7 +40,7 @@ def _links(kind: str, folder: Path) -> list[str]:
 
 
 def _named(lesson: Path) -> str:
-    return f"{lesson.name[:2]} {title(lesson)}"
+    return f"{lesson.name[:2]} {title_in(lesson)}"
 
 
 def _file(kind: str, lesson: Path, seen_from: str) -> str:

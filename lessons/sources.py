@@ -1,4 +1,4 @@
-"""The sources of lessons: where they are, their titles, and what is wrong with them, said with the file and the remedy."""
+"""The sources of lessons: where they are, and what is wrong with them, said with the file and the remedy."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tutorial_project.checks.gaps import CELL, MARKER, broken_cell, marks_are_right
 from tutorial_project.checks.loading import REQUIREMENTS
+from tutorial_project.desk.front_matter import TITLE
 
-TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
 BROKEN = re.compile(r"^BROKEN = ", re.MULTILINE)
 PLACEHOLDER = re.compile(r"^.*\{\{.*$", re.MULTILINE)
 
@@ -36,12 +36,6 @@ def lessons_in(folder: Path) -> list[Path]:
         folder: holds them, as `lessons/` does.
     """
     return sorted(file.parent for file in folder.glob("[0-9][0-9]_*/lesson.md"))
-
-
-def title(folder: Path) -> str:
-    """The title of a lesson, or its name where the text has none yet."""
-    found = TITLE.search(_read(folder / "lesson.md"))
-    return found[1] if found else folder.name
 
 
 def _read(file: Path) -> str:

@@ -102,7 +102,7 @@ def module_page(file: Path) -> str:
 
 def label(folder: Path) -> str:
     """A lesson as lists name it."""
-    return f"{folder.name[:2]} · {lessons.title(folder)}"
+    return f"{folder.name[:2]} · {lessons.title_in(folder)}"
 
 
 def _entries(kind: str, folders: Iterable[Path]) -> list[tuple[str, str]]:

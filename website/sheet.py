@@ -32,7 +32,7 @@ def sheet(folders: Iterable[Path]) -> str:
         text = (folder / "lesson.md").read_text(encoding="utf-8")
         found = [part[1].strip() for part in (IN_SHORT.search(text), TRAPS.search(text)) if part]
         if found:
-            title = f"## [{folder.name[:2]} · {lessons.title(folder)}](notebooks/{folder.name}.ipynb)"
+            title = f"## [{folder.name[:2]} · {lessons.title_in(folder)}](notebooks/{folder.name}.ipynb)"
             parts += [title, *(_for_paper(part, folder.name) for part in found)]
     return "\n\n".join(parts) + "\n"
 

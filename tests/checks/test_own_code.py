@@ -15,11 +15,11 @@ from django.views import View
 
 from tutorial_project.checks.own_code import (
     OwnCode,
-    frames_awaited,
     function_of,
     names_of,
     shown_line,
 )
+from tutorial_project.classroom.watching.own_frames import frames_awaited
 
 
 async def page(request: Any) -> HttpResponse:

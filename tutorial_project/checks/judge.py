@@ -21,7 +21,7 @@ from .holding import HoldingWatch
 from .known_errors import explain
 from .outcome import DidNotFinish, NotStarted, Refusal, described, heard
 from .own_code import OwnCode, frames_of, shown_function
-from .proofs.event_loop import judging
+from .proofs.event_loop import as_the_judge, judging
 from .task import Requirement, Task
 from .trial import Trial
 from .unchanged import is_unchanged
@@ -70,7 +70,12 @@ async def judge(
     own = OwnCode(answer, [requirement.proof for requirement in task.requirements])
     settings = override_settings(**{"DEBUG_PROPAGATE_EXCEPTIONS": True, **task.settings})
     async with _one_at_a_time:
-        with settings, Watchdog(own, judge.__code__) as watchdog, HoldingWatch(own) as holding:
+        with (
+            settings,
+            as_the_judge(),
+            Watchdog(own, judge.__code__) as watchdog,
+            HoldingWatch(own) as holding,
+        ):
             way = _Judging(task, answer, restore, own, watchdog, holding)
             verdict = await way.verdict(until_refused or unchanged, until_held)
     return replace(verdict, started=False) if unchanged else verdict
@@ -95,13 +100,6 @@ class _Judging:
         self.results: list[Result] = []
 
     async def verdict(self, until_refused: bool, until_held: bool) -> Verdict:
-        own_code = judging.set(True)
-        try:
-            return await self._verdict(until_refused, until_held)
-        finally:
-            judging.reset(own_code)
-
-    async def _verdict(self, until_refused: bool, until_held: bool) -> Verdict:
         for requirement in self.task.requirements:
             try:
                 refusal = await self.refusal(requirement) if self.goes_on else NOT_TRIED

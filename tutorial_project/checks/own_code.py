@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import inspect
 import linecache
 import sys
@@ -109,36 +108,6 @@ def frames_below(frame: FrameType | None) -> list[FrameType]:
         frames.append(frame)
         frame = frame.f_back
     return frames[::-1]
-
-
-def frames_awaited(awaitable: Any) -> Iterator[FrameType]:
-    """The frames of a coroutine that waits, and of what it waits for, from the outside to the inside."""
-    seen: set[int] = set()
-    while awaitable is not None and id(awaitable) not in seen:
-        seen.add(id(awaitable))
-        frame, inner = _frame_and_awaited(awaitable)
-        if frame is not None:
-            yield frame
-        awaitable = inner if inner is not None else _hidden_in(awaitable, frame)
-
-
-def _frame_and_awaited(awaitable: Any) -> tuple[FrameType | None, Any]:
-    for frame, awaited in (("cr_frame", "cr_await"), ("ag_frame", "ag_await"), ("gi_frame", "gi_yieldfrom")):
-        if hasattr(awaitable, frame):
-            return getattr(awaitable, frame), getattr(awaitable, awaited)
-    return None, None
-
-
-def _hidden_in(awaitable: Any, frame: FrameType | None) -> Any:
-    if frame is not None:
-        # Trap: a recorded view is driven by hand (`_Steps` of the handlers), and its coroutine is not awaited.
-        return getattr(frame.f_locals.get("self"), "coroutine", None)
-    # Trap: what `async for` awaits is an object that names its generator to the garbage collector alone.
-    if "async_generator" in type(awaitable).__name__ or "coroutine" in type(awaitable).__name__:
-        return next(
-            (o for o in gc.get_referents(awaitable) if hasattr(o, "ag_frame") or hasattr(o, "cr_frame")), None
-        )
-    return None
 
 
 def shown_line(frame: FrameType, number: int | None = None) -> str:

@@ -15,8 +15,9 @@ from asgiref.sync import SyncToAsync
 
 from tutorial_project.classroom.data.connections import close_connections
 from tutorial_project.classroom.data.sample import in_thread
+from tutorial_project.classroom.watching.own_frames import frames_awaited
 
-from .own_code import OwnCode, frames_awaited, frames_of_thread, shown_line
+from .own_code import OwnCode, frames_of_thread, shown_line
 from .watchdog import Watchdog, doing, done_within, raise_in
 
 MOST_PLACES = 3

@@ -11,6 +11,16 @@ from tutorial_project.classroom.requirement import missing_here
 FRONT_MATTER = re.compile(r"\A---\n(.*?)^---$", re.DOTALL | re.MULTILINE)
 
 
+TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
+
+
+def title_in(folder: Path) -> str:
+    """The title of the lesson in a folder, or the name of the folder where the text has none yet."""
+    file = folder / "lesson.md"
+    found = TITLE.search(file.read_text(encoding="utf-8")) if file.is_file() else None
+    return found[1] if found else folder.name
+
+
 def said_under(key: str, text: str) -> list[str]:
     """The words that stand under a key, none when it is not there.
 

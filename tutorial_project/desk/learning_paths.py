@@ -7,7 +7,6 @@ The front matter of a `lesson.md` says on which of them the lesson lies; all lie
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from tutorial_project import paths
@@ -25,8 +24,6 @@ PATHS: Mapping[str, str] = {
 }
 """The title of each path, by the name that front matter and `manage.py path` use."""
 
-TITLE = re.compile(r"^# +(.+?) *$", re.MULTILINE)
-
 
 def lessons_on(path: str) -> list[str]:
     """The names of the lessons on a path, in order.
@@ -42,17 +39,6 @@ def lessons_on(path: str) -> list[str]:
     ]
 
 
-def title_of(lesson: str) -> str:
-    """The title of a lesson.
-
-    Args:
-        lesson: its name, such as "03_waiting_together".
-    """
-    text = (paths.LESSONS / lesson / "lesson.md").read_text(encoding="utf-8")
-    heading = TITLE.search(text)
-    return heading[1] if heading else lesson
-
-
 def chosen_path() -> str:
     """The path that the learner chose with `manage.py path`, or "everything"."""
     folder = progress_folder()
@@ -61,14 +47,15 @@ def chosen_path() -> str:
     return name if name in PATHS else EVERYTHING
 
 
+def states_of(exercise: str) -> list[str]:
+    """The state of each task of an exercise, in order."""
+    progress = Progress(exercise)
+    return [progress.task(task)["state"] for task in load_tasks(exercise)]
+
+
 def open_exercises() -> list[str]:
     """The exercises that can run here and have a task that is not done, in order."""
-    return [
-        name
-        for name in exercise_names()
-        if not missing_for(name)
-        and any(Progress(name).task(task)["state"] != "done" for task in load_tasks(name))
-    ]
+    return [name for name in exercise_names() if not missing_for(name) and set(states_of(name)) != {"done"}]
 
 
 def next_exercise() -> str | None:
@@ -80,8 +67,7 @@ def next_exercise() -> str | None:
 def next_notebook() -> str:
     """The notebook to go on with, from the root of the project: a lesson, or its exercise once that is begun."""
     exercise = next_exercise() or lessons_on(EVERYTHING)[0]
-    begun = any(record["checks"] for record in Progress(exercise).tasks.values())
-    return f"{'exercises' if begun else 'notebooks'}/{exercise}.ipynb"
+    return f"{'exercises' if Progress(exercise).begun else 'notebooks'}/{exercise}.ipynb"
 
 
 def choose(path: str) -> None:

@@ -35,6 +35,11 @@ class Progress:
         self.file = folder / f"{exercise}.json" if folder else None
         self.tasks: dict[str, dict[str, Any]] = self._read()
 
+    @property
+    def begun(self) -> bool:
+        """Whether any answer was checked."""
+        return any(record["checks"] for record in self.tasks.values())
+
     def task(self, name: str) -> dict[str, Any]:
         """The record of one task: "state", "checks" and "hints"."""
         return self.tasks.setdefault(name, dict(NOTHING_YET))

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tutorial_project import paths
-from tutorial_project.checks.loading import exercise_names, load_tasks
+from tutorial_project.checks.loading import exercise_names
 from tutorial_project.checks.verdict import MARKS
 from tutorial_project.classroom.requirement import in_short
-from tutorial_project.desk.front_matter import missing_for, requires
-from tutorial_project.desk.learning_paths import PATHS, chosen_path, lessons_on, next_notebook, title_of
+from tutorial_project.desk.front_matter import missing_for, requires, title_in
+from tutorial_project.desk.learning_paths import PATHS, chosen_path, lessons_on, next_notebook, states_of
 from tutorial_project.desk.progress import Progress, progress_folder
 from tutorial_project.words import counted
 
@@ -28,7 +28,7 @@ def written_page() -> Path | None:
 
 def has_begun() -> bool:
     """Whether any answer was ever checked."""
-    return any(record["checks"] for name in exercise_names() for record in Progress(name).tasks.values())
+    return any(Progress(name).begun for name in exercise_names())
 
 
 def start_page(folder: Path) -> str:
@@ -43,7 +43,7 @@ def start_page(folder: Path) -> str:
     every = [state for states in states.values() for state in states]
     notebook = next_notebook()
     kind, name = notebook.removesuffix(".ipynb").split("/")
-    what = f"{'Exercise' if kind == 'exercises' else 'Lesson'} {name[:2]}: {title_of(name)}"
+    what = f"{'Exercise' if kind == 'exercises' else 'Lesson'} {name[:2]}: {title_in(paths.LESSONS / name)}"
     return "\n".join(
         [
             "# Async views in Django",
@@ -67,7 +67,7 @@ def start_page(folder: Path) -> str:
 def rows(lessons: list[str], states: dict[str, list[str]], to_root: str) -> Iterator[str]:
     """A row of the table for each lesson."""
     for name in lessons:
-        lesson = f"[{title_of(name)}]({to_root}/notebooks/{name}.ipynb)"
+        lesson = f"[{title_in(paths.LESSONS / name)}]({to_root}/notebooks/{name}.ipynb)"
         exercise = ""
         if missing_for(name):
             exercise = f"needs {in_short(requires(name))}"
@@ -75,9 +75,3 @@ def rows(lessons: list[str], states: dict[str, list[str]], to_root: str) -> Iter
             done, marks = states[name].count("done"), "".join(MARKS[state] for state in states[name])
             exercise = f"[{marks} {done} of {len(states[name])}]({to_root}/exercises/{name}.ipynb)"
         yield f"| {name[:2]} | {lesson} | {exercise} |"
-
-
-def states_of(exercise: str) -> list[str]:
-    """The state of each task of an exercise, in order."""
-    progress = Progress(exercise)
-    return [progress.task(task)["state"] for task in load_tasks(exercise)]

@@ -21,6 +21,16 @@ judging: ContextVar[bool] = ContextVar("judging", default=False)
 
 
 @contextmanager
+def as_the_judge() -> Iterator[None]:
+    """Let the code of this block call what an answer may not, while it waits for one."""
+    before = judging.set(True)
+    try:
+        yield
+    finally:
+        judging.reset(before)
+
+
+@contextmanager
 def blocking_calls_refused(answer: Any, *, but_joins: bool = False) -> Iterator[None]:
     """Make blocking calls raise `blockbuster.BlockingError` when the answer makes them on this thread's event loop.
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import linecache
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any, cast
+from typing import Any
 
 import tutorial_project
 
@@ -31,10 +33,35 @@ def shown(frame: FrameType, line: int) -> str:
 
 def waits_at(task: asyncio.Task[Any]) -> str:
     """The innermost line of a reader at which a task waits, as `shown`; empty where it is none of a reader's."""
-    place, waiting = "", cast(Any, task.get_coro())
-    while waiting is not None:
-        frame = getattr(waiting, "cr_frame", None)
-        if frame is not None and is_own(frame):
-            place = shown(frame, frame.f_lineno)
-        waiting = getattr(waiting, "cr_await", None)
-    return place
+    own = [frame for frame in frames_awaited(task.get_coro()) if is_own(frame)]
+    return shown(own[-1], own[-1].f_lineno) if own else ""
+
+
+def frames_awaited(awaitable: Any) -> Iterator[FrameType]:
+    """The frames of a coroutine that waits, and of what it waits for, from the outside to the inside."""
+    seen: set[int] = set()
+    while awaitable is not None and id(awaitable) not in seen:
+        seen.add(id(awaitable))
+        frame, inner = _frame_and_awaited(awaitable)
+        if frame is not None:
+            yield frame
+        awaitable = inner if inner is not None else _hidden_in(awaitable, frame)
+
+
+def _frame_and_awaited(awaitable: Any) -> tuple[FrameType | None, Any]:
+    for frame, awaited in (("cr_frame", "cr_await"), ("ag_frame", "ag_await"), ("gi_frame", "gi_yieldfrom")):
+        if hasattr(awaitable, frame):
+            return getattr(awaitable, frame), getattr(awaitable, awaited)
+    return None, None
+
+
+def _hidden_in(awaitable: Any, frame: FrameType | None) -> Any:
+    if frame is not None:
+        # Trap: a recorded view is driven by hand (`_Steps` of the handlers), and its coroutine is not awaited.
+        return getattr(frame.f_locals.get("self"), "coroutine", None)
+    # Trap: what `async for` awaits is an object that names its generator to the garbage collector alone.
+    if "async_generator" in type(awaitable).__name__ or "coroutine" in type(awaitable).__name__:
+        return next(
+            (o for o in gc.get_referents(awaitable) if hasattr(o, "ag_frame") or hasattr(o, "cr_frame")), None
+        )
+    return None
