@@ -5,7 +5,7 @@ from contextlib import suppress
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.core.exceptions import BadRequest
-from django.db import OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import F
 from django.http import JsonResponse
 from django.shortcuts import aget_object_or_404, get_object_or_404
@@ -380,6 +380,23 @@ async def the_trip_in_the_module(pk, traveller):
         return True
 
     return await reserved_after_asking(pk, traveller, write_the_modules)
+
+
+@known_answer("reserve_seat", breaks="does_all_or_nothing", says="a traveller who leaves")
+@page
+async def takes_back_by_hand(pk, traveller):
+    if not await look(pk, traveller):
+        return False
+    await ask("echo", trip=pk, traveller=traveller)
+    trips = Trip.objects.filter(pk=pk)
+    if not await trips.filter(seats_left__gt=0).aupdate(seats_left=F("seats_left") - 1):
+        return False
+    try:
+        await Booking.objects.acreate(trip_id=pk, traveller_id=traveller)
+    except IntegrityError:
+        await trips.aupdate(seats_left=F("seats_left") + 1)
+        return False
+    return True
 
 
 LOCKED = "nobody else has changed the row since it was locked"

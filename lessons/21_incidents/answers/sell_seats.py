@@ -2,7 +2,7 @@ import asyncio
 import json
 
 from asgiref.sync import sync_to_async
-from django.db import OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import F
 from django.http import HttpResponseNotAllowed, JsonResponse
 from django.shortcuts import aget_object_or_404, get_object_or_404
@@ -239,6 +239,25 @@ async def the_trip_in_the_module(request, pk):
         return seats
 
     return answer(await sell())
+
+
+@known_answer("sell_seats", breaks="does_all_or_nothing", says="a traveller who leaves")
+@require_POST
+async def takes_back_by_hand(request, pk):
+    traveller, seats = order_in(request)
+    trip = await aget_object_or_404(Trip, pk=pk)
+    if await booked(pk, traveller).aexists():
+        return answer(0)
+    if not await Trip.objects.filter(pk=pk, seats_left__gte=seats).aupdate(
+        seats_left=F("seats_left") - seats
+    ):
+        return answer(0)
+    try:
+        await Booking.objects.acreate(trip=trip, traveller_id=traveller, seats=seats)
+    except IntegrityError:
+        await Trip.objects.filter(pk=pk).aupdate(seats_left=F("seats_left") + seats)
+        return answer(0)
+    return answer(seats)
 
 
 EQUAL_MUTANTS = {

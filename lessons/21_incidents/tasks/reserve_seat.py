@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
+from tutorial_project.checks.kinds.streams import OpenStream
 from tutorial_project.checks.proofs.postgresql import (
     WAITING,
     OtherProcess,
@@ -343,4 +344,6 @@ async def does_all_or_nothing(trial: Trial) -> None:
                 reply = await reserves(trial, trip, traveller)
             reply.sent += f"  while the database refuses to write {table}"
             await expect_stored(reply.sent, trip, (5, 0, 0), because="one half was written, and stayed")
-        await expect_both_or_neither(process, lambda trip: reserves(trial, trip, traveller), seats=1)
+        await expect_both_or_neither(
+            process, lambda trip: OpenStream(trial, page(trip), json={"traveller": traveller}), seats=1
+        )

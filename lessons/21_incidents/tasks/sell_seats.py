@@ -3,6 +3,7 @@ from collections import Counter
 from typing import Any
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
+from tutorial_project.checks.kinds.streams import OpenStream
 from tutorial_project.checks.proofs.postgresql import (
     everyone_looks_before_anyone_writes,
     other_process,
@@ -185,7 +186,11 @@ async def does_all_or_nothing(trial: Trial) -> None:
                 reply = await buys(trial, trip, buyer, 2)
             reply.sent += f"  while the database refuses to write {table}"
             await expect_stored(reply.sent, trip, (5, 0, 0), because="one half was written, and stayed")
-        await expect_both_or_neither(process, lambda trip: buys(trial, trip, buyer, 2), seats=2)
+        await expect_both_or_neither(
+            process,
+            lambda trip: OpenStream(trial, f"/trips/{trip}/seats/", json={"traveller": buyer, "seats": 2}),
+            seats=2,
+        )
 
 
 @sell_seats.requirement("holds up nobody else: while one purchase waits for its trip, another trip is sold")

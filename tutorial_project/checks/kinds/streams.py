@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from json import dumps
+from typing import Any
 
 from tutorial_project.checks.outcome import NotStarted, Outcome
 from tutorial_project.checks.trial import Trial
@@ -17,21 +19,31 @@ PATIENCE = 1.0
 
 
 class OpenStream:
-    """One GET request, played by hand: `async with OpenStream(trial, "/departures/") as stream`.
+    """One request, played by hand: `async with OpenStream(trial, "/departures/") as stream`.
 
     Args:
         trial: the answer to call.
         path: where it is mounted, with the query string.
+        json: the body of a POST; without one it is a GET.
         slow_at: told the text sent so far; from the message on at which it says True, the client takes no
             more, and the application waits in `send`, as over a slow connection.
     """
 
-    def __init__(self, trial: Trial, path: str, slow_at: Callable[[str], bool] = lambda text: False) -> None:
-        self.sent = f"GET {path}"
+    def __init__(
+        self,
+        trial: Trial,
+        path: str,
+        slow_at: Callable[[str], bool] = lambda text: False,
+        *,
+        json: object = None,
+    ) -> None:
+        method = "GET" if json is None else "POST"
+        self.sent = f"{method} {path}"
         self.messages: list[Message] = []
         self.held = False
         route, _, query = path.partition("?")
-        self._scope = http_scope(route, query_string=query.encode())
+        self._scope = http_scope(route, query_string=query.encode(), method=method)
+        self._request = REQUEST if json is None else {**REQUEST, "body": dumps(json).encode()}
         self._application, self._slow_at = trial.application, slow_at
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self._resumed, self._over = asyncio.Event(), asyncio.Event()
@@ -51,6 +63,11 @@ class OpenStream:
     def status(self) -> int | None:
         """The status, or None before the answer has started."""
         return self.messages[0]["status"] if self.messages else None
+
+    @property
+    def call(self) -> asyncio.Future[Any]:
+        """The application's own call, which ends with the request."""
+        return self._call
 
     @property
     def ended(self) -> bool:
@@ -96,7 +113,7 @@ class OpenStream:
         self._inbox.put_nowait({"type": "http.disconnect"})
 
     async def __aenter__(self) -> OpenStream:
-        self._inbox.put_nowait(REQUEST)
+        self._inbox.put_nowait(self._request)
         self._call = asyncio.ensure_future(self._application(self._scope, self._inbox.get, self._send))
         self._call.add_done_callback(
             lambda call: call.cancelled() or call.exception()
