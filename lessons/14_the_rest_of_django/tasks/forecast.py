@@ -15,6 +15,7 @@ from django.core.cache.backends.locmem import LocMemCache
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
 from tutorial_project.checks.kinds.made_up import made_up_weather
+from tutorial_project.checks.kinds.streams import OpenStream
 from tutorial_project.checks.proofs.clock import held_clock
 from tutorial_project.services.client import TIMEOUT
 from tutorial_project.services.start import start_services
@@ -472,15 +473,15 @@ async def survives_a_leaver(trial: Trial) -> None:
         services.held("/weather/Lisbon") as hold,
         watched_cache() as seen,
     ):
-        leaver = asyncio.ensure_future(Trial(trial.answer, trial.task).get("/forecast/Lisbon/"))
-        with suppress(TimeoutError):
-            await services.arrived(1, timeout=1)
-        pending = [asyncio.ensure_future(visit(trial, number)) for number in range(2)]
-        await until_each_has_looked(seen, {0, 1})
-        leaver.cancel()
-        await asyncio.wait([leaver])
-        hold.release()
-        replies: list[Reply] = await asyncio.gather(*pending)
+        async with OpenStream(Trial(trial.answer, trial.task), "/forecast/Lisbon/") as leaver:
+            with suppress(TimeoutError):
+                await services.arrived(1, timeout=1)
+            pending = [asyncio.ensure_future(visit(trial, number)) for number in range(2)]
+            await until_each_has_looked(seen, {0, 1})
+            leaver.leave()
+            await asyncio.wait([leaver.call])
+            hold.release()
+            replies: list[Reply] = await asyncio.gather(*pending)
     for reply in replies:
         reply.sent += "  when the one who came first has left"
         expect(reply, json=report)

@@ -18,6 +18,8 @@ from tutorial_project.checks.proofs.event_loop import tasks_of
 from tutorial_project.trips.departures import board
 from tutorial_project.words import counted
 
+from ..shared import CountedEvent
+
 RETRY = "retry: 500\n\n"
 
 feed_until_stop = Task(
@@ -45,19 +47,6 @@ class Feed(OpenStream):
     ) -> None:
         super().__init__(trial, "/departures/", slow_at)
         self._scope["state"] = {"stopping": stopping}
-
-
-class Stopping(asyncio.Event):
-    """Knows how many wait for it."""
-
-    waiting = 0
-
-    async def wait(self) -> Any:
-        self.waiting += 1
-        try:
-            return await super().wait()
-        finally:
-            self.waiting -= 1
 
 
 def made_up(number: int) -> list[dict[str, Any]]:
@@ -245,7 +234,7 @@ async def _over_a_slow_connection(trial: Trial) -> None:
 async def leaves_nothing(trial: Trial) -> None:
     for how in ("`stopping` is set", "the client goes"):
         before = asyncio.all_tasks()
-        stopping = Stopping()
+        stopping = CountedEvent()
         with watched_board():
             async with Feed(trial, stopping) as stream:
                 await connected(stream)
@@ -274,7 +263,7 @@ async def _leaves_the_others_theirs(trial: Trial) -> None:
 
 
 async def _nothing_is_left(
-    trial: Trial, sent: str, before: set[asyncio.Task[Any]], stopping: Stopping
+    trial: Trial, sent: str, before: set[asyncio.Task[Any]], stopping: CountedEvent
 ) -> None:
     gc.collect()  # what stands at a `yield` is closed when Python throws it away
     with suppress(TimeoutError):

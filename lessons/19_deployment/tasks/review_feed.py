@@ -22,6 +22,8 @@ from tutorial_project.classroom.data.connections import every_statement_through
 from tutorial_project.classroom.data.postgresql_server import connect
 from tutorial_project.words import counted
 
+from ..shared import CountedEvent
+
 review_feed = Task(
     "review_feed",
     routes=["reviews/feed/"],
@@ -57,32 +59,20 @@ class Stored:
         return str(self.pk), {"trip": self.trip, "rating": self.rating}
 
 
-class News(asyncio.Event):
-    """Is set when another process may have stored something."""
-
-    waiting = 0
-
-    async def wait(self) -> Any:
-        self.waiting += 1
-        try:
-            return await super().wait()
-        finally:
-            self.waiting -= 1
-
-
 class Listener:
     """What a server's layer keeps for its process: who listens to PostgreSQL there."""
 
     _trips = itertools.cycle(range(1, 6))
 
     def __init__(self) -> None:
-        self.feeds: list[News] = []
+        self.feeds: list[CountedEvent] = []
+        """One for each feed: set when another process may have stored something."""
         self.trip = next(self._trips)
         """The trip that is reviewed for these feeds: they also hear of what another check stores meanwhile."""
 
     @contextmanager
-    def listening(self) -> Iterator[News]:
-        self.feeds.append(news := News())
+    def listening(self) -> Iterator[CountedEvent]:
+        self.feeds.append(news := CountedEvent())
         try:
             yield news
         finally:

@@ -244,8 +244,8 @@ async def keeps_nothing_of_who_left(trial: Trial) -> None:
     untouched = (1, 0, 0)
     async with other_process() as process:
         with running_services().held("/echo", timeout=4.0) as hold:
-            async with started(reserves(trial, trip, traveller)) as [leaving]:
-                await until(lambda: bool(hold.waiting) or leaving.done())
+            async with OpenStream(trial, page(trip), json={"traveller": traveller}) as leaving:
+                await until(lambda: bool(hold.waiting) or leaving.ended)
             early = await becomes(trip, untouched)
             hold.release()
         await all_is_over(process)
