@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -160,7 +160,14 @@ async def answers_and_leaves_the_loop_free(trial: Trial) -> None:
 
 def test_the_judge_may_block_where_an_answer_may_not_though_both_are_of_one_notebook() -> None:
     """This file holds the answer, and the code that awaits the judge, as a notebook does."""
-    verdict = judged(blocks_its_thread, answers_and_leaves_the_loop_free)
+
+    async def cell() -> Verdict:
+        return await judge(task_of(answers_and_leaves_the_loop_free), blocks_its_thread)
+
+    # Trap: asyncio.run() would wait for ever on what a judge that has raised leaves behind.
+    with closing(asyncio.new_event_loop()) as loop:
+        verdict = loop.run_until_complete(cell())
+        loop.run_until_complete(loop.shutdown_default_executor())
     assert "`threading.Semaphore(0).acquire()`, in `blocks_its_thread`" in verdict.evidence["at"]
 
 
