@@ -317,7 +317,7 @@ async def answers_delete_as_well(request):
         return HttpResponse(status=400)
 
 
-@known_answer("weather_alert", breaks="asks_for_this_city", says="expected 201")
+@known_answer("weather_alert", breaks="asks_for_this_city", says="expected a question for /weather/Lisbon")
 @require_POST
 async def leaves_out_what_is_no_ascii(request):
     try:
@@ -327,7 +327,7 @@ async def leaves_out_what_is_no_ascii(request):
     return await an_alert(data, lambda city: quote(city.encode("ascii", "ignore"), safe=""))
 
 
-@known_answer("weather_alert", breaks="asks_for_this_city", says="expected 201")
+@known_answer("weather_alert", breaks="asks_for_this_city", says="expected a question for /weather/Lisbon")
 @require_POST
 async def quotes_twice(request):
     try:

@@ -116,9 +116,12 @@ async def asks_for_this_city(trial: Trial) -> None:
         city = f"Lisbon{between}{(unique := uuid4().hex)}"
         services.forget()
         reply = await trial.post("/weather-alerts/", json={"city": city})
-        reply.expect(
-            201, json={"city": city, "sky": weather(city)["sky"]}, **about_the_address(between, unique)
-        )
+        words = about_the_address(between, unique)
+        reply.expect(201, **words)
+        asked = [question.path for question in questions()]  # the sky alone is that of every fifth city
+        expected, got = f"a question for /weather/{city}", f"a question for {', '.join(asked)}"
+        reply.expect_that(f"/weather/{city}" in asked, expected, got=got, **words)
+        reply.expect(201, json={"city": city, "sky": weather(city)["sky"]})
 
 
 def about_the_address(between: str, unique: str) -> dict[str, str]:
