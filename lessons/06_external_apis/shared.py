@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote
 
 import aiohttp
 import httpx
+from aiohttp import web
 from django.http import JsonResponse
 
 import tutorial_project.services.client  # noqa: F401 - what httpx loads at its first request, before a LIMIT counts
@@ -177,8 +178,8 @@ def expect_asked_for(outcome: Outcome, service: str, city: str) -> None:
     words = {}
     if requests and requests[-1].path == f"/{service}/{cut}":
         words = {
-            "because": "the name went into the URL as it is, and `?`, `#` and `%` mean something there",
-            "next": '`urllib.parse.quote(city, safe="")` makes it one piece of a path',
+            "because": "`?`, `#` and `%` mean something there, and one of them did not stay part of the name",
+            "next": '`urllib.parse.quote(city, safe="")` makes the name that the view was given one piece of a path',
         }
     outcome.expect_that(
         seen == f"/{service}/{city}",
@@ -283,20 +284,42 @@ async def expect_504(trial: Trial, service: str, *, hangs_up: bool = False) -> N
 async def expect_504_for_a_trickle(trial: Trial, service: str) -> None:
     """Refuse unless the view has answered 504 after `TOO_LATE` although no piece of the answer was late."""
     path, services = f"/{service}/Kyoto", counting_anew()
-    with services.replaced(path, by=TRICKLING), httpx_timeouts() as timeouts:
+    with (
+        services.replaced(path, by=TRICKLING),
+        services.held(path) as hold,
+        pieces_sent() as pieces,
+        httpx_timeouts() as timeouts,
+    ):
         async with visits(trial, f"{path}/") as visit:
             await arrival(visit)
+            await visit.clock.advance(IN_TIME)
+            hold.release()
+            await visit.until(lambda: len(pieces) > 1)
             for _ in range(4):
-                await visit.clock.advance(TOO_LATE / 4)
-                await visit.clock.pause(0.05)  # in which a piece arrives
+                await visit.clock.pause(0.01)  # in which what was sent is read
+                await visit.clock.advance((TOO_LATE - IN_TIME) / 4)
             reply = await late_reply(
                 visit,
-                f"GET {path}/  while the service answers in pieces, one every 0.02 seconds",
+                f"GET {path}/  while the service answers after {IN_TIME} seconds, in pieces, one every 0.02 seconds",
                 because="none of the pieces is late. A limit on the wait for the next one starts anew with each, and a "
-                "limit around `session.get(…)` ends with the headers",
+                "limit around `session.get(…)` ends with the headers: another one for the body comes on top",
                 next="limit the whole call: `asyncio.timeout(LIMIT)`, or `aiohttp.ClientTimeout(total=LIMIT)`",
             )
     reply.expect(504, **words_about_limits(reply, timeouts))
+
+
+@contextmanager
+def pieces_sent() -> Iterator[list[None]]:
+    """The pieces of answers that the service sends in the block."""
+    sent: list[None] = []
+    really_write = web.StreamResponse.write
+
+    async def write(self: web.StreamResponse, data: Any) -> None:
+        await really_write(self, data)
+        sent.append(None)
+
+    with mock.patch.object(web.StreamResponse, "write", write):
+        yield sent
 
 
 def expect_given_up(reply: Reply) -> None:

@@ -328,6 +328,56 @@ class LeavesTheSlash(OneClientEach):
         return response.raise_for_status().json()
 
 
+@known_answer("WeatherClient", breaks="raises_what_is_no_report", says="when it was asked before")
+class FallsBackOnItsLastReport(OneClientEach):
+    def __init__(self):
+        super().__init__()
+        self.reports = {}
+
+    async def ask(self, city):
+        try:
+            self.reports[city] = await super().ask(city)
+        except (httpx.HTTPError, ValueError):
+            if city not in self.reports:
+                raise
+        return self.reports[city]
+
+
+@known_answer("WeatherClient", breaks="limits_the_whole_call", says="while the service says nothing")
+class FallsBackWhenItIsTooLate(FallsBackOnItsLastReport):
+    async def ask(self, city):
+        try:
+            self.reports[city] = await OneClientEach.ask(self, city)
+        except TimeoutError:
+            if city not in self.reports:
+                raise
+        return self.reports[city]
+
+
+@known_answer("WeatherClient", breaks="closes_its_connection", says="httpx says nothing")
+class ForgetsTheClientAfterAnError(OneClientEach):
+    async def ask(self, city):
+        try:
+            return await super().ask(city)
+        except httpx.HTTPError:
+            self.clients.pop(asyncio.get_running_loop(), None)
+            raise
+
+
+@known_answer("WeatherClient", breaks="limits_the_whole_call", says="one for the body comes on top")
+class LimitsHeadersAndBody(OneClientEach):
+    async def ask(self, city):
+        loop = asyncio.get_running_loop()
+        if loop not in self.clients:
+            self.clients[loop] = aiohttp.ClientSession(raise_for_status=True)
+        response = await asyncio.wait_for(self.clients[loop].get(weather_url(city)), LIMIT)
+        return json_object(await asyncio.wait_for(response.json(), LIMIT))
+
+    async def close(self):
+        if session := self.clients.pop(asyncio.get_running_loop(), None):
+            await session.close()
+
+
 EQUAL_MUTANTS = {
     "arg removal: self.clients[loop] = httpx.AsyncClient(base_url=services.url, timeout=None) → …": "httpx's own limit is longer",
     "text: response = …safe='XXXX')}\")": "letters are never quoted",

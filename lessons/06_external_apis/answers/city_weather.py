@@ -203,7 +203,9 @@ async def catches_everything_first(request, city):
 
 
 @known_answer(
-    "city_weather", breaks="calls_what_is_no_good_502", says="the status of the service was not looked at"
+    "city_weather",
+    breaks="calls_what_is_no_good_502",
+    says="the error of the service went on as if all were well",
 )
 async def trusts_every_answer(request, city):
     try:
@@ -424,6 +426,38 @@ async def forgets_to_await_the_end(request, city):
 
 
 NO_SLASH = "a `str` of a route has no slash, which is all that `safe` is about"
+
+
+@known_answer("city_weather", breaks="gives_up_on_a_trickle", says="one for the body comes on top")
+async def limits_headers_and_body_one_after_the_other(request, city):
+    try:
+        async with aiohttp.ClientSession() as session:
+            response = await asyncio.wait_for(session.get(weather_url(city)), LIMIT)
+            return JsonResponse(await asyncio.wait_for(checked_body(response), LIMIT))
+    except TimeoutError:
+        return too_slow()
+    except TROUBLE:
+        return no_good()
+
+
+@known_answer("city_weather", breaks="leaves_no_connection", says="answered by the service with 500")
+async def leaves_it_open_after_an_error(request, city):
+    client = httpx.AsyncClient()
+    try:
+        async with asyncio.timeout(LIMIT):
+            response = await client.get(weather_url(city))
+        if response.is_error:
+            return no_good()
+        report = checked(response)
+    except TimeoutError:
+        await client.aclose()
+        return too_slow()
+    except TROUBLE:
+        await client.aclose()
+        return no_good()
+    await client.aclose()
+    return JsonResponse(report)
+
 
 EQUAL_MUTANTS = {
     "arg removal: url = …": NO_SLASH,

@@ -100,7 +100,7 @@ async def asks_blocking(request, city):
         return HttpResponse(status={404: 404, 429: 503, None: 504}.get(error.status, 502))
 
 
-@known_answer("flights", breaks="passes_404_on", says="the status of the service was not looked at")
+@known_answer("flights", breaks="passes_404_on", says="the error of the service went on as if all were well")
 async def trusts_every_answer(request, city):
     try:
         async with (
@@ -406,6 +406,40 @@ async def passes_seconds_on_and_no_moment(request, city):
     if status == 429 and not headers.get("Retry-After", "").isdigit():
         return HttpResponse(status=503)
     return translated(status, answer, headers)
+
+
+@known_answer("flights", breaks="calls_silence_504", says="one for the body comes on top")
+async def limits_headers_and_body_one_after_the_other(request, city):
+    try:
+        async with aiohttp.ClientSession() as session:
+            response = await asyncio.wait_for(session.get(flights_url(city)), LIMIT)
+            if response.status == 200:
+                return JsonResponse(json_object(await asyncio.wait_for(response.json(), LIMIT)))
+    except TimeoutError:
+        return too_slow()
+    except (aiohttp.ClientError, ValueError):
+        return HttpResponse(status=502)
+    if response.status == 429:
+        return busy(response)
+    return HttpResponse(status=404 if response.status == 404 else 502)
+
+
+@known_answer("flights")
+async def takes_the_header_as_it_came(request, city):
+    try:
+        async with asyncio.timeout(LIMIT), httpx.AsyncClient(timeout=None) as client:
+            response = await client.get(flights_url(city))
+        if response.status_code == 429:
+            sent = response.headers.items()
+            later = {name: value for name, value in sent if name.lower() == "retry-after"}
+            return HttpResponse(status=503, headers=later)
+        if response.status_code == 404:
+            return HttpResponse(status=404)
+        return JsonResponse(json_object(response.raise_for_status().json()))
+    except TimeoutError:
+        return too_slow()
+    except (httpx.HTTPError, ValueError):
+        return HttpResponse(status=502)
 
 
 NO_SLASH = "a `str` of a route has no slash, which is all that `safe` is about"

@@ -33,6 +33,7 @@ from ..shared import (
     expect_closed,
     keeping_every_client,
     odd_cities,
+    pieces_sent,
     unclosed_words,
     words_about_memory,
 )
@@ -117,13 +118,14 @@ async def asks_two_at_once(trial: Trial) -> None:
 @keeping_every_client
 async def raises_what_is_no_report(trial: Trial) -> None:
     weather, services = await _made_at_import(trial), counting_anew()
+    (await _ask(weather, "Lisbon")).expect(LISBON)
     errors = {f"/failing?status={status}": str(status) for status in (418, random.choice([404, 500, 503]))}
     for by, named in (errors | NO_OBJECTS).items():
         with services.replaced("/weather", by=by):
             outcome = await _ask(weather, "Lisbon")
         outcome.sent += f"  while the service answers {named}"
         words = {"next": "`response.raise_for_status()`, or look at the status"} if by in errors else {}
-        _expect_an_error(outcome, **words)
+        _expect_an_error(outcome, **words | words_about_memory(outcome, LISBON))
 
 
 @WeatherClient.requirement(
@@ -132,12 +134,16 @@ async def raises_what_is_no_report(trial: Trial) -> None:
 )
 @keeping_every_client
 async def limits_the_whole_call(trial: Trial) -> None:
-    weather, services, report = await _made_at_import(trial), counting_anew(), made_up_weather("Lisbon")
+    weather, report = await _made_at_import(trial), made_up_weather("Lisbon")
+    (await _ask(weather, "Kyoto")).expect(weather_of("Kyoto"))
+    services = counting_anew()
     with (
         services.saying("/weather/Lisbon", report),
         services.replaced("/weather/Bergen", by=TRICKLING),
         services.held("/weather/Lisbon") as lisbon,
+        services.held("/weather/Bergen") as bergen,
         services.held("/weather/Kyoto"),
+        pieces_sent() as pieces,
     ):
         asking = [asyncio.ensure_future(_ask(weather, city)) for city in ("Lisbon", "Kyoto", "Bergen")]
         try:
@@ -148,6 +154,8 @@ async def limits_the_whole_call(trial: Trial) -> None:
                 await clock.advance(IN_TIME / 2)
                 lisbon.release()
                 await clock.until(asking[0].done)
+                bergen.release()
+                await clock.until(lambda: len(pieces) > 1 or asking[2].done())
                 await clock.pause(SHORTLY)
                 await clock.advance(TOO_LATE - IN_TIME)
                 await clock.until(lambda: all(ask.done() for ask in asking), PATIENCE)
@@ -168,8 +176,8 @@ async def limits_the_whole_call(trial: Trial) -> None:
         else "the call came back with no error, although the service had said nothing",
         next=LIMIT_IT,
     )
-    trickle.sent += "  while the service answers in pieces, one every 0.02 seconds"
-    because = "none of the pieces is late: a limit on the wait for the next one starts anew with each, and one on the wait for the headers is over with them"
+    trickle.sent += f"  while the service answers after {IN_TIME} seconds, in pieces, one every 0.02 seconds"
+    because = "none of the pieces is late: a limit on the wait for the next one starts anew with each, and one on the wait for the headers is over with them, so that one for the body comes on top"
     _expect_an_error(trickle, because=because, next=LIMIT_IT)
 
 
@@ -204,8 +212,12 @@ async def serves_a_second_loop(trial: Trial) -> None:
 async def closes_its_connection(trial: Trial) -> None:
     services = counting_anew()
     weather = await _made_at_import(trial)
-    for outcome in await asyncio.gather(*(_ask(weather, city) for city in ("Lisbon", "Lisbon"))):
-        outcome.expect(LISBON)
+    for _ in range(2):
+        for outcome in await asyncio.gather(*(_ask(weather, city) for city in ("Lisbon", "Lisbon"))):
+            outcome.expect(LISBON)
+        for by in ("/failing?status=500", "/broken-json"):
+            with services.replaced("/weather", by=by):
+                await _ask(weather, "Lisbon")
     closed, next_step = (
         await _close(weather),
         "`await client.aclose()` with httpx, `await session.close()` with aiohttp",

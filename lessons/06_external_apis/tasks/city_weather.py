@@ -120,18 +120,19 @@ async def leaves_no_connection(trial: Trial) -> None:
     services = counting_anew()
     (await get(trial, "/weather/Lisbon/")).expect(200)
     await expect_closed(services, "GET /weather/Lisbon/", unclosed_words("when the view had answered"))
-    await get_while(trial, "/weather/Lisbon/", "/broken-json", "broken JSON")
-    await expect_closed(
-        services,
-        "GET /weather/Lisbon/  answered by the service with broken JSON",
-        unclosed_words("when the view had answered"),
-    )
+    for by, named in (NO_OBJECTS | {"/failing?status=500": "500"}).items():
+        await get_while(trial, "/weather/Lisbon/", by, named)
+        await expect_closed(
+            services,
+            f"GET /weather/Lisbon/  answered by the service with {named}",
+            unclosed_words("when the view had answered"),
+        )
 
 
 def _words_about_status(reply: Reply) -> dict[str, str]:
     if reply.status == 200:
         return {
-            "because": "the status of the service was not looked at: for the client an error is an answer like any other",
-            "next": "`response.raise_for_status()`, or look at the status",
+            "because": "the error of the service went on as if all were well: for the client an error is an answer like any other",
+            "next": "`response.raise_for_status()` raises for every error; where you look at the status, take only a good one",
         }
     return words_about_broken(reply)

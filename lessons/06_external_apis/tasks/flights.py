@@ -181,8 +181,8 @@ async def _answer_to_busy(trial: Trial, by: str, named: str) -> Reply:
 def _words_about_status(reply: Reply, status: int | None = None) -> dict[str, str]:
     if reply.status == 200:
         return {
-            "because": "the status of the service was not looked at: for the client an error is an answer like any other",
-            "next": "`response.raise_for_status()`, or look at the status",
+            "because": "the error of the service went on as if all were well: for the client an error is an answer like any other",
+            "next": "`response.raise_for_status()` raises for every error; where you look at the status, take only a good one",
         }
     if reply.status == 429:
         return {
