@@ -13,6 +13,7 @@ import httpx
 from tutorial_project.checks import Outcome, Reply, Trial
 from tutorial_project.checks.kinds.made_up import mixed
 from tutorial_project.checks.kinds.visits import Visits, visits
+from tutorial_project.checks.proofs.clock import PATIENCE as VISIT_PATIENCE
 from tutorial_project.services import Services, running_services
 from tutorial_project.services.client import ServiceError, ask, ask_blocking
 from tutorial_project.services.statistics import Request
@@ -35,6 +36,9 @@ SEVEN = ("Albatros", "Borealis", "Condor", "Dunlin", "Eider", "Falcon", "Gannet"
 
 
 NINE = (*SEVEN, "Heron", "Ibis")
+
+
+CROWD = (*NINE, *(f"Wren{number}" for number in range(1, 16)))
 
 
 def counting_anew() -> Services:
@@ -162,22 +166,25 @@ async def reply_of(
     Reply(sent).refuse(expected="an answer in time", got=waiting, **too_long)
 
 
-async def waiting_together(trial: Trial, number: int, *paths: str) -> tuple[list[Request], list[Reply]]:
+async def waiting_together(
+    trial: Trial, number: int, *paths: str, patience: float = VISIT_PATIENCE
+) -> tuple[list[Request], list[Reply]]:
     """The questions that wait at the suppliers when nobody is answered, and the replies once they are.
 
     Args:
         trial: the answer.
         number: how many are expected; it is looked whether more come.
         paths: the requests, which are sent together.
+        patience: real seconds that the questions, and then the replies, may take.
     """
     services = counting_anew()
     with services.held("/quotes/") as hold:
         async with visits(trial, *paths) as together:
-            await together.until(lambda: hold.waiting >= number)
+            await together.until(lambda: hold.waiting >= number, patience)
             await settled(together)  # in which one more would come, if nothing held it back
             waiting = [question for question in questions() if question.status is None]
             hold.release()
-            replies = await together.replies()
+            replies = await together.replies(patience)
     return waiting, replies
 
 

@@ -209,9 +209,7 @@ async def makes_its_own_semaphore(request, city):
     return by_price(await asyncio.gather(*questions))
 
 
-@known_answer(
-    "compare_prices", breaks="never_asks_six_for_two", says="not all requests pass the same semaphore"
-)
+@known_answer("compare_prices", breaks="asks_five_together", says="so for the slowest of them")
 async def in_rounds_of_five(request, city):
     suppliers, offers = request.GET.getlist("supplier"), []
     for first in range(0, len(suppliers), 5):
@@ -302,6 +300,35 @@ async def a_limit_for_each_city(request, city):
     return by_price(
         await asyncio.gather(*(through(gate_here, name, city) for name in named_suppliers(request)))
     )
+
+
+@known_answer(
+    "compare_prices", breaks="goes_on_after_failures", says="the traveller who left has kept places"
+)
+async def keeps_the_place_of_who_leaves(request, city):
+    async def offer(supplier):
+        await gate().acquire()
+        found = await offer_or_none(supplier, city)
+        gate().release()
+        return found
+
+    return by_price(await asyncio.gather(*map(offer, named_suppliers(request))))
+
+
+@known_answer("compare_prices", breaks="asks_five_together", says="so for the slowest of them")
+async def in_rounds_through_one_semaphore(request, city):
+    suppliers, offers = named_suppliers(request), []
+    for first in range(0, len(suppliers), 5):
+        questions = (through(gate(), supplier, city) for supplier in suppliers[first : first + 5])
+        offers += await asyncio.gather(*questions)
+    return by_price(offers)
+
+
+@known_answer("compare_prices", breaks="sorts_by_price", says="one asks nothing")
+async def leaves_out_what_costs_nothing(request, city):
+    questions = (through(gate(), supplier, city) for supplier in named_suppliers(request))
+    offers = await asyncio.gather(*questions)
+    return by_price([offer for offer in offers if offer and offer["price"]])
 
 
 EQUAL_MUTANTS = {

@@ -350,6 +350,57 @@ async def gives_up_after_a_second(request, city):
             task.cancel()
 
 
+@known_answer("quick_quote", breaks="keeps_the_first_question", says="was asked anew after its error")
+async def asks_again_after_an_error(request, city):
+    async def twice(supplier):
+        try:
+            return await offer_from(supplier, city)
+        except ServiceError:
+            await asyncio.sleep(0.05)
+            return await offer_from(supplier, city)
+
+    tasks = [asyncio.create_task(twice("Albatros"))]
+    try:
+        await asyncio.wait(tasks, timeout=HEDGE_AFTER)
+        if not tasks[0].done() or tasks[0].exception():
+            tasks.append(question("Borealis", city))
+        return await first_good(set(tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+@known_answer("quick_quote")
+async def takes_the_offers_from_a_queue(request, city):
+    failed, answers = asyncio.Event(), asyncio.Queue()
+
+    async def answer_of(supplier):
+        offer = None
+        with suppress(ServiceError):
+            offer = await offer_from(supplier, city)
+        answers.put_nowait(offer)
+        return offer
+
+    async def albatros():
+        if not await answer_of("Albatros"):
+            failed.set()
+
+    async def borealis():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(failed.wait(), HEDGE_AFTER)
+        await answer_of("Borealis")
+
+    tasks = [asyncio.create_task(albatros()), asyncio.create_task(borealis())]
+    try:
+        for _ in tasks:
+            if offer := await answers.get():
+                return JsonResponse(offer)
+        return JsonResponse({"error": NOBODY}, status=502)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
 EQUAL_MUTANTS = {
     "one less: return JsonResponse(good[0].result()) → …": "of two that come in the same moment, either is the first",
 }

@@ -301,7 +301,7 @@ async def cancels_nobody(request, city):
 
 @known_answer("quotes_in_time", breaks="gives_up_who_is_late", says="nobody can cancel a thread")
 def threads_that_go_on(request, city):
-    suppliers, pool = request.GET.getlist("supplier"), ThreadPoolExecutor(max_workers=12)
+    suppliers, pool = request.GET.getlist("supplier"), ThreadPoolExecutor(max_workers=30)
     asked = {supplier: pool.submit(offer_of, supplier, city) for supplier in suppliers}
     wait(asked.values(), timeout=LIMIT)
     pool.shutdown(wait=False)
@@ -319,6 +319,21 @@ async def names_the_failed_before_the_silent(request, city):
     finally:
         for task in tasks.values():
             task.cancel()
+
+
+@known_answer("quotes_in_time", breaks="asks_all_together", says="10 of 24 questions waiting")
+async def ten_at_a_time(request, city):
+    suppliers, offers, ten = request.GET.getlist("supplier"), {}, asyncio.Semaphore(10)
+
+    async def keep(supplier):
+        async with ten:
+            offers[supplier] = await offer_or_none(supplier, city)
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as group:
+            for supplier in suppliers:
+                group.create_task(keep(supplier))
+    return in_order(suppliers, offers)
 
 
 EQUAL_MUTANTS = {

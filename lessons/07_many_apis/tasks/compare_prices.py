@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from contextlib import ExitStack
 from typing import Any
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
@@ -80,9 +81,10 @@ async def _expect_all_of_them(trial: Trial) -> None:
 
 async def _expect_near_prices_in_order(trial: Trial) -> None:
     price = random.randrange(100, 1000, 10)
-    prices = mixed([price, price, price + 0.5, price + 1])
-    with made_up_offers(*SEVEN[:4], prices=prices) as offers:
-        reply = await get(trial, named("compare-prices", *SEVEN[:4]), "while two ask the same price")
+    prices = mixed([price, price, price + 0.5, price + 1, 0])
+    with made_up_offers(*SEVEN[:5], prices=prices) as offers:
+        path = named("compare-prices", *SEVEN[:5])
+        reply = await get(trial, path, "while two ask the same price, and one asks nothing")
     expected = {"offers": cheapest_first(offers)}, {"offers": cheapest_first(offers[::-1])}
     reply.expect(200, json=next((each for each in expected if _says(reply, each)), expected[0]))
 
@@ -92,7 +94,9 @@ def _says(reply: Reply, expected: dict[str, Any]) -> bool:
     return reply.status == 200 and json.loads(reply.value.content) == expected
 
 
-@compare_prices.requirement("asks as ever after seven suppliers have failed at once")
+@compare_prices.requirement(
+    "asks as ever after seven suppliers have failed at once, and after a traveller has left"
+)
 async def goes_on_after_failures(trial: Trial) -> None:
     path = named("compare-prices", *SEVEN)
     before = len((await waiting_together(trial, 5, path))[0])
@@ -108,6 +112,24 @@ async def goes_on_after_failures(trial: Trial) -> None:
     for reply in replies:
         reply.sent += "  after all seven have failed"
         reply.expect(200, json={"offers": cheapest_first(offers)})
+    await _expect_every_place_after_a_leaver(trial, path, before)
+
+
+async def _expect_every_place_after_a_leaver(trial: Trial, path: str, before: int) -> None:
+    services = counting_anew()
+    with services.held("/quotes/") as hold:
+        async with visits(trial, path, may_block=True) as visit:
+            await visit.until(lambda: hold.waiting >= before)
+            hold.release()  # Trap: a thread ends with its answer only. A task is cancelled before it has one.
+    await visit.clock.until(lambda: not services.waiting, PATIENCE)
+    after = len((await waiting_together(trial, before, path, patience=PATIENCE))[0])
+    found = Outcome(f"GET {path}  after a traveller has left", f"{after} questions waiting at the same time")
+    words = {
+        "because": f"before that it were {before}: the traveller who left has kept places, because the "
+        "`CancelledError` passed what gives them back",
+        "next": "`async with FIVE_AT_A_TIME:` gives the place back on every way out",
+    }
+    found.expect_that(after >= before, f"{before} questions waiting at the suppliers", **words)
 
 
 def _words_about_places() -> dict[str, str]:
@@ -165,7 +187,8 @@ async def leaves_the_loop_free(trial: Trial) -> None:
 
 
 @compare_prices.requirement(
-    "has five questions waiting at the suppliers at the same time, when there are seven"
+    "has five questions waiting at the suppliers at the same time, when there are seven: when one of them is answered, "
+    "the next one is sent"
 )
 async def asks_five_together(trial: Trial) -> None:
     path = named("compare-prices", *SEVEN)
@@ -177,6 +200,30 @@ async def asks_five_together(trial: Trial) -> None:
     found.expect_that(waiting >= 5, "five questions waiting at the suppliers at the same time", **words)
     for reply in replies:
         reply.expect(200, json={"offers": cheapest_first(offers)})
+    await _expect_the_next_one_sent(trial, path)
+
+
+async def _expect_the_next_one_sent(trial: Trial, path: str) -> None:
+    services = counting_anew()
+    with ExitStack() as stack:
+        holds = {name: stack.enter_context(services.held(f"/quotes/{name}/")) for name in SEVEN}
+        async with visits(trial, path) as visit:
+            await visit.until(lambda: len(asked()) >= 5)
+            first = asked()[0]
+            holds[first].release()
+            await visit.until(lambda: len(asked()) >= 6, PATIENCE)
+            found = Outcome(
+                f"GET {path}, and only {first} has answered", f"{len(asked()) - 1} questions waiting"
+            )
+            found.expect_that(
+                len(asked()) >= 6,
+                "the next question sent: five waiting again",
+                because="the next questions wait until all five are answered, and so for the slowest of them",
+                next="start all questions at once, and let each of them pass the semaphore: no rounds",
+            )
+            for hold in holds.values():
+                hold.release()
+            (await reply_of(visit, path)).expect(200)
 
 
 @compare_prices.requirement("never has more than five questions waiting at the suppliers")

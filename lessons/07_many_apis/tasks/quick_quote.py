@@ -7,6 +7,7 @@ from tutorial_project.checks import Outcome, Reply, Task, Trial
 from tutorial_project.checks.kinds.streams import OpenStream
 from tutorial_project.checks.kinds.visits import visits
 from tutorial_project.services import running_services
+from tutorial_project.words import counted
 
 from ..shared import (
     answered,
@@ -186,6 +187,32 @@ async def keeps_the_first_question(trial: Trial) -> None:
                 next="`asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)`",
             )
     reply.expect(200, json=offers[0])
+    await _expect_no_question_anew(trial)
+
+
+async def _expect_no_question_anew(trial: Trial) -> None:
+    """Refuse when a supplier that is down is asked again, while the other one is still silent."""
+    for down, silent in (("Albatros", "Borealis"), ("Borealis", "Albatros")):
+        services = counting_anew()
+        with failing(down) as state, services.held(f"/quotes/{silent}/") as hold, begun() as started:
+            async with visits(trial, QUICK_QUOTE) as visit:
+                await visit.until(asked)
+                await settled(visit)
+                await visit.clock.advance(SHORTLY_AFTER)
+                await visit.until(lambda: hold.waiting and answered(), 0.5)
+                await settled(visit)
+                await visit.clock.advance(LONG_AFTER)
+                await settled(visit)
+                hold.release()
+                await reply_of(visit, QUICK_QUOTE, f"{state}, and {silent} answers late")
+        often = sum(supplier.startswith(down) for supplier in started)
+        sent = f"GET {QUICK_QUOTE}  {state}, and {silent} answers late"
+        Outcome(sent, f"{down} asked {counted(often, 'time')}").expect_that(
+            often == 1,
+            f"one question to {down}",
+            because=f"{down} was asked anew after its error, and each question costs",
+            next="no second attempt: wait for the other supplier",
+        )
 
 
 def _expect_each_asked_once() -> None:

@@ -9,6 +9,7 @@ from tutorial_project.checks.kinds.made_up import mixed
 from tutorial_project.checks.kinds.visits import visits
 
 from ..shared import (
+    CROWD,
     ONE_BY_ONE,
     SEVEN,
     answered,
@@ -115,13 +116,13 @@ async def keeps_the_order(trial: Trial) -> None:
 
 @quotes_in_time.requirement("has all questions waiting at the suppliers at the same time")
 async def asks_all_together(trial: Trial) -> None:
-    path = named("quotes-in-time", *SEVEN)
-    waiting = len((await waiting_together(trial, 7, path))[0])
-    found = Outcome(f"GET {path}", f"{waiting} of 7 questions waiting at the same time")
+    path, number = named("quotes-in-time", *CROWD), len(CROWD)
+    waiting = len((await waiting_together(trial, number, path))[0])
+    found = Outcome(f"GET {path}", f"{waiting} of {number} questions waiting at the same time")
     words = ONE_BY_ONE if waiting == 1 else {}
     found.expect_that(
-        waiting == 7,
-        "seven questions waiting at the suppliers at the same time",
+        waiting == number,
+        f"{number} questions waiting at the suppliers at the same time",
         **words,
         **lanes(questions()),
     )
