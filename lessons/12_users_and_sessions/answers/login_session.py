@@ -395,6 +395,13 @@ async def keeps_the_wish_alone(request):
     return await LoginSession.as_view()(request)
 
 
+@known_answer("login_session", breaks="knows_three_methods", says="REPORT")
+async def reads_with_a_method_that_nobody_thought_of(request):
+    if request.method in ("GET", "POST", "DELETE", "PUT", "PATCH"):
+        return await LoginSession.as_view()(request)
+    return named(await request.auser())
+
+
 EQUAL_MUTANTS = {
     "arg removal: user = await sync_to_async(authenticate)(request, **credentials) → …": "the request is for backends "
     "that look at it, which the agency has none of",

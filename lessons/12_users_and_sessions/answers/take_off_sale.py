@@ -292,3 +292,26 @@ async def tells_the_full_name(request, pk):
 @user_passes_test(staff_or_403)
 async def takes_patch_too(request, pk):
     return await off_sale(request, pk)
+
+
+@known_answer("take_off_sale", breaks="refuses_who_is_not_staff", says="a superuser, and not staff")
+@require_POST
+async def a_superuser_may_everything(request, pk):
+    user = await request.auser()
+    if not user.is_authenticated:
+        return redirect_to_login(request.get_full_path())
+    if not user.is_superuser and not (user.is_staff and await user.ahas_perm(CHANGE)):
+        raise PermissionDenied
+    return await off_sale(request, pk)
+
+
+@known_answer("take_off_sale", breaks="writes_on_post_alone", says="REPORT")
+async def refuses_the_methods_that_it_has_heard_of(request, pk):
+    if request.method in ("GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"):
+        return HttpResponse(status=405)
+    user = await request.auser()
+    if not user.is_authenticated:
+        return redirect_to_login(request.get_full_path())
+    if not (user.is_staff and await user.ahas_perm(CHANGE)):
+        raise PermissionDenied
+    return await off_sale(request, pk)

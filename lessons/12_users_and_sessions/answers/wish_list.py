@@ -320,6 +320,13 @@ async def keeps_the_list_in_the_module(request, wishes):
     return reading["wishes"]
 
 
+@known_answer("wish_list", breaks="knows_two_methods", says="REPORT")
+async def reads_with_a_method_that_nobody_thought_of(request):
+    if request.method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        return await WishList.as_view()(request)
+    return wishes_as_json(await request.session.aget("wish_list", []))
+
+
 EQUAL_MUTANTS = {
     "local as global: nothing → global wishes": "nobody else has a turn from there on: the session is loaded, and `aset` "
     "waits for nothing",

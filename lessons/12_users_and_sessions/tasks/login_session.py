@@ -359,4 +359,6 @@ async def why_not_logged_out(trial: Trial, reply: Reply, name: str) -> dict[str,
 @login_session.requirement("answers 405 to every other method")
 async def knows_three_methods(trial: Trial) -> None:
     body = {"username": "ada", "password": "engine"}
-    await expect_405(trial, "/session/", "PUT", "PATCH", allowed={"GET", "POST", "DELETE"}, json=body)
+    await expect_405(
+        trial, "/session/", "PUT", "PATCH", "REPORT", allowed={"GET", "POST", "DELETE"}, json=body
+    )

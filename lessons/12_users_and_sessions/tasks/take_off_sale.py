@@ -158,9 +158,14 @@ async def refuses_staff_without_the_permission(trial: Trial) -> None:
     await expect_refusal(trial, user, "staff without this permission")
 
 
-@take_off_sale.requirement("answers 403 to a user with the permission `trips.change_trip` who is not staff")
+@take_off_sale.requirement(
+    "answers 403 to a user with the permission `trips.change_trip` who is not staff, and to a superuser who is not staff"
+)
 async def refuses_who_is_not_staff(trial: Trial) -> None:
     await expect_refusal(trial, await member(may=True), "not staff, with the permission")
+    chief = await member()
+    await User.objects.filter(pk=chief.pk).aupdate(is_superuser=True)
+    await expect_refusal(trial, chief, "a superuser, and not staff")
 
 
 @take_off_sale.requirement(
@@ -224,7 +229,7 @@ async def asks_groups_too(trial: Trial) -> None:
 async def writes_on_post_alone(trial: Trial) -> None:
     user, pk = await member(staff=True, may=True), await a_trip()
     await trial.log_in(user.username)
-    for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE"):
+    for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE", "REPORT"):
         reply, words = await sent(trial, method, button(pk))
         went_on = reply.status == 200
         expect(
