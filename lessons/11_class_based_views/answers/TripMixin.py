@@ -234,6 +234,48 @@ class DoesNotAwaitThe405:
         return await super().dispatch(request, *args, **kwargs)
 
 
+@known_answer("TripMixin", breaks="answers_404", says="the Trip.DoesNotExist of the handler")
+class TakesWhatAHandlerMissesForTheTrip:
+    async def dispatch(self, request, *args, **kwargs):
+        try:
+            self.trip = await ON_SALE.aget(pk=kwargs["pk"])
+            return await super().dispatch(request, *args, **kwargs)
+        except Trip.DoesNotExist as error:
+            raise Http404 from error
+
+
+@known_answer("TripMixin", breaks="answers_404", says="the AttributeError of the handler")
+class TakesAnAttributeErrorForNoTrip:
+    async def dispatch(self, request, *args, **kwargs):
+        self.trip = await ON_SALE.filter(pk=kwargs["pk"]).afirst()
+        try:
+            self.title = self.trip.title
+            return await super().dispatch(request, *args, **kwargs)
+        except AttributeError as error:
+            raise Http404 from error
+
+
+@known_answer("TripMixin", breaks="answers_404", says="the OperationalError of the database")
+class TakesEveryErrorForNoTrip:
+    async def dispatch(self, request, *args, **kwargs):
+        try:
+            self.trip = await ON_SALE.aget(pk=kwargs["pk"])
+        except Exception as error:
+            raise Http404 from error
+        return await super().dispatch(request, *args, **kwargs)
+
+
+@known_answer("TripMixin", breaks="answers_404", says="its handler has run")
+class LooksWhetherItIsActiveAfterwards:
+    async def dispatch(self, request, *args, **kwargs):
+        self.trip = await aget_object_or_404(Trip.objects.select_related("destination"), pk=kwargs["pk"])
+        try:
+            return await super().dispatch(request, *args, **kwargs)
+        finally:
+            if not self.trip.active:
+                raise Http404
+
+
 EQUAL_MUTANTS = {
     "arg removal: return await super().dispatch(request, *args, **kwargs) → …(request, **kwargs)": "a route whose parts "
     "have names gives no positional arguments",

@@ -269,6 +269,37 @@ class TakesPutAsWell(SavesInASyncMethod):
         return await self.post(request, pk)
 
 
+@known_answer("TripReviews", breaks="lists_the_reviews", says="three queries at most")
+class AsksForEachAuthor(SavesInASyncMethod):
+    async def get(self, request, pk):
+        reviews = [review async for review in Review.objects.filter(trip_id=pk)]
+        for review in reviews:
+            review.author = await User.objects.aget(pk=review.author_id)
+        return JsonResponse({"reviews": [as_row(review) for review in reviews]})
+
+
+@known_answer("TripReviews")
+class PrefetchesTheAuthors(SavesInASyncMethod):
+    async def get(self, request, pk):
+        trip = await Trip.objects.prefetch_related("reviews__author").aget(pk=pk)
+        return JsonResponse({"reviews": [as_row(review) for review in trip.reviews.all()]})
+
+
+@known_answer("TripReviews", breaks="lists_the_reviews", says="the 120 reviews of trip")
+class LeavesOutWhoIsGone(SavesInASyncMethod):
+    async def get(self, request, pk):
+        reviews = Review.objects.filter(trip_id=pk, author__is_active=True).select_related("author")
+        return JsonResponse({"reviews": [as_row(review) async for review in reviews]})
+
+
+@known_answer("TripReviews", breaks="adds_a_review", says="still in the database")
+class ReplacesAnAuthorsReview(SavesInASyncMethod):
+    def save(self, pk, sent):
+        author = User.objects.get(username=sent.pop("author"))
+        review, _ = Review.objects.update_or_create(trip_id=pk, author=author, defaults=sent)
+        return as_row(review)
+
+
 EQUAL_MUTANTS = {
     "order of two: trip = await aget_object_or_404(Trip, pk=pk) ⏎ author = …": "which of the two is looked up first is "
     "left open",

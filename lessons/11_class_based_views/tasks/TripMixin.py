@@ -2,8 +2,11 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
+from unittest import mock
 
 from django.core.exceptions import ObjectDoesNotExist
+from django.db import OperationalError
+from django.db.backends.utils import CursorWrapper
 from django.http import JsonResponse
 from django.urls import path
 from django.views import View
@@ -12,9 +15,13 @@ from tutorial_project.checks import Task, Trial
 from tutorial_project.checks.kinds.made_up import made_up
 from tutorial_project.checks.trial import TrialHandler
 from tutorial_project.classroom import queries
+from tutorial_project.trips.models import Trip
 from tutorial_project.words import counted
 
 from ..shared import NOT_HANDED_ON, expect_405, explain_the_relation, lost_on_the_way, made_up_trip
+
+came_in: list[int] = []
+"""The trips whose broken page was called."""
 
 
 class Stamped:
@@ -46,6 +53,10 @@ def meeting() -> Callable[[], Awaitable[bool]]:
     return meet
 
 
+ERRORS = (ArithmeticError, Trip.DoesNotExist, LookupError, AttributeError, TypeError, ValueError)
+"""What the handler of a broken page may raise."""
+
+
 def pages(mixin: Any) -> TrialHandler:
     """The pages that use the mixin: with its destination, more in the URL, a second mixin, a wait for another visitor."""
     meet = meeting()
@@ -68,7 +79,8 @@ def pages(mixin: Any) -> TrialHandler:
 
     class BrokenPage(mixin, View):
         async def get(self, request: Any, pk: int) -> JsonResponse:
-            raise ArithmeticError(f"the sum of trip {self.trip.pk}")
+            came_in.append(pk)
+            raise ERRORS[int(request.GET["error"])](f"the sum of trip {self.trip.pk}")
 
     class StampedPage(mixin, Stamped, View):
         async def get(self, request: Any, pk: int) -> JsonResponse:
@@ -160,7 +172,8 @@ async def sends_one_query(trial: Trial) -> None:
 
 
 @TripMixin.requirement(
-    "answers 404 when there is no such trip or it is not `active`, such as 7000 and 12; an error of a handler comes out"
+    "answers 404 when there is no such trip or it is not `active`, such as 7000 and 12, before any handler runs; an error "
+    "of a handler or of the database comes out"
 )
 async def answers_404(trial: Trial) -> None:
     for pk in (7000, 12, (await made_up_trip(active=False)).pk):
@@ -175,10 +188,29 @@ async def answers_404(trial: Trial) -> None:
         )
     # A page that has a handler for POST.
     (await trial.post("/trips/7000/place/")).expect(404)
-    reply = await trial.get("/trips/7/broken/")
-    reply.sent += "   whose handler raises"
-    if not isinstance(reply.error, ArithmeticError):
-        reply.refuse(expected="the ArithmeticError of the handler")
+    await lets_errors_out(trial)
+    inactive = (await made_up_trip(active=False)).pk
+    came_in.clear()
+    reply = await trial.get(f"/trips/{inactive}/broken/?error=0")
+    reply.expect_that(
+        not came_in,
+        f"404, and no handler that runs for trip {inactive}, which is not active",
+        got="its handler has run",
+    )
+
+
+async def lets_errors_out(trial: Trial) -> None:
+    """Refuse when an error of a handler, or of the database, is taken for a trip that is not there."""
+    for number, error in enumerate(ERRORS):
+        reply = await trial.get(f"/trips/7/broken/?error={number}")
+        reply.sent += f"   whose handler raises {error.__qualname__}"
+        if not isinstance(reply.error, error):
+            reply.refuse(expected=f"the {error.__qualname__} of the handler")
+    with mock.patch.object(CursorWrapper, "execute", side_effect=OperationalError("the disk is full")):
+        reply = await trial.get("/trips/7/")
+    reply.sent += "   while the database fails"
+    if not isinstance(reply.error, OperationalError):
+        reply.refuse(expected="the OperationalError of the database")
 
 
 @TripMixin.requirement(

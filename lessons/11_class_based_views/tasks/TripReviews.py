@@ -8,6 +8,7 @@ from django.utils.datastructures import MultiValueDictKeyError
 
 from tutorial_project.checks import Task, Trial
 from tutorial_project.checks.kinds.made_up import made_up
+from tutorial_project.classroom import queries
 from tutorial_project.trips.models import Review, Trip
 
 from ..shared import expect_405, explain_the_relation, made_up_traveller, made_up_trip
@@ -43,7 +44,7 @@ async def rows_of(pk: int | None = None) -> list[dict[str, Any]]:
 
 @TripReviews.requirement(
     'answers `GET /trips/8/reviews/` with the reviews of trip 8 by their ids: `{"reviews": '
-    '[{"author": "linus", "rating": 3, "text": "A nice place, …"}, …]}`'
+    '[{"author": "linus", "rating": 3, "text": "A nice place, …"}, …]}`, in three queries at most'
 )
 async def lists_the_reviews(trial: Trial) -> None:
     trip = await made_up_trip()
@@ -51,11 +52,25 @@ async def lists_the_reviews(trial: Trial) -> None:
     await expect_the_reviews(trial, trip.pk)
     await write_many_reviews(trip)
     await expect_the_reviews(trial, trip.pk)
+    await expect_few_queries(trial, trip.pk)
+
+
+async def expect_few_queries(trial: Trial, pk: int) -> None:
+    with queries() as sent:
+        reply = await trial.get(f"/trips/{pk}/reviews/")
+    reply.sent += f"   with {await Review.objects.filter(trip=pk).acount()} reviews"
+    reply.expect_that(
+        len(sent) <= 3,
+        "three queries at most",
+        got=f"{len(sent)} queries",
+        next='`select_related("author")` brings the authors with their reviews',
+    )
 
 
 async def write_many_reviews(trip: Trip) -> None:
-    """More than a page of them: two authors, in no order; one without a text, and one with a long one."""
+    """More than a page of them: two authors, one of them gone, in no order; one without a text, one with a long one."""
     authors = 60 * [await made_up_traveller(), await made_up_traveller()]
+    await User.objects.filter(pk=authors[0].pk).aupdate(is_active=False)
     shuffle(authors)
     texts = ["", 5 * a_long_text(), *(made_up("text") for _ in authors[2:])]
     await Review.objects.abulk_create(
@@ -96,7 +111,9 @@ async def expect_the_reviews(trial: Trial, pk: int) -> None:
 )
 async def adds_a_review(trial: Trial) -> None:
     for rating in (choice([2, 3, 4]), 1, 5):
-        await expect_a_review(trial, await made_up_trip(), await one_of_three_of_a_name(), rating)
+        trip, author = await made_up_trip(), await one_of_three_of_a_name()
+        await expect_a_review(trial, trip, author, rating)
+    await expect_a_review(trial, trip, author, 4)
     pairs = [(await made_up_trip(), await made_up_traveller()) for _ in range(3)]
     together = (expect_a_review(trial, *pair, choice([1, 5]), **OF_ANOTHER) for pair in pairs)
     for refused in await asyncio.gather(*together, return_exceptions=True):
@@ -118,6 +135,7 @@ OF_ANOTHER = {
 
 
 async def expect_a_review(trial: Trial, trip: Trip, author: User, rating: int, **words: str) -> None:
+    before = await rows_of(trip.pk)
     new = {"author": author.username, "rating": rating, "text": a_long_text()}
     reply = await trial.post(f"/trips/{trip.pk}/reviews/", json=new)
     explain_the_relation(reply, f"201 with {new}", "author", None)
@@ -129,9 +147,14 @@ async def expect_a_review(trial: Trial, trip: Trip, author: User, rating: int, *
     reply.expect(201, json=new, **words)
     saved = await rows_of(trip.pk)
     reply.expect_that(
-        saved == [new],
+        saved[: len(before)] == before,
+        f"{before} still in the database",
+        got=f"{saved} in the database",
+    )
+    reply.expect_that(
+        saved == [*before, new],
         f"{new} in the database",
-        got=f"{saved or 'no review'} added in the database",
+        got=f"{saved[len(before) :] or 'no review'} added in the database",
         **words,
     )
 
@@ -140,7 +163,7 @@ async def expect_a_review(trial: Trial, trip: Trip, author: User, rating: int, *
 async def refuses_other_ratings(trial: Trial) -> None:
     trip, author = await made_up_trip(), await made_up_traveller()
     for rating in (0, 6, -1, 60):
-        body = {"author": author.username, "rating": rating, "text": ""}
+        body = {"author": author.username, "rating": rating, "text": made_up("text")}
         reply = await trial.post(f"/trips/{trip.pk}/reviews/", json=body)
         refused = isinstance(reply.error, IntegrityError)
         reply.expect(
@@ -166,7 +189,10 @@ async def refuses_other_methods(trial: Trial) -> None:
     "is async: Django awaits `GET` and `POST` on the event loop, and neither of them holds the loop"
 )
 async def is_async(trial: Trial) -> None:
-    for method, request in (("GET", {}), ("POST", {"json": {"author": "ada", "rating": 4, "text": ""}})):
+    for method, request in (
+        ("GET", {}),
+        ("POST", {"json": {"author": "ada", "rating": 4, "text": "Bring a hat."}}),
+    ):
         await trial.runs_on_the_loop(
             TRIP_8, method=method, next="`async def` before every handler", **request
         )
