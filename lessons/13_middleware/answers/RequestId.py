@@ -368,3 +368,22 @@ class KeepsTheIdOfStreamsOnItself(Named):
         async for chunk in content:
             yield chunk
             current_id.set(self.id_of_the_stream)
+
+
+@known_answer("RequestId", breaks="makes_new_ids", says="that is the id of the request before")
+class MakesOneWhereNoneIsThere(Named):
+    async def __call__(self, request):
+        brought = request.headers.get("X-Request-ID", "")
+        if WELL_FORMED.fullmatch(brought):
+            current_id.set(brought)
+        elif current_id.get() == "-":
+            current_id.set(uuid4().hex)
+        return await self.answered(request, current_id.get())
+
+
+@known_answer("RequestId", breaks="gives_the_id_back", says="expected X-Request-ID: -")
+class WantsALetterOrADigit(TrustsTheHeader):
+    def id_of(self, request):
+        brought = request.headers.get("X-Request-ID", "")
+        plain = brought.replace("-", "").replace("_", "")
+        return brought if len(brought) <= 64 and plain.isascii() and plain.isalnum() else uuid4().hex

@@ -349,6 +349,17 @@ class TakesDigitsForNumbers(InTwoForms):
         return stamped(self.get_response(request), trip)
 
 
+@known_answer("SeatsLeft", breaks="adds_the_seats", says="the view called 2 times")
+class CallsTheViewTwice(InTwoForms):
+    async def __acall__(self, request):
+        trip = await aasked(request)
+        if trip and trip.seats_left == 0:
+            return sold_out()
+        if (await self.get_response(request)).status_code >= 500:
+            trip = None
+        return stamped(await self.get_response(request), trip)
+
+
 EQUAL_MUTANTS = {
     "another function: …": "a key names one trip or none, so that the first and the last are the same",
     'text: return Trip.objects.filter(pk=int(request.GET.get("trip", ""))) → …': "neither text is a number",

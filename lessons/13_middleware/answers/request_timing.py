@@ -321,6 +321,17 @@ class ForgetsErrorsOfSyncSites(OnTheInstance):
         return timed(await self.get_response(request), started)
 
 
+@known_answer("request_timing", breaks="starts_anew", says="share where the start is kept")
+class KeepsTheStartByPath(OnTheInstance):
+    async def __acall__(self, request):
+        starts[request.path] = perf_counter()
+        response = await self.get_response(request)
+        return timed(response, starts[request.path])
+
+
+starts = {}
+
+
 EQUAL_MUTANTS = {
     "number: …started) * 1001))": "a thousandth more is less than the rounding",
     "one less: …started) * 999))": "a thousandth less is less than the rounding",

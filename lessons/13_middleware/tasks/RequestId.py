@@ -87,7 +87,7 @@ RequestId = Task(
     "gives the id that comes in the header `X-Request-ID` back in the answer's header of that name"
 )
 async def gives_the_id_back(trial: Trial) -> None:
-    for name in (*(form.format(uuid4().hex[:10]) for form in FORMS), "Z", longest_id()):
+    for name in (*(form.format(uuid4().hex[:10]) for form in FORMS), "Z", "-", "__", longest_id()):
         text = uuid4().hex
         reply = await named(trial, f"/offers/?text={text}", name)
         reply.expect(200, text=text)
@@ -105,19 +105,28 @@ async def gives_it_with_every_answer(trial: Trial) -> None:
 
 
 async def gives_it_when_there_was_another(trial: Trial) -> None:
+    with handled_another() as before:
+        reply = await named(trial, "/offers/", name := made_up_id())
+    reply.sent += AFTER_ANOTHER
+    taken = reply.response.headers.get("X-Request-ID") == before
+    expect_the_id(reply, name, **(OF_THE_ONE_BEFORE if taken else {}))
+
+
+@contextmanager
+def handled_another() -> Iterator[str]:
     """One task may handle several requests, one after another: a test's client does, and some servers do."""
     token = current_id.set(before := made_up_id())
     try:
-        reply = await named(trial, "/offers/", name := made_up_id())
+        yield before
     finally:
         current_id.reset(token)
-    reply.sent += "  in a task that has handled another request before"
-    taken = reply.response.headers.get("X-Request-ID") == before
-    words = {
-        "because": "that is the id of the request before",
-        "next": "`current_id.set(…)` for each request",
-    }
-    expect_the_id(reply, name, **(words if taken else {}))
+
+
+AFTER_ANOTHER = "  in a task that has handled another request before"
+OF_THE_ONE_BEFORE = {
+    "because": "that is the id of the request before",
+    "next": "`current_id.set(…)` for each request",
+}
 
 
 @RequestId.requirement("makes a new id for each request that brings none")
@@ -137,6 +146,16 @@ async def makes_new_ids(trial: Trial) -> None:
         got=f"{ids[0]} both times",
         because="the id is made once, or kept from the request before",
         next="make it in `__call__`, which runs for each request",
+    )
+    await makes_one_when_there_was_another(trial)
+
+
+async def makes_one_when_there_was_another(trial: Trial) -> None:
+    with handled_another() as before:
+        reply = told(await trial.get("/offers/"))
+    reply.sent += AFTER_ANOTHER
+    reply.expect_that(
+        new_id(reply) != before, "a new X-Request-ID", got=f"X-Request-ID: {before}", **OF_THE_ONE_BEFORE
     )
 
 
