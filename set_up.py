@@ -146,6 +146,12 @@ def named(folder: Path) -> str:
 
 def make_environment(folder: Path) -> None:
     """Make an empty virtual environment with pip, in place of one that is there."""
+    if (
+        folder.is_symlink()
+    ):  # venv would empty what it points to, which may be the environment of another project
+        raise NotSetUp(
+            f"{named(folder)} is a link: remove it, or name another folder, such as VENV=.venv-here"
+        )
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "pyvenv.cfg").is_file():
         raise NotSetUp(f"{folder} is no virtual environment: name another folder, such as VENV=.venv")
     if importlib.util.find_spec("ensurepip") is None:

@@ -181,6 +181,16 @@ def test_a_folder_that_is_no_environment_is_left_alone(script, steps, tmp_path) 
     assert steps == []
 
 
+def test_a_link_to_the_environment_of_another_project_is_left_alone(script, steps, tmp_path) -> None:
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    (elsewhere / "pyvenv.cfg").touch()
+    (tmp_path / "venv").symlink_to(elsewhere)
+    with pytest.raises(script.NotSetUp, match="is a link: remove it, or name another folder"):
+        script.set_up(tmp_path / "venv")
+    assert (elsewhere / "pyvenv.cfg").exists()
+    assert steps == []
+
+
 def test_a_python_without_venv_is_told_which_package_to_install(script, steps, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(script.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(script.NotSetUp, match=r"sudo apt install python3\.\d+-venv"):
