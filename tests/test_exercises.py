@@ -56,6 +56,7 @@ def forgotten_awaits_are_collected() -> Iterator[None]:
         warnings.filterwarnings(
             "ignore", message="unclosed (<socket|transport|database)", category=ResourceWarning
         )
+        warnings.filterwarnings("ignore", message="<psycopg.* was deleted while", category=ResourceWarning)
         yield
         gc.collect()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -73,12 +74,28 @@ async def judge(
         with (
             settings,
             as_the_judge(),
+            without_the_collector(),
             Watchdog(own, judge.__code__) as watchdog,
             HoldingWatch(own) as holding,
         ):
             way = _Judging(task, answer, restore, own, watchdog, holding)
             verdict = await way.verdict(until_refused or unchanged, until_held)
     return replace(verdict, started=False) if unchanged else verdict
+
+
+@contextmanager
+def without_the_collector() -> Iterator[None]:
+    """Keep Python from closing what an answer has left open, now and then, and so from hiding it from the proofs.
+
+    A proof that wants what nobody holds any more to be gone calls `gc.collect()`.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _Judging:
