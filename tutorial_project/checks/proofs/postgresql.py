@@ -16,6 +16,8 @@ GATE = 9
 """The number of the advisory lock that stands for the gate: who writes wants to share it for a moment."""
 NO_PROGRESS = 1.0
 """Seconds without a change after which nobody else is expected to come to a lock."""
+LOOKS, STEADY = 25, 4
+"""How often connections are counted at most, and how many looks in turn have to find the same number."""
 STOOD_STILL = 5
 """Seconds after which PostgreSQL takes a lock from a check that does not get its turn any more."""
 
@@ -42,6 +44,11 @@ CONNECTIONS = """
     SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND backend_type = 'client backend' AND application_name <> 'check'
 """
+
+
+def is_steady(seen: list[int]) -> bool:
+    """Whether the last numbers are the same."""
+    return len(seen) >= STEADY and len(set(seen[-STEADY:])) == 1
 
 
 class OtherProcess:
@@ -83,14 +90,16 @@ class OtherProcess:
     async def connections(self, until: int | None = None) -> int:
         """How many connections the database has, besides those of checks.
 
+        Trap: PostgreSQL takes a moment to give up a connection that was closed, and counts it until then.
+
         Args:
-            until: wait a moment for that many: PostgreSQL takes some to give up a connection that was closed.
+            until: wait a moment for that many; without it, until none has ended for a moment.
         """
-        for _ in range(25):
-            if (number := await self.value(CONNECTIONS)) <= (number if until is None else until):
-                break
+        seen = [await self.value(CONNECTIONS)]
+        while len(seen) < LOOKS and not (is_steady(seen) if until is None else seen[-1] <= until):
             await asyncio.sleep(0.02)
-        return number
+            seen.append(await self.value(CONNECTIONS))
+        return seen[-1]
 
     async def close_the_gate(self, tables: Sequence[str]) -> None:
         """Let everyone who writes to these tables wait until `open_the_gate`."""
