@@ -182,3 +182,14 @@ def test_what_is_refused_when_it_is_asked_again_did_not_survive(monkeypatch: pyt
     score.ask_again(1)
     assert asked == [spared, lasting] * 2
     assert (score.survivors, score.refused) == ([lasting], 1)
+
+
+def test_a_right_answer_that_a_busy_machine_refused_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    equal = Mutant("number: 1 → 2", "", "")
+    score = Score(Job(LESSON, TASK), unused={"number: …"}, solution_refused_by="answers_in_time")
+    score.add(equal, "answers_in_time", {"number: …": "equal"})
+    accepted = lambda jobs, processes: [(job, "") for job in jobs]  # noqa: E731
+    monkeypatch.setattr(mutants_table, "judge_all", accepted)
+    assert score.doubtful == [equal, None]
+    score.ask_again(1)
+    assert (score.is_good, score.equal, score.refused) == (True, 1, 0)

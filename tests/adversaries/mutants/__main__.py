@@ -25,18 +25,23 @@ class Score:
 
     job: Job
     total: int = 0
-    refused: int = 0
     equal: int = 0
+    refusals: list[Mutant] = field(default_factory=list)
     survivors: list[Mutant] = field(default_factory=list)
     unused: set[str] = field(default_factory=set)
     """Names in `EQUAL_MUTANTS` that no accepted mutant has."""
     solution_refused_by: str = ""
 
+    @property
+    def refused(self) -> int:
+        """How many were refused."""
+        return len(self.refusals)
+
     def add(self, mutant: Mutant, refused_by: str, explained: dict[str, str]) -> None:
         """Count one more mutant."""
         self.total += 1
         if refused_by:
-            self.refused += 1
+            self.refusals.append(mutant)
             return
         names = {pattern for pattern in explained if is_named(pattern, mutant.name)}
         self.unused -= names
@@ -45,15 +50,30 @@ class Score:
         if not equal:
             self.survivors.append(mutant)
 
+    @property
+    def doubtful(self) -> list[Mutant | None]:
+        """What is about to be reported: survivors, refused ones that are called equal, the refused solution."""
+        called_equal = [mutant for mutant in self.refusals if self._names(mutant)]
+        return [*self.survivors, *called_equal, *([None] if self.solution_refused_by else [])]
+
+    def _names(self, mutant: Mutant) -> set[str]:
+        return {pattern for pattern in self.unused if is_named(pattern, mutant.name)}
+
     def ask_again(self, processes: int) -> None:
-        """Ask twice more what is about to be reported: what a check makes up may spare a mutant once."""
-        jobs = [Job(self.job.lesson, self.job.task, mutant) for mutant in self.survivors]
-        refused = {job.mutant for job, refused_by in judge_all(jobs * 2, processes) if refused_by}
-        for mutant in self.survivors:
-            if mutant in refused:
-                print(f"accepted once, and then refused: {self.job.lesson} {self.job.task} {mutant.name}")
-        self.survivors = [mutant for mutant in self.survivors if mutant not in refused]
-        self.refused += len(refused)
+        """Ask twice more: what a check makes up may spare a mutant once, and a busy machine refuse what is right."""
+        jobs = [Job(self.job.lesson, self.job.task, mutant) for mutant in self.doubtful] * 2
+        found = [(job.mutant, bool(refused_by)) for job, refused_by in judge_all(jobs, processes)]
+        for mutant in [mutant for mutant in self.survivors if (mutant, True) in found]:
+            print(f"accepted once, and then refused: {self.job.lesson} {self.job.task} {mutant.name}")
+            self.survivors.remove(mutant)
+            self.refusals.append(mutant)
+        for mutant in [mutant for mutant in self.refusals if (mutant, False) in found]:
+            if names := self._names(mutant):
+                self.unused -= names
+                self.refusals.remove(mutant)
+                self.equal += 1
+        if (None, False) in found:
+            self.solution_refused_by = ""
 
     @property
     def is_good(self) -> bool:
