@@ -99,6 +99,24 @@ def test_a_row_is_free_unless_somebody_has_locked_it() -> None:
     assert asyncio.run(look()) == [False, True]
 
 
+def test_who_comes_after_the_first_look_is_seen_to_wait_as_well() -> None:
+    async def two_after_each_other() -> bool:
+        async with other_process() as check:
+            await check.hold("trips_trip", "id = 7")
+            async with started(on_a_thread_of_its_own(dearer_with_a_lock())) as [first]:
+                await check.all_stand_still([first], patiently=True)
+                async with started(on_a_thread_of_its_own(dearer_with_a_lock())) as [second]:
+                    async with asyncio.timeout(10):
+                        while await check.waiting() < 2:
+                            await asyncio.sleep(0.01)
+                    neither = not first.done() and not second.done()
+                    await check.execute("COMMIT")
+                    await asyncio.wait([first, second])
+                    return neither
+
+    assert asyncio.run(two_after_each_other())
+
+
 def test_a_proof_that_ends_leaves_the_transactions_of_the_one_beside_it_alone() -> None:
     async def end_one_of_two() -> None:
         async with other_process() as check:

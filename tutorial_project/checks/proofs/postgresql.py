@@ -116,6 +116,12 @@ class OtherProcess:
         """Let go who waits at the gate."""
         await self.execute(f"SELECT pg_advisory_unlock({GATE}); RESET idle_session_timeout")
 
+    async def waiting(self) -> int:
+        """How many processes wait for a lock at this moment."""
+        # Trap: in a transaction, such as that of `hold`, PostgreSQL goes on showing who was there at the first look.
+        await self.execute("SELECT pg_stat_clear_snapshot()")
+        return int(await self.value(WAITING))
+
     async def all_stand_still(self, tasks: Sequence[asyncio.Future[Any]], patiently: bool = False) -> None:
         """Return when each task has ended or waits for a lock.
 
@@ -125,7 +131,7 @@ class OtherProcess:
         """
         before, since = (0, 0), monotonic()
         while before == (0, 0) or monotonic() - since < (PATIENT if patiently else NO_PROGRESS):
-            state = sum(task.done() for task in tasks), await self.value(WAITING)
+            state = sum(task.done() for task in tasks), await self.waiting()
             if sum(state) >= len(tasks):
                 return
             if state != before:
