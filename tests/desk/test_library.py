@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pasted_texts import Case, cases
 
-from tutorial_project.desk.management.library import Answer, Library
+from tutorial_project.desk.management.library import Answer, Library, kind_of
 from tutorial_project.desk.management.word_index import WordIndex
 
 LIBRARY = Library()
@@ -50,6 +50,46 @@ def test_a_name_that_is_like_another_word_is_not_that_word() -> None:
     assert index.hits("connecting")[0].number == 0
 
 
+def test_a_word_with_one_wrong_letter_is_found_and_counts_less() -> None:
+    index = WordIndex([("a middleware", "", ""), ("other", "", "words")])
+    for misspelled in ("midleware", "middlewaer", "middlewere", "middleeware"):
+        (hit,) = index.hits(misspelled)
+        assert hit.number == 0
+        assert hit.share < 0.75
+
+
+def test_a_name_that_nobody_knows_is_found_by_its_words() -> None:
+    index = WordIndex([("how to manage a transaction", "", ""), ("other", "", "words")])
+    assert index.hits("TransactionManagementError")[0].number == 0
+    assert index.hits("transaction_manager")[0].number == 0
+
+
+def test_an_error_with_a_misspelled_word_is_recognised_and_not_for_sure() -> None:
+    (first, *_) = LIBRARY.find("RuntimeError: This event loop is already runing")
+    assert first.heading == "Await, and start no second loop"
+    assert first.is_recognised
+    assert not first.sure
+
+
+def test_an_answer_is_sure_only_where_its_title_has_what_was_asked() -> None:
+    (first, *_) = LIBRARY.find("slug in an async view")
+    assert not first.sure
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("How do I log in?", "how"),
+        ("Why can nobody log in?", "why"),
+        ("the login does not work", "why"),
+        ("login", ""),
+        ("How many visitors may log in?", ""),
+    ],
+)
+def test_what_went_wrong_is_told_from_how_it_is_done(text: str, kind: str) -> None:
+    assert kind_of(text) == kind
+
+
 def test_words_that_no_text_has_count_against_a_match() -> None:
     index = WordIndex([("a stream of rows", "", ""), ("a pool of connections", "", "")])
     assert index.hits("stream")[0].share == 1
@@ -79,6 +119,7 @@ def test_a_word_that_stands_only_in_the_body_is_not_one_of_the_title() -> None:
         ("calls at the same time", "calls together"),
         ("is the visitor authenticated", "request.user.is_authenticated"),
         ("jupyter", "in a notebook"),
+        ("how many workers", "the number of workers"),
     ],
 )
 def test_words_that_mean_the_same_are_one_word(theirs: str, ours: str) -> None:

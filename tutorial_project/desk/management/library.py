@@ -24,6 +24,10 @@ QUESTION_FIRST = 1.6
 """A question answers; a page that ranks like it only mentions the words."""
 LEAST_SHARE = 0.3
 """A text that has all of the query's words counts some four times as much as one that has few of them."""
+LIKENESS = 3.0
+"""A wording that has the query's words and few others counts some three times as much as one that is found in it."""
+OF_KINDS = {("how", "how"): 1.1, ("why", "why"): 1.1, ("how", "why"): 0.9, ("why", "how"): 0.9}
+"""Who asks how something is done asks less often about what went wrong, and the other way round."""
 ENOUGH = 0.2
 """Of what the query's words weigh, a text has at least so much, or it is not even related."""
 ENOUGH_OF_A_WORD = 0.4
@@ -37,6 +41,14 @@ LIMITS = frozenset(
 )
 """Words that make a question another one, and too common to rank by: where only the query has one, nothing is sure."""
 MOST = 8
+HOW = re.compile(
+    r"^how (?:do|does|to|can|should|would|could|must)\b|\b(?:how to|a way to|how (?:do|can) (?:i|we|you))\b"
+)
+WHY = re.compile(
+    r"\bwhy\b|\b(?:fail|break|refuse|hang|freeze|raise|lose|vanish)(?:s|ed|ing)?\b|\b(?:broke|broken|lost|wrong|stuck)\b|"
+    r"\b(?:not|n['’]t|never|nothing|nobody|no effect)\b|\w(?:Error|Exception|Operation)\b",
+    re.IGNORECASE,
+)
 NAME = re.compile(r"`(\w+(?:\.\w+)+|\w{6,})")
 
 
@@ -96,6 +108,8 @@ class Library:
         asked = plain(text)
         hits = self._index.hits(asked)
         recognised = list(self._recognised(text, asked, {hit.number: hit.rank for hit in hits}))
+        if not recognised and (mended := self._index.mended(asked)) != asked:
+            recognised = [replace(one, sure=False) for one in self._recognised(mended, mended, {})]
         about_words = [] if any(one.sure for one in recognised) else list(self._by_words(asked, hits))
         answers: dict[tuple[str, str, str], Answer] = {}
         for answer in [*recognised, *about_words]:
@@ -127,16 +141,20 @@ class Library:
 
     def _by_words(self, asked: str, hits: list[Hit]) -> Iterator[Answer]:
         is_error = is_an_error(asked)
-        ranked = sorted(hits, key=self._fit, reverse=True)
+        kind = kind_of(asked)
+        ranked = sorted(hits, key=lambda hit: self._fit(hit, kind), reverse=True)
         for hit in ranked:
             if hit.share >= _least_share(hit, is_error):
-                sure = not is_error and min(hit.share, hit.of_title) >= BEYOND_DOUBT
+                sure = not is_error and min(hit.by_title, hit.of_title) >= BEYOND_DOUBT
                 answer = self._of(hit.number, sure and hit is ranked[0], hit.share)
-                yield replace(answer, sure=answer.sure and not limits_of(asked) - limits_of(answer.title))
+                same = kind in ("", kind_of(answer.title)) and not limits_of(asked) - limits_of(answer.title)
+                yield replace(answer, sure=answer.sure and same)
 
-    def _fit(self, hit: Hit) -> float:
-        fits = (1 + hit.of_wording + hit.of_title) * (LEAST_SHARE + hit.share)
-        return hit.rank * fits * (QUESTION_FIRST if self._is_question(hit) else 1.0)
+    def _fit(self, hit: Hit, kind: str) -> float:
+        fits = (1 + hit.of_wording + hit.of_title + LIKENESS * hit.likeness) * (LEAST_SHARE + hit.share)
+        if self._is_question(hit):
+            fits *= QUESTION_FIRST * OF_KINDS.get((kind, kind_of(self.questions[hit.number].title)), 1.0)
+        return hit.rank * fits
 
     def _is_question(self, hit: Hit) -> bool:
         return hit.number < len(self.questions)
@@ -157,6 +175,13 @@ def _least_share(hit: Hit, is_error: bool) -> float:
 def limits_of(text: str) -> frozenset[str]:
     """The words of a text that limit what it asks, such as "every"."""
     return LIMITS.intersection(re.findall(r"[a-z]+", text.lower()))
+
+
+def kind_of(text: str) -> str:
+    """Whether a text asks how something is done, or says that something went wrong; empty where it may be either."""
+    if WHY.search(text):
+        return "why"
+    return "how" if HOW.search(text.strip().lower()) else ""
 
 
 def names_in(text: str, found: Found) -> int:

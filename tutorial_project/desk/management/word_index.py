@@ -27,6 +27,8 @@ across actually add again already app application back based beginner between bi
 either even few find following good hello here hi however kind know let lot many maybe mean means more much multiple
 new newbie nothing once otherwise pls project put reason run seem seems several sometimes stuff sure thank thanks though
 using various via whether matter matters
+inside ok okay implement implementation implementing correctly currently recommended help helps
+possibly useful advice suggest suggestion explain explained
 s t d ll re ve doesn isn didn won aren couldn wasn file line most recent call last traceback django python
 """
 SAME_WORDS = """
@@ -58,6 +60,12 @@ sse: server-sent events, server sent events
 drf: rest framework
 slow: takes too long, take too long, takes long
 together: at the same time, at once, in parallel, at the same moment
+number: how many, amount of, quantity of
+timeout: time out, time-out
+queryset: query set
+websocket: web socket, web sockets
+startup: start up, starts up
+shutdown: shut down, shuts down, shutting down
 """
 COMMON = {
     other: word
@@ -70,6 +78,12 @@ OTHER_WORDS = re.compile(
 )
 SMALL = frozenset(SMALL_WORDS.split())
 WORD = re.compile(r"\w{2,}")
+STATUS = re.compile(r"[2-5]\d\d")
+NAME = re.compile(r"\b(?:[a-z]+(?=[A-Z])|(?=[A-Z]+[a-z]+[A-Z])|(?=\w+_\w))\w+")
+PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+PLAIN_WORD = re.compile(r"(?<![\w.])[a-z]{6,}(?!\w)")
+FEWEST_LETTERS = 6
+"""So long is a word whose spelling may be mended: of shorter ones many a word is one letter off."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +96,8 @@ class Hit:
         share: of what the query's words weigh, how much this text has; words that no text has count.
         of_title: of what the title's words weigh, how much the query has.
         of_wording: the same of the title in the wording that fits best.
+        likeness: of the query and the wording that fits best, how much both have.
+        by_title: of what the query's words weigh, how much the title has.
         count: how many words of the query it has.
     """
 
@@ -90,6 +106,8 @@ class Hit:
     share: float
     of_title: float
     of_wording: float
+    likeness: float
+    by_title: float
     count: int
 
 
@@ -105,14 +123,19 @@ class WordIndex:
         weakref.finalize(self, self._database.close)
         self._database.execute(TABLE)
         self._titles: list[list[list[str]]] = []
+        all_errors: list[str] = []
         for number, (title, errors, body) in enumerate(texts):
             self._titles.append([words(line) for line in title.splitlines()])
+            all_errors.append(errors)
             self._database.execute(
                 "INSERT INTO texts(rowid, title, errors, body) VALUES (?, ?, ?, ?)",
                 (number, with_parts(title), with_parts(errors), with_parts(body)),
             )
         self._having: dict[str, frozenset[int]] = {}
         self._words_of_titles = sorted({word for title in self._titles for line in title for word in line})
+        self._spelled: dict[str, list[str]] = {}
+        for word in {word for errors in all_errors for word in words(errors)}.union(self._words_of_titles):
+            self._spelled.setdefault(word[0], []).append(word)
         self._database.execute(WORDS_TABLE)
         self._database.executemany(
             "INSERT INTO words(rowid, word) VALUES (?, ?)", list(enumerate(self._words_of_titles))
@@ -120,29 +143,50 @@ class WordIndex:
 
     def hits(self, query: str) -> list[Hit]:
         """The texts that have words of the query, best first."""
-        asked = words(query)[:MOST_WORDS]
-        weights = {word: self._weight(word) for word in asked}
-        known = [word for word in asked if self._texts_with(word)]
+        asked = words(self._with_known_parts(query))[:MOST_WORDS]
+        mended = {word: self._mended(word) for word in asked}
+        known = [word for word in dict.fromkeys(mended.values()) if self._texts_with(word)]
         if not known:
             return []
         rows = self._database.execute(
             f"SELECT rowid, -bm25(texts, {WEIGHTS}) FROM texts WHERE texts MATCH ? ORDER BY 2 DESC",
             (" OR ".join(f'"{word}"' for word in known),),
         )
-        total = sum(weights.values())
+        total = sum(map(self._weight, asked))
         of_titles = self._words_of_titles_like(known)
-        return [
-            Hit(
-                number=number,
-                rank=rank,
-                share=sum(weights[word] for word in known if number in self._texts_with(word)) / total,
-                of_title=of_wordings[0],
-                of_wording=max(of_wordings),
-                count=sum(number in self._texts_with(word) for word in known),
-            )
-            for number, rank in rows
-            for of_wordings in [[self._share_of(wording, of_titles) for wording in self._titles[number]]]
-        ]
+        return [self._hit(number, rank, known, total, of_titles) for number, rank in rows]
+
+    def mended(self, text: str) -> str:
+        """A text in which words that are one letter off are spelled as in the titles and errors."""
+        return PLAIN_WORD.sub(lambda word: self._mended(word[0]), text)
+
+    def _hit(self, number: int, rank: float, known: list[str], total: float, of_titles: set[str]) -> Hit:
+        wordings = [self._shared(wording, of_titles) for wording in self._titles[number]]
+        of_wordings = [both / (whole or 1) for both, whole in wordings]
+        mine = [word for word in known if number in self._texts_with(word)]
+        return Hit(
+            number=number,
+            rank=rank,
+            share=sum(map(self._weight, mine)) / total,
+            of_title=of_wordings[0],
+            of_wording=max(of_wordings),
+            likeness=max(both / math.sqrt((whole or 1) * total) for both, whole in wordings),
+            by_title=min(1.0, wordings[0][0] / total),
+            count=len(mine),
+        )
+
+    def _with_known_parts(self, query: str) -> str:
+        """A query with its names that no text has taken apart, such as `TransactionManagementError`."""
+        return NAME.sub(
+            lambda name: name[0] if self._texts_with(name[0].lower()) else parts_of(name[0]), query
+        )
+
+    def _mended(self, word: str) -> str:
+        """A word that no text has, as that of a title from which it is one letter off; else as it is."""
+        if len(word) < FEWEST_LETTERS or self._texts_with(word):
+            return word
+        near = (known for known in self._spelled.get(word[0], ()) if is_one_letter_off(word, known))
+        return max(near, key=lambda known: (len(self._texts_with(known)), known), default=word)
 
     def _words_of_titles_like(self, asked: list[str]) -> set[str]:
         # Trap: which words have the same stem, only FTS5 knows.
@@ -151,9 +195,12 @@ class WordIndex:
         )
         return {self._words_of_titles[number] for (number,) in rows}
 
-    def _share_of(self, wording: list[str], asked: set[str]) -> float:
-        total = sum(map(self._weight, wording))
-        return sum(self._weight(word) for word in wording if word in asked) / (total or 1)
+    def _shared(self, wording: list[str], asked: set[str]) -> tuple[float, float]:
+        """What the words weigh that a wording shares with the query, and what all of them do."""
+        return (
+            sum(self._weight(word) for word in wording if word in asked),
+            sum(map(self._weight, wording)),
+        )
 
     def _weight(self, word: str) -> float:
         return math.log(1 + len(self._titles) / (len(self._texts_with(word)) or 0.5))
@@ -172,11 +219,28 @@ def common(text: str) -> str:
 
 def with_parts(text: str) -> str:
     """A text to be found by the words of its names too: `is_authenticated` is found by "authenticated"."""
-    names = re.findall(r"\w+_\w+", text)
-    return common(f"{text}\n{' '.join(part for name in names for part in name.split('_'))}")
+    return common(f"{text}\n{' '.join(map(parts_of, NAME.findall(text)))}")
+
+
+def parts_of(name: str) -> str:
+    """The words of a name in code."""
+    return " ".join(PART.findall(name))
+
+
+def is_one_letter_off(word: str, other: str) -> bool:
+    """Whether two words differ by one letter: too much, missing, another, or changed with its neighbour."""
+    if abs(len(word) - len(other)) > 1 or len(other) < FEWEST_LETTERS:
+        return False
+    pairs = enumerate(zip(word, other, strict=False))
+    start = next((place for place, (mine, theirs) in pairs if mine != theirs), min(len(word), len(other)))
+    ends = word[start:], other[start:]
+    swapped = ends[0][:2] == ends[1][1::-1] and ends[0][2:] == ends[1][2:]
+    return swapped or any(ends[0][one:] == ends[1][two:] for one, two in ((1, 0), (0, 1), (1, 1)))
 
 
 def words(text: str) -> list[str]:
     """The words of a text that say something, each once, in order."""
-    found = dict.fromkeys(word for word in WORD.findall(common(text)) if not word.isdigit())
+    found = dict.fromkeys(
+        word for word in WORD.findall(common(text)) if not word.isdigit() or STATUS.fullmatch(word)
+    )
     return [word for word in found if word not in SMALL]
