@@ -1,3 +1,4 @@
+import asyncio
 import functools
 import time
 from contextlib import suppress
@@ -391,5 +392,64 @@ def begins_when_the_request_is_there(application, clock=time.perf_counter):
             await send(message)
 
         await application(scope, receive_again, stamp)
+
+    return layer
+
+
+@known_answer("timed", breaks="keeps_requests_apart", says="its start has replaced the first one's")
+def one_start_for_each_path(application, clock=time.perf_counter):
+    called = {}
+
+    async def layer(scope, receive, send):
+        called[scope.get("path")] = clock()
+
+        async def stamp(message):
+            if message["type"] == "http.response.start":
+                took = int((clock() - called[scope["path"]]) * 1000)
+                header = (b"x-milliseconds", str(took).encode())
+                message = message | {"headers": [*message.get("headers", []), header]}
+            await send(message)
+
+        await application(scope, receive, stamp)
+
+    return layer
+
+
+def around(application, clock, errors_of):
+    async def layer(scope, receive, send):
+        called = clock()
+
+        async def stamp(message):
+            if message["type"] == "http.response.start":
+                header = (b"x-milliseconds", str(round((clock() - called) * 1000)).encode())
+                message = message | {"headers": [*message.get("headers", []), header]}
+            await send(message)
+
+        try:
+            await application(scope, receive, stamp)
+        except Exception:
+            if scope["type"] not in errors_of:
+                raise
+
+    return layer
+
+
+@known_answer("timed", breaks="leaves_other_connections_alone", says='of the type "websocket", which')
+def swallows_the_errors_of_websockets(application, clock=time.perf_counter):
+    return around(application, clock, errors_of=["websocket"])
+
+
+@known_answer("timed", breaks="leaves_other_connections_alone", says='of the type "http", which')
+def swallows_the_errors_of_requests(application, clock=time.perf_counter):
+    return around(application, clock, errors_of=["http"])
+
+
+@known_answer("timed", breaks="keeps_requests_apart", says="no answer before the other one has its own")
+def lets_one_request_in_at_a_time(application, clock=time.perf_counter):
+    inner, door = around(application, clock, errors_of=[]), asyncio.Lock()
+
+    async def layer(scope, receive, send):
+        async with door:
+            await inner(scope, receive, send)
 
     return layer

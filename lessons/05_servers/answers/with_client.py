@@ -393,6 +393,44 @@ def one_request_at_a_time(application, open_client):
     return layer
 
 
-EQUAL_MUTANTS = {
-    "local as global: nothing → global client": "a process has one server, and that starts once",
-}
+clients_of_the_process = []
+
+
+@known_answer(
+    "with_client", breaks="closes_at_shutdown", says="the two layers keep their clients in one place"
+)
+def one_place_for_all_layers(application, open_client):
+    async def layer(scope, receive, send):
+        if scope["type"] != "lifespan":
+            state = scope.get("state", {}) | {"client": clients_of_the_process[-1]}
+            return await application(scope | {"state": state}, receive, send)
+        await receive()
+        try:
+            clients_of_the_process.append(open_client())
+        except Exception as error:
+            return await send({"type": "lifespan.startup.failed", "message": str(error)})
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await clients_of_the_process.pop().aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return layer
+
+
+@known_answer("with_client", breaks="hands_it_to_requests", says="had been told that all is ready")
+def hands_it_on_after_the_start(application, open_client):
+    async def layer(scope, receive, send):
+        if scope["type"] != "lifespan":
+            return await application(scope, receive, send)
+        await receive()
+        try:
+            client = open_client()
+        except Exception as error:
+            return await send({"type": "lifespan.startup.failed", "message": str(error)})
+        await send({"type": "lifespan.startup.complete"})
+        scope["state"]["client"] = client
+        await receive()
+        await client.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return layer

@@ -13,6 +13,9 @@ from tutorial_project.checks import Outcome, Refusal, Task, Trial
 from tutorial_project.checks.kinds.asgi import application_from, awaitable, exchange, http_scope
 from tutorial_project.checks.trial import TrialHandler
 
+PATIENCE = 1.0
+"""Real seconds after which a request is given up that should have its answer."""
+
 
 class Clock:
     """A clock that the checks set, in seconds."""
@@ -39,7 +42,8 @@ timed = Task(
 
 
 @timed.requirement(
-    "adds the header `x-milliseconds` to an answer: whole milliseconds of `clock()`, from the call to the start of the answer"
+    "adds the header `x-milliseconds` to an answer, also to one that starts without `headers`: whole milliseconds of "
+    "`clock()`, from the call to the start of the answer"
 )
 async def adds_the_header(trial: Trial) -> None:
     clock, took, rest = Clock(), _eighths(1, 16), _eighths(1, 16)
@@ -240,7 +244,7 @@ async def keeps_requests_apart(trial: Trial) -> None:
     before, quick_takes, slow_takes = _eighths(17, 32), _eighths(1, 8), _eighths(9, 16)
 
     async def ferry(scope, receive, send):
-        slow = scope["path"] == "/slow/"
+        slow = not entered.is_set()
         if slow:
             entered.set()
             await go_on.wait()
@@ -249,15 +253,22 @@ async def keeps_requests_apart(trial: Trial) -> None:
         await send({"type": "http.response.body", "body": b""})
 
     layer = application_from(trial, ferry, clock)
-    slow = asyncio.ensure_future(exchange(layer, http_scope("/slow/")))
+    slow = asyncio.ensure_future(exchange(layer, http_scope("/ferry/")))
     done = asyncio.ensure_future(entered.wait())
     await asyncio.wait([slow, done], return_when=asyncio.FIRST_COMPLETED)
     clock.now += before
+    asking = asyncio.ensure_future(exchange(layer, http_scope("/ferry/")))
     try:
-        quick = await exchange(layer, http_scope("/quick/"))
+        await asyncio.wait([asking], timeout=PATIENCE)
+        Outcome(
+            "a request that comes while another one is inside", "no answer before the other one has its own"
+        ).expect_that(asking.done(), "an answer: nobody waits for another one")
+        quick = await asking
     finally:
         go_on.set()
         done.cancel()
+        asking.cancel()
+        await asyncio.wait([asking, slow], timeout=PATIENCE)
     found = [dict(found.headers).get("x-milliseconds") for found in (await slow, quick)]
     after_quick_came = quick_takes + slow_takes
     shared = found == _milliseconds(after_quick_came, quick_takes)
@@ -277,7 +288,10 @@ def _milliseconds(*seconds: float) -> list[str]:
     return [f"{each * 1000:g}" for each in seconds]
 
 
-@timed.requirement("passes `lifespan` and `websocket` connections on, with nothing added or left out")
+@timed.requirement(
+    "passes `lifespan` and `websocket` connections on, with nothing added or left out, and an error of the application "
+    "to whoever called the layer"
+)
 async def leaves_other_connections_alone(trial: Trial) -> None:
     for kind, first, answer in (
         ("lifespan", "lifespan.startup", "lifespan.startup.complete"),
@@ -313,14 +327,17 @@ async def leaves_other_connections_alone(trial: Trial) -> None:
 
 
 async def _expect_the_error_of_the_application(trial: Trial) -> None:
-    async def knows_http_only(scope, receive, send):
+    async def knows_no_such_connection(scope, receive, send):
         raise ValueError(f"no {scope['type']} here")
 
-    found = await exchange(application_from(trial, knows_http_only, Clock()), {"type": "lifespan"})
-    found.sent = 'a connection of the type "lifespan", which the application refuses with a `ValueError`'
-    found.expect_error(
-        ValueError,
-        because=None
-        if found.error
-        else "the layer has caught it, and a server takes a quiet return for a connection that was served",
-    )
+    for scope in ({"type": "lifespan"}, http_scope("/chat/", type="websocket"), http_scope("/stamp/")):
+        found = await exchange(application_from(trial, knows_no_such_connection, Clock()), scope)
+        found.sent = (
+            f'a connection of the type "{scope["type"]}", which the application refuses with a `ValueError`'
+        )
+        found.expect_error(
+            ValueError,
+            because=None
+            if found.error
+            else "the layer has caught it, and a server takes a quiet return for a connection that was served",
+        )

@@ -96,8 +96,8 @@ async def opens_at_startup(trial: Trial) -> None:
 
 
 @with_client.requirement(
-    "lets every other connection, HTTP or WebSocket and several at once, reach `application`, which finds the open client at "
-    '`scope["state"]["client"]`'
+    "from `lifespan.startup.complete` on lets every other connection, HTTP or WebSocket and several at once, reach "
+    '`application`, which finds the open client at `scope["state"]["client"]`'
 )
 async def hands_it_to_requests(trial: Trial) -> None:
     office = Office()
@@ -117,12 +117,13 @@ async def hands_it_to_requests(trial: Trial) -> None:
             await send({"type": "websocket.close", "reason": said})
 
     layer = application_from(trial, application, office.open_client)
-    async with Lifespan(layer) as server:
+    states: list[dict[str, object]] = []  # a server that is told of the start hands a copy on at once
+    async with Lifespan(layer, on_message=lambda _: states.append(server.state.copy())) as server:
         (await server.start()).expect("lifespan.startup.complete")
         for kind in ("http", "websocket", "http"):
             before = len(found)
             messages = [] if kind == "http" else [{"type": f"{kind}.{what}"} for what in TALK]
-            scope = http_scope("/rates/", type=kind, state=server.state.copy())
+            scope = http_scope("/rates/", type=kind, state=states[0].copy())
             reply = await exchange(layer, scope, *messages)
             reply.sent = f'a connection of the type "{kind}"'
             reply.expect_that(
@@ -138,15 +139,19 @@ async def hands_it_to_requests(trial: Trial) -> None:
                 reply.expect_that(
                     said in str(reply.messages), "its messages passed on", got=f"{reply.messages!r}"
                 )
-    because = None
+    words = {}
     if server.scope["state"] is not server.state:
-        because = (
-            "the layer put another dictionary into its scope: the server hands on what is in its own one"
-        )
+        words = {
+            "because": "the layer put another dictionary into its scope: the server hands on what is in its own one",
+            "next": '`scope["state"]["client"] = client`',
+        }
+    elif server.state and not states[0]:
+        words = {
+            "because": "the client was put there after the server had been told that all is ready: requests come at once",
+            "next": "put it there before you send `lifespan.startup.complete`",
+        }
     Outcome('three connections, each looking at scope["state"]["client"]', found).expect(
-        ["an open client"] * 3,
-        because=because,
-        next='`scope["state"]["client"] = client`' if because else None,
+        ["an open client"] * 3, **words
     )
     Outcome("three connections", office.count()).expect("1 client opened")
     await expect_two_requests_inside(lambda inner: application_from(trial, inner, Office().open_client))
@@ -159,7 +164,7 @@ def _described(client: object, office: Office) -> str:
 
 
 @with_client.requirement(
-    "at `lifespan.shutdown` closes the client, and then sends `lifespan.shutdown.complete`"
+    "at `lifespan.shutdown` closes the client, and none of another layer, and then sends `lifespan.shutdown.complete`"
 )
 async def closes_at_shutdown(trial: Trial) -> None:
     office = Office()
@@ -179,6 +184,22 @@ async def closes_at_shutdown(trial: Trial) -> None:
     state = "a closed client" if closed["lifespan.shutdown.complete"] else "a client that is open still"
     Outcome("lifespan.shutdown", f"lifespan.shutdown.complete, with {state}").expect(
         "lifespan.shutdown.complete, with a closed client", because=because
+    )
+    await _expect_the_client_of_another_server_open(trial)
+
+
+async def _expect_the_client_of_another_server_open(trial: Trial) -> None:
+    offices = Office(), Office()
+    stops, stays = (Lifespan(application_from(trial, _no_page, office.open_client)) for office in offices)
+    async with stops, stays:
+        for server in (stops, stays):
+            (await server.start()).expect("lifespan.startup.complete")
+        (await stops.stop()).expect("lifespan.shutdown.complete")
+        found = [_described(office.clients[0], office) for office in offices]
+    Outcome("the end of the first of two servers, each with a layer of its own", found).expect(
+        ["a closed client", "an open client"],
+        because="the two layers keep their clients in one place" if found[1] == "a closed client" else None,
+        next="keep the client inside of the call for `lifespan`" if found[1] == "a closed client" else None,
     )
 
 
