@@ -319,6 +319,65 @@ async def sender_locked_first(sender, receiver, amount):
     return await move()
 
 
+def locked_by_balance(order):
+    @sensible
+    @sync_to_async
+    @transaction.atomic
+    def move(sender, receiver, amount):
+        both = Account.objects.select_for_update(of=("self",)).select_related("owner").order_by(order)
+        found = {
+            account.owner.username: account for account in both.filter(owner__username__in=[sender, receiver])
+        }
+        if len(found) < 2:
+            raise Account.DoesNotExist
+        debtor, creditor = found[sender], found[receiver]
+        if debtor.balance < amount:
+            raise ValueError("not enough money")
+        debtor.balance, creditor.balance = debtor.balance - amount, creditor.balance + amount
+        Account.objects.bulk_update([debtor, creditor], ["balance"])
+        return debtor.balance
+
+    return move
+
+
+@known_answer("transfer", breaks="goes_both_ways", says="deadlock")
+async def the_richer_locked_first(sender, receiver, amount):
+    return await locked_by_balance("-balance")(sender, receiver, amount)
+
+
+@known_answer("transfer", breaks="goes_both_ways", says="deadlock")
+async def the_poorer_locked_first(sender, receiver, amount):
+    return await locked_by_balance("balance")(sender, receiver, amount)
+
+
+@known_answer("transfer")
+async def both_locked_in_the_order_of_the_keys_descending(sender, receiver, amount):
+    return await locked_by_balance("-pk")(sender, receiver, amount)
+
+
+@known_answer("transfer", breaks="keeps_count", says="read before others moved money")
+@sensible
+async def returns_what_it_had_read_before(sender, receiver, amount):
+    def move():
+        debtor = Account.objects.get(owner__username=sender)
+        creditor = Account.objects.get(owner__username=receiver)
+        with transaction.atomic():
+            for pk, change in sorted([(debtor.pk, -amount), (creditor.pk, amount)]):
+                covered = Account.objects.filter(pk=pk, balance__gte=-change)
+                if not covered.update(balance=F("balance") + change):
+                    raise ValueError("not enough money")
+        return debtor.balance - amount
+
+    return await sync_to_async(move)()
+
+
+@known_answer("transfer")
+@sensible
+async def looks_again_after_the_commit(sender, receiver, amount):
+    await returns_what_it_had_read_before(sender, receiver, amount)
+    return (await Account.objects.aget(owner__username=sender)).balance
+
+
 @known_answer("transfer", breaks="leaves_others_alone", says="became part of it, and was undone with it")
 @sensible
 async def transfer_with_the_popular_hack(sender, receiver, amount):

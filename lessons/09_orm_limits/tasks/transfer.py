@@ -178,22 +178,32 @@ async def key(owner: str) -> int:
 
 
 @transfer.requirement(
-    "keeps count when many run at once: of twenty transfers of 10.00 all arrive; of ten of 30.00 from dennis, who "
-    "has 35.00, one does, and nine raise the ValueError"
+    "keeps count when many run at once: of twenty transfers of 10.00 all arrive, and the last one returns what is left "
+    "then; of ten of 30.00 from dennis, who has 35.00, one does, and nine raise the ValueError"
 )
 async def keeps_count(trial: Trial) -> None:
     pair = await two_of_them(rich=True)
     before = await balances()
-    await many_at_once(trial, 20, (*pair, TEN), moved(before, 20 * TEN, *pair), {"moved": 20})
+    after = moved(before, 20 * TEN, *pair)
+    left, returned = after[pair[0]], await many_at_once(trial, 20, (*pair, TEN), after, {"moved": 20})
     before = await balances() | {"dennis": Decimal("35.00")}
     await Account.objects.filter(owner__username="dennis").aupdate(balance=before["dennis"])
     after = moved(before, THIRTY, "dennis", "grace")
     await many_at_once(trial, 10, ("dennis", "grace", THIRTY), after, {"moved": 1, NOT_ENOUGH: 9})
+    Outcome(
+        f"20 × transfer{(*pair, TEN)!r} at once", f"the lowest of the returned balances is {min(returned)}"
+    ).expect_that(
+        min(returned) == left,
+        f"{left}, the balance after the last one",
+        because="what is returned was worked out from a balance that was read before others moved money",
+        next="return the balance of the row that is locked, or read it again when it is written",
+    )
 
 
 async def many_at_once(
     trial: Trial, times: int, arguments: tuple[Any, ...], after: dict[str, Decimal], expected: dict[str, int]
-) -> None:
+) -> list[Any]:
+    """Refuse unless so many arrive, and all money with them; return what those that arrived have returned."""
     async with other_process() as check:
         with statements() as sent:
             calls = [on_a_thread_of_its_own(trial.call(*arguments)) for _ in range(times)]
@@ -207,6 +217,7 @@ async def many_at_once(
         **(words if summary["moved"] > expected["moved"] else {}),
     )
     await expect_balances(at_once, after, **words)
+    return [outcome.value for outcome in outcomes if outcome.error is None]
 
 
 LOST_UPDATE = "all of them had read the balances before the first one wrote, and each wrote what it had worked out from the old ones"
@@ -235,10 +246,37 @@ async def goes_both_ways(trial: Trial) -> None:
                 await holder.all_stand_still(tasks, patiently=True)
                 await holder.execute("COMMIT")
             outcomes = [await task for task in tasks]
+    await expect_both(outcomes, moved(before, -2 * CENT, one, other))
+    for now, then in ((1000, 2000), (2000, 1000)):
+        await while_the_other_grows_richer(trial, random.sample((one, other), 2), Decimal(now), Decimal(then))
+
+
+async def expect_both(outcomes: list[Outcome], after: dict[str, Decimal]) -> None:
     for outcome in outcomes:
         outcome.sent += "  while the same two do it the other way round"
         outcome.expect_that(True, "both transfers go through")
-    await expect_balances(outcomes[0].sent, moved(before, -2 * CENT, one, other))
+    await expect_balances(outcomes[0].sent, after)
+
+
+async def while_the_other_grows_richer(trial: Trial, pair: list[str], now: Decimal, then: Decimal) -> None:
+    """Let the richer of two be the poorer before the second transfer begins: their balances are no order for locks."""
+    one, other = pair
+    await Account.objects.filter(owner__username=one).aupdate(balance=(now + then) / 2)
+    await Account.objects.filter(owner__username=other).aupdate(balance=now)
+    async with other_process() as holds_one, other_process() as third:
+        await holds_one.hold("trips_account", f"id = {await key(one)}")
+        async with started(on_a_thread_of_its_own(trial.call(one, other, CENT))) as [first]:
+            await holds_one.all_stand_still([first], patiently=True)
+            if await third.is_free("trips_account", f"id = {await key(other)}"):
+                await third.execute(
+                    "UPDATE trips_account SET balance = %s WHERE id = %s", then, await key(other)
+                )
+            before = await balances()
+            async with started(on_a_thread_of_its_own(trial.call(other, one, 3 * CENT))) as [second]:
+                await holds_one.all_stand_still([first, second], patiently=True)
+                await holds_one.execute("COMMIT")
+                outcomes = [await first, await second]
+    await expect_both(outcomes, moved(before, -2 * CENT, one, other))
 
 
 async def keys() -> dict[str, int]:
