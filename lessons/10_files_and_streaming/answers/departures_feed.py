@@ -453,6 +453,11 @@ async def leaves_out_what_it_sent_last(request):
 
 
 @known_answer("departures_feed", breaks="sends_events_one_by_one", says="all of them in their order")
+async def leaves_out_what_has_no_gate(request):
+    return feed_of(lambda departure, last: event(departure) if departure["gate"] else None)
+
+
+@known_answer("departures_feed", breaks="sends_events_one_by_one", says="all of them in their order")
 async def writes_json_by_hand(request):
     return feed_of(
         lambda departure, _: f'data: {{"to": "{departure["to"]}", "gate": {departure["gate"]}}}\n\n'

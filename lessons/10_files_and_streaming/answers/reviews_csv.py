@@ -331,6 +331,33 @@ async def remembers_the_names_of_authors(request):
     return csv_file(lines())
 
 
+@known_answer("reviews_csv", breaks="has_all_reviews", says="with 0 reviews")
+async def no_head_without_a_review(request):
+    async def lines():
+        head = as_csv(COLUMNS)
+        async for review in reviews_with_relations().aiterator():
+            yield head + as_csv(row(review))
+            head = ""
+
+    return csv_file(lines())
+
+
+@known_answer("reviews_csv", breaks="has_all_reviews", says="with 1 review")
+async def forgets_a_review_that_is_left_alone(request):
+    async def chunks():
+        yield as_csv(COLUMNS)
+        rows = []
+        async for review in reviews_with_relations().aiterator():
+            rows.append(row(review))
+            if len(rows) == 97:
+                yield as_csv(*rows)
+                rows.clear()
+        if len(rows) > 1:
+            yield as_csv(*rows)
+
+    return csv_file(chunks())
+
+
 EQUAL_MUTANTS = {
     'call in a chain: reviews = Review.objects.order_by("pk")…': "`Review` itself orders by its key",
 }

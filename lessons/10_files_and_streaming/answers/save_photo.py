@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 import shutil
 from pathlib import Path
 
@@ -207,3 +208,49 @@ EQUAL_MUTANTS = {
     "number: name = … → …max_length=61)": "any length will do that a disk takes",
     "one less: name = … → …max_length=59)": "any length will do that a disk takes",
 }
+
+
+@wrong_saving("keeps_both", "while two others send a lisbon.jpg, too")
+def looks_for_a_free_name_and_writes(photo):
+    place, number = Path(settings.MEDIA_ROOT) / photo.name[-60:], 0
+    while place.exists():
+        number += 1
+        place = place.with_name(f"{number}_{photo.name[-60:]}")
+    with open(place, "wb") as file:
+        for chunk in photo.chunks():
+            file.write(chunk)
+    return place.name
+
+
+@known_answer("save_photo", breaks="saves_the_photo", says="nobody waits for the thread that writes it")
+@csrf_exempt
+async def answers_before_it_is_written(request):
+    photo = await asyncio.to_thread(lambda: request.FILES.get("photo"))
+    if photo is None:
+        return JsonResponse(NO_PHOTO, status=400)
+    name = await asyncio.to_thread(default_storage.get_available_name, photo.name, 60)
+    writing = asyncio.create_task(asyncio.to_thread(default_storage.save, name, photo, max_length=60))
+    still_writing.add(writing)
+    return created(name, photo.size)
+
+
+still_writing = set()
+
+
+@known_answer("save_photo")
+@csrf_exempt
+async def a_name_that_is_tried_again(request):
+    def save():
+        photo = request.FILES.get("photo")
+        if photo is None:
+            return JsonResponse(NO_PHOTO, status=400)
+        for number in itertools.count():
+            name = f"{number or ''}{photo.name[-60:]}"
+            try:
+                with open(Path(settings.MEDIA_ROOT) / name, "xb") as file:
+                    file.writelines(photo.chunks())
+            except FileExistsError:
+                continue
+            return created(name, photo.size)
+
+    return await asyncio.to_thread(save)

@@ -22,6 +22,7 @@ from tutorial_project.checks.outcome import described, heard, quoted
 from tutorial_project.checks.proofs.event_loop import first_moment
 from tutorial_project.classroom import queries
 from tutorial_project.trips.models import Review, Trip
+from tutorial_project.words import counted
 
 COLUMNS = ["id", "trip", "author", "rating", "text"]
 
@@ -111,14 +112,20 @@ async def is_a_csv_file(trial: Trial) -> None:
 
 
 @reviews_csv.requirement(
-    "sends the line `id,trip,author,rating,text`, and a line for each review in the order of the ids: "
-    "its id, the trip's title, the author's username, the rating and the text"
+    "sends the line `id,trip,author,rating,text`, also where there is no review, and a line for each review in the order "
+    "of the ids: its id, the trip's title, the author's username, the rating and the text"
 )
 async def has_all_reviews(trial: Trial) -> None:
     expect_lines(await export(trial), await expected_lines())
     await review_here_and_there()
     await rename_a_trip_and_an_author()
     expect_lines(await export(trial), await expected_lines())
+    only = await Review.objects.order_by("pk").alast()
+    for number in (1, 0):
+        await Review.objects.exclude(pk__in=[only.pk][:number]).adelete()
+        reply = await export(trial)
+        reply.sent += f"   with {counted(number, 'review')}"
+        expect_lines(reply, await expected_lines())
 
 
 async def review_here_and_there() -> None:

@@ -1,9 +1,15 @@
 import asyncio
+import os
 import random
+import shutil
+import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
 from typing import Any
+from unittest import mock
 from uuid import uuid4
 
 from asgiref.sync import iscoroutinefunction
@@ -11,6 +17,7 @@ from asgiref.sync import iscoroutinefunction
 from tutorial_project.checks import Refusal, Reply, Task, Trial
 from tutorial_project.checks.outcome import quoted
 from tutorial_project.classroom.data.sample import temporary_folder
+from tutorial_project.classroom.watching.recording import record
 
 PHOTO = b"a photo, " + uuid4().hex[:14].encode()
 
@@ -42,7 +49,7 @@ save_photo = Task(
 
 def no_photos() -> None:
     for file in MEDIA.iterdir():
-        file.unlink()
+        shutil.rmtree(file) if file.is_dir() else file.unlink()
 
 
 def photo(content: bytes = PHOTO) -> dict[str, Any]:
@@ -59,7 +66,8 @@ def sent_by_the_same_app(content: bytes) -> dict[str, Any]:
 
 def photos() -> dict[str, bytes]:
     """What is saved: content by name."""
-    return {file.name: file.read_bytes() for file in sorted(MEDIA.iterdir()) if file.is_file()}
+    files = sorted(file for file in MEDIA.rglob("*") if file.is_file())
+    return {file.relative_to(MEDIA).as_posix(): file.read_bytes() for file in files}
 
 
 def expect_saved(reply: Reply, content: bytes, saved: dict[str, bytes]) -> None:
@@ -83,11 +91,93 @@ def expect_saved(reply: Reply, content: bytes, saved: dict[str, bytes]) -> None:
     reply.expect_that(size == len(content), f'"size": {len(content)}')
 
 
+PATIENCE = 2.0
+"""Seconds that the check waits at most for all threads to be about to open their files."""
+
+
+class HeldFiles:
+    """Threads that are about to open a file under MEDIA_ROOT to write: they wait until `open_all`."""
+
+    def __init__(self) -> None:
+        self.waiting, self._go = 0, threading.Event()
+        self._loop_thread = threading.get_ident()
+
+    def open_all(self) -> None:
+        self._go.set()
+
+    def held(self, opens: Callable[..., Any], writes: Callable[[Any], bool]) -> Callable[..., Any]:
+        """A function that opens files, but for these only when they may be opened."""
+
+        def open_later(file: Any, flags: Any = None, *args: Any, **options: Any) -> Any:
+            here = isinstance(file, str | Path) and MEDIA in Path(file).parents
+            # Trap: on the event loop nobody may wait; that it writes there is another requirement's matter.
+            if here and writes(flags or options.get("mode")) and threading.get_ident() != self._loop_thread:
+                self.waiting += 1
+                self._go.wait(3 * PATIENCE)  # longer than the check holds it
+            return opens(file, *(() if flags is None else (flags,)), *args, **options)
+
+        return open_later
+
+
+@contextmanager
+def files_held() -> Iterator[HeldFiles]:
+    files = HeldFiles()
+    by_mode = files.held(open, lambda mode: isinstance(mode, str) and bool(set(mode) & set("wxa+")))
+    by_flags = files.held(os.open, lambda flags: bool((flags or 0) & os.O_CREAT))
+    try:
+        with (
+            mock.patch("builtins.open", by_mode),
+            mock.patch("io.open", by_mode),
+            mock.patch("os.open", by_flags),
+        ):
+            yield files
+    finally:
+        files.open_all()
+
+
+async def sent_together(trial: Trial, contents: list[bytes], until_held: Callable[[], None]) -> list[Reply]:
+    """Send these photos under one name, and hold the files until all are about to be opened."""
+    with files_held() as files:
+        sending = [asyncio.ensure_future(trial.post("/photos/", files=photo(each))) for each in contents]
+        deadline = monotonic() + PATIENCE
+        while files.waiting < len(sending) and not all(each.done() for each in sending):
+            if monotonic() > deadline:
+                break
+            await asyncio.sleep(0.001)
+        until_held()
+        files.open_all()
+        return await asyncio.gather(*sending)
+
+
+async def expect_it_written_first(trial: Trial) -> None:
+    """Refuse a view that has ended while its file could not be opened yet."""
+    early = []
+
+    def look() -> None:
+        ended = any(span.kind == "view" for span in recording.spans)
+        early.extend([ended] if ended and PHOTO not in photos().values() else [])
+
+    no_photos()
+    with record() as recording:
+        [reply] = await sent_together(trial, [PHOTO], look)
+    if early and reply.status == 201:
+        deadline = monotonic() + PATIENCE
+        while PHOTO not in photos().values() and monotonic() < deadline:
+            await asyncio.sleep(0.001)  # for the thread: it must not write after the check
+        reply.sent += "   while its file cannot be opened yet"
+        reply.refuse(
+            expected="an answer when the photo is written",
+            because="nobody waits for the thread that writes it",
+            next="`await` what runs in the thread",
+        )
+
+
 @save_photo.requirement(
     "saves the file that `POST /photos/` brings in the field `photo` under `settings.MEDIA_ROOT`, and answers 201 "
-    '`{"name": "lisbon.jpg", "size": 23}`: the name of the saved file and its bytes'
+    '`{"name": "lisbon.jpg", "size": 23}`: the name of the saved file and its bytes, when it is written'
 )
 async def saves_the_photo(trial: Trial) -> None:
+    await expect_it_written_first(trial)
     no_photos()
     for _ in range(2):
         name, content = f"{uuid4().hex}A.JPG", b"\n\xff\x00" + PHOTO + b"\n" * random.randint(1, 99)
@@ -125,7 +215,8 @@ async def asks_for_a_photo(trial: Trial) -> None:
 
 
 @save_photo.requirement(
-    "keeps what is there: a second `lisbon.jpg` is saved under another name, which the answer tells"
+    "keeps what is there: a second `lisbon.jpg` is saved under another name, which the answer tells, also when both come "
+    "at the same moment"
 )
 async def keeps_both(trial: Trial) -> None:
     no_photos()
@@ -148,6 +239,17 @@ async def keeps_both(trial: Trial) -> None:
         again.json["name"] != first.json["name"], "another name than that of the first photo, which is kept"
     )
     again.expect_that(len(saved) == 3, "three files", got=f"under MEDIA_ROOT: {sorted(saved)}")
+    await keeps_all_of_one_moment(trial)
+
+
+async def keeps_all_of_one_moment(trial: Trial) -> None:
+    """Refuse a photo that was written over another one, or names the other's file; an error writes over nothing."""
+    no_photos()
+    contents = [PHOTO + uuid4().hex.encode() for _ in range(3)]
+    for reply, content in zip(await sent_together(trial, contents, lambda: None), contents, strict=True):
+        reply.sent += "   while two others send a lisbon.jpg, too"
+        if reply.status == 201:
+            expect_saved(reply, content, photos())
 
 
 def parsed_on_the_loop(error: BaseException | None) -> bool:
