@@ -264,6 +264,7 @@ async def one_rate_for_all(currency):
 
 EQUAL_MUTANTS = {
     "assignment: rate = await cache.aget(key) → rate = None": "the look under the lock finds the same, a moment later",
+    "arg removal: rate = await cache.aget(key) → rate = await cache.aget(None)": "the look under the lock finds the same, a moment later",
     "condition: if rate is None: → if True:": "the look under the lock finds the same, a moment later",
     "number: await cache.aset(key, rate, timeout=60) → …": "nobody asks for so exact a minute",
     "one less: await cache.aset(key, rate, timeout=60) → …": "nobody asks for so exact a minute",
