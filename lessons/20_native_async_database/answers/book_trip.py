@@ -2,7 +2,9 @@ import asyncio
 import functools
 import json
 
+from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.db.models import F
 from django.http import JsonResponse
 from django.views.decorators.http import require_POST
@@ -244,9 +246,27 @@ async def the_note_with_the_full_name(request, pk, traveller):
     return await booked(trip)
 
 
+@known_answer("book_trip", breaks="keeps_them_apart", says="over the async connection")
+@guarded
+async def in_one_sync_transaction(request, pk, traveller):
+    @transaction.atomic
+    def sell():
+        trip = Trip.objects.select_for_update().get(pk=pk)
+        if trip.seats_left == 0 or trip.bookings.filter(traveller=traveller).exists():
+            return None
+        trip.bookings.create(traveller=traveller)
+        trip.notes.create(text=words_for(traveller))
+        trip.seats_left -= 1
+        trip.save(update_fields=["seats_left"])
+        return trip
+
+    trip = await sync_to_async(sell)()
+    return await booked(trip) if trip else sold_out()
+
+
 LOCKED = "nobody else has changed the row since it was locked"
 EQUAL_MUTANTS = {
-    "order of two:  ⏎ await trip.notes.acreate(…": "the note is none of the themes",
+    "order of two:  ⏎ await Note.objects.acreate(…": "the note is none of the themes",
     "order of two: await Booking.async_objects.acreate(…": "the seat is written later, whenever it is taken off",
     "another function: trip = await Trip.async_objects.select_for_update().filter(pk=pk).afirst() → …": "of one row the "
     "last is the first",

@@ -238,6 +238,32 @@ async def looks_before_it_locks(sender, receiver, amount):
         return (await Account.async_objects.aget(pk=giver.pk)).balance
 
 
+@known_answer("transfer", breaks="keeps_count", says="deadlock detected")
+async def locks_the_poorer_first(sender, receiver, amount):
+    demand(sender, receiver, amount)
+    async with async_atomic():
+        locked = of(Account.async_objects, sender, receiver).order_by("balance")
+        changed = both([account async for account in locked], sender, receiver, amount)
+        for account in changed:
+            await account.async_save(update_fields=["balance"])
+    return changed[0].balance
+
+
+@known_answer("transfer", breaks="keeps_count", says="deadlock detected")
+async def locks_the_richer_first(sender, receiver, amount):
+    demand(sender, receiver, amount)
+    async with async_atomic():
+        rows = Account.async_objects.filter(owner__username__in=(sender, receiver)).order_by("-balance")
+        locked = []
+        for key in [row.pk async for row in rows]:
+            account = Account.async_objects.select_for_update(of=("self",)).select_related("owner")
+            locked.append(await account.aget(pk=key))
+        changed = both(locked, sender, receiver, amount)
+        for account in changed:
+            await account.async_save(update_fields=["balance"])
+    return changed[0].balance
+
+
 LOCKED = "nobody else has changed the row since it was locked"
 EQUAL_MUTANTS = {
     'call in a chain: locked = of_both.select_related("owner").select_for_update(of=("self",)).order_by("pk") → …': "the "

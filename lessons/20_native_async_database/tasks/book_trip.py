@@ -1,10 +1,13 @@
 import random
 import uuid
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
@@ -14,6 +17,7 @@ from tutorial_project.checks.proofs.postgresql import (
     refused_writes,
     started,
 )
+from tutorial_project.classroom.data.connections import every_statement_through
 from tutorial_project.trips.models import Booking, Note, Theme, Trip
 
 from ..shared import native_postgresql
@@ -24,12 +28,12 @@ book_trip = Task(
     routes=["trips/<int:pk>/book/"],
     database=native_postgresql,
     hints=(
-        "Which connection does `trip.notes` write to, and which one holds the transaction?",
+        "Which connection does `Note.objects` write to, and which one holds the transaction?",
         "Inside of `async_atomic`: lock the trip, look, book, save, all with `async_objects` and `async_save`. What only "
         "Django's managers can do, the note and the themes, comes after the block, when the booking is certain.",
         "`async with async_atomic():` `trip = await Trip.async_objects.select_for_update().filter(pk=pk).afirst()`, return "
         "404 or 409, `acreate` the booking, `await trip.async_save(update_fields=[…])`. Below the block "
-        '`await trip.notes.acreate(text=f"booked for {traveller.username}")`, and '
+        '`await Note.objects.acreate(subject=trip, text=f"booked for {traveller.username}")`, and '
         "`[theme.name async for theme in trip.themes.all()]`.",
     ),
     praise="Right: what belongs together is one transaction of one ORM, and the other ORM has its turn before and after "
@@ -153,8 +157,8 @@ async def refuses_what_it_cannot_read(trial: Trial) -> None:
 
 
 @book_trip.requirement(
-    "keeps the two ORMs apart: when the database refuses the transaction at its commit, the error comes out, and "
-    "nothing is left: no booking, no note, no seat less"
+    "keeps the two ORMs apart: the seat and the booking are written in an async transaction; when the database refuses it "
+    "at its commit, the error comes out, and nothing is left: no booking, no note, no seat less"
 )
 async def keeps_them_apart(trial: Trial) -> None:
     trip, [buyer] = await a_trip(2), await travellers(1)
@@ -183,6 +187,33 @@ async def keeps_them_apart(trial: Trial) -> None:
         Outcome(reply.sent, f"{reply.status}").expect_that(
             reply.error is not None, "the error of the database"
         )
+    await writes_over_the_async_connection(trial, trip, buyer)
+
+
+async def writes_over_the_async_connection(trial: Trial, trip: Trip, buyer: User) -> None:
+    with written_by_django('INSERT INTO "trips_booking"', 'UPDATE "trips_trip"') as written:
+        reply = await book(trial, trip, buyer)
+    reply.expect_that(reply.status == 201, "201")
+    Outcome(reply.sent).expect_that(
+        not written,
+        "the seat and the booking over the async connection",
+        got=f"{written[0]} …, over Django's own connection, in a thread" if written else None,
+        next="write both with `async_objects` and `async_save`, in one `async with async_atomic()`",
+    )
+
+
+@contextmanager
+def written_by_django(*beginnings: str) -> Iterator[list[str]]:
+    """Which statements begin like this, and come over a connection of Django's own, during the `with` block."""
+    written: list[str] = []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        if isinstance(context["connection"], BaseDatabaseWrapper):
+            written.extend(beginning for beginning in beginnings if str(sql).startswith(beginning))
+        return execute(sql, params, many, context)
+
+    with every_statement_through(note):
+        yield written
 
 
 @book_trip.requirement(

@@ -1,3 +1,4 @@
+import asyncio
 import random
 import uuid
 from collections import Counter
@@ -188,6 +189,7 @@ async def keeps_count(trial: Trial) -> None:
     )
     await keeps_others_apart(trial)
     await keeps_count_beside_another_process(trial)
+    await keeps_one_order(trial)
 
 
 async def keeps_count_beside_another_process(trial: Trial) -> None:
@@ -234,6 +236,34 @@ async def keeps_others_apart(trial: Trial) -> None:
         outcome.expect(before[pair[0]] - amount)
         after = moved(after, *pair, amount)
     await expect_balances(outcomes[0].sent, after)
+
+
+async def keeps_one_order(trial: Trial) -> None:
+    """Refuse locks whose order follows the balances: one transfer waits, a balance changes, another one comes."""
+    pair = await two_rich_ones()
+    for held, other in (pair, pair[::-1]):
+        keys = {name: (await Account.objects.aget(owner__username=name)).pk for name in pair}
+        before = await balances(*pair)
+        richer = before[other] > before[held]
+        changed = before[held] + (-CENT if richer else CENT)
+        amounts = some_money(), some_money()
+        async with other_process() as process, other_process() as payer:
+            await process.hold("trips_account", f"id = {keys[held]}")
+            async with started(on_its_own(trial.call(held, other, amounts[0]))) as first:
+                await process.all_stand_still(first)
+                if await payer.is_free("trips_account", f"id = {keys[other]}"):
+                    statement = "UPDATE trips_account SET balance = %s WHERE id = %s"
+                    await payer.execute(statement, changed, keys[other])
+                    before |= {other: changed}
+                async with started(on_its_own(trial.call(other, held, amounts[1]))) as second:
+                    await process.all_stand_still([*first, *second])
+                    await process.execute("COMMIT")
+                    outcomes = await asyncio.gather(*first, *second)
+        after = moved(moved(before, held, other, amounts[0]), other, held, amounts[1])
+        for outcome in outcomes:
+            outcome.sent += "  and another one back at once, while another process changes a balance"
+            outcome.expect_that(outcome.error is None, "both go through")
+        await expect_balances(outcomes[0].sent, after)
 
 
 TWO_ORDERS = {
