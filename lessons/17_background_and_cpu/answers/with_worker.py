@@ -382,6 +382,29 @@ def tries_it_once_more(application, deliver, size):
     )
 
 
+@known_answer("with_worker", breaks="gives_up", says="three seconds for a letter")
+def five_seconds_since_the_last_letter(application, deliver, size):
+    done = asyncio.Event()
+
+    async def told(letter):
+        try:
+            await deliver(letter)
+        finally:
+            done.set()
+
+    async def stop(letters, worker):
+        all_done = asyncio.create_task(letters.join())
+        with suppress(TimeoutError):
+            while not all_done.done():
+                done.clear()
+                await asyncio.wait_for(done.wait(), 5)
+                await asyncio.sleep(0)
+        all_done.cancel()
+        worker.cancel()
+
+    return layer_with(application, lambda: asyncio.Queue(size), lambda letters: work_off(letters, told), stop)
+
+
 EQUAL_MUTANTS = {
     "arg removal: logger.exception(…": "what the record says beside the error is free",
     "text: logger.exception(…": "what the record says beside the error is free",

@@ -302,6 +302,31 @@ async def gives_up(trial: Trial) -> None:
         Outcome(sent, "no task is left" if none_left else "the worker is still there").expect(
             "no task is left", next="`worker.cancel()`"
         )
+    await gives_up_after_one_wait_for_all(trial)
+
+
+async def gives_up_after_one_wait_for_all(trial: Trial) -> None:
+    """Let a letter come through after three of the five seconds: the next one has two left."""
+    office = PostOffice(is_open=False)
+    async with started(trial, office, 10) as server:
+        put(queue_of(server), some_letters(3))
+        await turns(lambda: bool(office.begun))
+        with held_clock() as clock:
+            stopping = asyncio.ensure_future(server.stop())
+            await clock.advance(3)
+            office.open.set()
+            await turns(lambda: bool(office.done))
+            office.open.clear()
+            await turns(lambda: len(office.begun) > 1)
+            await clock.advance(2.5)
+            gave_up = await turns(stopping.done)
+        Outcome(
+            "lifespan.shutdown, while `deliver` takes three seconds for a letter, and hangs with the next",
+            "it gave up" if gave_up else "it still waits after 5.5 seconds",
+        ).expect(
+            "it gave up", next="one limit around the whole wait, as `asyncio.wait_for(letters.join(), 5)`"
+        )
+        (await stopping).expect("lifespan.shutdown.complete")
 
 
 @with_worker.requirement("passes every other connection on to `application`, as it is")
