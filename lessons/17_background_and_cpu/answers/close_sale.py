@@ -260,6 +260,19 @@ def in_the_order_of_the_model(pk):
         return letters_of(trip.bookings.all())
 
 
+@known_answer("close_sale", breaks="answers_with_the_ids", says="expected")
+@require_POST
+@sync_to_async
+@transaction.atomic
+def in_the_order_of_the_travellers(request, pk):
+    trip = get_object_or_404(Trip, pk=pk)
+    if not Trip.objects.filter(pk=pk, active=True).update(active=False):
+        return JsonResponse({"error": "closed already"}, status=409)
+    bookings = trip.bookings.order_by("traveller_id")
+    letters = [send_confirmation.enqueue(booking.pk).id for booking in bookings]
+    return JsonResponse({"letters": letters}, status=202)
+
+
 @known_answer("close_sale", breaks="answers_with_the_ids", says="which nobody has booked")
 @closing
 def no_bookings_is_closed(pk):

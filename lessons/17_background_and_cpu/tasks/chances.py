@@ -248,12 +248,16 @@ def refuse_other_functions(outcome: Outcome, pool: PoolOnTrial) -> None:
 async def hands_all_over(trial: Trial) -> None:
     trips, pool = await trips_on_sale(), PoolOnTrial()
     outcome = await asked(trial, pool, 30, len(trips))
+    in_turn = pool.at_once == 1
+    words = {
+        "got": "the pool got the next call only when it had given the result of the one before",
+        "because": "one call after the other uses one process, and all the others of the pool stand by",
+        "next": "collect what `run_in_executor` gives back, and `await asyncio.gather(*…)`",
+    }
     outcome.expect_that(
         pool.at_once == len(trips),
         f"{len(trips)} calls in the pool at the same time",
-        got="the pool got the next call only when it had given the result of the one before",
-        because="one call after the other uses one process, and all the others of the pool stand by",
-        next="collect what `run_in_executor` gives back, and `await asyncio.gather(*…)`",
+        **(words if in_turn else {"got": f"{pool.at_once} of them at the same time"}),
     )
 
 
@@ -305,7 +309,6 @@ async def takes_back(trial: Trial) -> None:
     expect_open_pool(sent, pool)
     Outcome(sent, f"{cancelled} of {len(trips)} calls taken back").expect(
         f"{len(trips)} of {len(trips)} calls taken back",
-        because="what is in the pool is not what was cancelled: a shield, a thread or a task stands between",
         next="await the futures of `run_in_executor` themselves: `gather` cancels them with its own task",
     )
     if calling.done() and not calling.cancelled() and calling.result().error is None:
