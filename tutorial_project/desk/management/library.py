@@ -34,12 +34,13 @@ ENOUGH_OF_A_WORD = 0.4
 """The same where a text has a single word of the query."""
 ENOUGH_OF_AN_ERROR = 0.6
 """The same where the query is an error, which shares common words with many."""
-BEYOND_DOUBT = 0.75
+BEYOND_DOUBT = 0.8
 """So much of the query is in the text, and so much of the title in the query, where words alone are sure."""
 LIMITS = frozenset(
     {"every", "everywhere", "have", "instead", "must", "need", "never", "should", "stop", "without"}
+    | {"when", "where", "which", "who", "whose"}
 )
-"""Words that make a question another one, and too common to rank by: where only the query has one, nothing is sure."""
+"""Words that make a question another one, and too common to rank by: where only one of two has them, nothing is sure."""
 MOST = 8
 HOW = re.compile(
     r"^how (?:do|does|to|can|should|would|could|must)\b|\b(?:how to|a way to|how (?:do|can) (?:i|we|you))\b"
@@ -142,22 +143,26 @@ class Library:
     def _by_words(self, asked: str, hits: list[Hit]) -> Iterator[Answer]:
         is_error = is_an_error(asked)
         kind = kind_of(asked)
-        ranked = sorted(hits, key=lambda hit: self._fit(hit, kind), reverse=True)
+        ranked = sorted(
+            hits,
+            key=lambda hit: (self._title(hit.number).lower() == asked.strip().lower(), self._fit(hit, kind)),
+            reverse=True,
+        )
         for hit in ranked:
             if hit.share >= _least_share(hit, is_error):
                 sure = not is_error and min(hit.by_title, hit.of_title) >= BEYOND_DOUBT
                 answer = self._of(hit.number, sure and hit is ranked[0], hit.share)
-                same = kind in ("", kind_of(answer.title)) and not limits_of(asked) - limits_of(answer.title)
-                yield replace(answer, sure=answer.sure and same)
+                yield replace(answer, sure=answer.sure and is_the_same_question(asked, answer.title))
 
     def _fit(self, hit: Hit, kind: str) -> float:
         fits = (1 + hit.of_wording + hit.of_title + LIKENESS * hit.likeness) * (LEAST_SHARE + hit.share)
-        if self._is_question(hit):
-            fits *= QUESTION_FIRST * OF_KINDS.get((kind, kind_of(self.questions[hit.number].title)), 1.0)
+        if hit.number < len(self.questions):
+            fits *= QUESTION_FIRST * OF_KINDS.get((kind, kind_of(self._title(hit.number))), 1.0)
         return hit.rank * fits
 
-    def _is_question(self, hit: Hit) -> bool:
-        return hit.number < len(self.questions)
+    def _title(self, number: int) -> str:
+        number_of_page = number - len(self.questions)
+        return self.questions[number].title if number_of_page < 0 else self.pages[number_of_page].title
 
     def _of(self, number: int, sure: bool, share: float) -> Answer:
         if number < len(self.questions):
@@ -172,9 +177,10 @@ def _least_share(hit: Hit, is_error: bool) -> float:
     return ENOUGH_OF_A_WORD if hit.count == 1 else ENOUGH
 
 
-def limits_of(text: str) -> frozenset[str]:
-    """The words of a text that limit what it asks, such as "every"."""
-    return LIMITS.intersection(re.findall(r"[a-z]+", text.lower()))
+def is_the_same_question(asked: str, title: str) -> bool:
+    """Whether small words, which do not rank, make no other question of what has the words of a title."""
+    mine, theirs = (frozenset(re.findall(r"[a-z]+", text.lower())) for text in (asked, title))
+    return kind_of(asked) in ("", kind_of(title)) and mine & LIMITS == theirs & LIMITS
 
 
 def kind_of(text: str) -> str:
