@@ -123,6 +123,14 @@ async def in_the_order_of_their_ends(first, second):
     return [await done for done in asyncio.as_completed([run(first), run(second)])]
 
 
+@known_answer("two_reports", breaks="returns_both", says="two_reports(seats_sold, trips_on_sale)")
+async def in_the_order_of_a_set(first, second):
+    done, _ = await asyncio.wait(
+        {asyncio.create_task(asyncio.to_thread(closing(r))) for r in (first, second)}
+    )
+    return [task.result() for task in done]
+
+
 @known_answer("two_reports", breaks="leaves_the_loop_free", says="time.sleep")
 async def sleeps_on_the_loop(first, second):
     results = await all_of(asyncio.to_thread(closing, first), asyncio.to_thread(closing, second))
