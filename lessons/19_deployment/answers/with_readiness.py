@@ -412,6 +412,14 @@ def waits_for_those_of_one_moment(application, stopping):
     return layer
 
 
+@known_answer("with_readiness", breaks="answers_ready", says="expected")
+def also_without_the_slash(application, stopping):
+    def asks(scope):
+        return scope["type"] == "http" and scope["path"].rstrip("/") == "/readiness"
+
+    return counting(application, stopping, asks=asks)
+
+
 EQUAL_MUTANTS = {
     "condition: if not under_way: → if True:": "who waits looks at the set again each time",
 }

@@ -86,7 +86,7 @@ async def answers_ready(trial: Trial) -> None:
         "an answer of the layer's own",
         because="the layer calls `application` for this path, too",
     )
-    for path in ("/trips/", "/readiness/of/trips/", "/trips/readiness/"):
+    for path in ("/trips/", "/readiness", "/readiness/of/trips/", "/trips/readiness/"):
         await hands_on(shop, layer, http_scope(path, state={"letters": uuid4().hex}))
     await hands_on_what_is_no_request(shop, layer)
     shop.go_on.set()
