@@ -60,7 +60,8 @@ async def values_and_a_second_query(request):
     rows = [row async for row in trips.order_by("price").values("id", "title", "price", place=place)]
     if slug and not rows and not await Destination.objects.filter(slug=slug).aexists():
         return JsonResponse({"error": "no such destination"}, status=404)
-    pairs = [pair async for pair in trips.order_by("themes__name").values_list("pk", "themes__name")]
+    with_theme = trips.filter(themes__isnull=False).order_by("themes__name")
+    pairs = [pair async for pair in with_theme.values_list("pk", "themes__name")]
     for row in rows:
         row["destination"] = row.pop("place")
         row["themes"] = [theme for pk, theme in pairs if pk == row["id"]]
@@ -236,6 +237,51 @@ async def two_hundred_at_most(request):
         trips = trips.filter(destination=await aget_object_or_404(Destination, slug=slug))
     trips = trips.select_related("destination").prefetch_related("themes")
     return JsonResponse({"trips": [as_row(trip) async for trip in trips[:200]]})
+
+
+@known_answer("trip_list", breaks="names_destination_and_themes", says='"themes": [null]')
+async def joins_the_themes(request):
+    trips = Trip.objects.filter(active=True)
+    if slug := request.GET.get("destination"):
+        trips = trips.filter(destination=await aget_object_or_404(Destination, slug=slug))
+    rows = {}
+    fields = ("id", "title", "price", "destination__name", "themes__name")
+    async for pk, title, price, place, theme in trips.order_by("price", "themes__name").values_list(*fields):
+        row = {"id": pk, "title": title, "price": price, "destination": place, "themes": []}
+        rows.setdefault(pk, row)["themes"].append(theme)
+    return JsonResponse({"trips": list(rows.values())})
+
+
+destinations_asked_for = {}
+
+
+@known_answer("trip_list", breaks="keeps_one_destination", says="while the destination is named")
+async def remembers_the_destinations(request):
+    trips, place = Trip.objects.filter(active=True).order_by("price"), None
+    if slug := request.GET.get("destination"):
+        if slug not in destinations_asked_for:
+            destinations_asked_for[slug] = await aget_object_or_404(Destination, slug=slug)
+        place = destinations_asked_for[slug]
+        trips = trips.filter(destination=place)
+    rows = [as_row(t) async for t in trips.select_related("destination").prefetch_related("themes")]
+    for row in rows if place else []:
+        row["destination"] = place.name
+    return JsonResponse({"trips": rows})
+
+
+known_slugs = set()
+
+
+@known_answer("trip_list", breaks="knows_no_atlantis", says="after that destination was deleted")
+async def remembers_which_slugs_there_are(request):
+    trips = Trip.objects.filter(active=True).order_by("price")
+    if slug := request.GET.get("destination"):
+        if slug not in known_slugs:
+            await aget_object_or_404(Destination, slug=slug)
+            known_slugs.add(slug)
+        trips = trips.filter(destination__slug=slug)
+    trips = trips.select_related("destination").prefetch_related("themes")
+    return JsonResponse({"trips": [as_row(trip) async for trip in trips]})
 
 
 EQUAL_MUTANTS = {

@@ -23,8 +23,8 @@ book = Task(
         "when none is left; it answers how many rows it changed. Then `aget_or_create` tells whether another click was "
         "faster: give the seat back.",
         "`booking = await trip.bookings.filter(traveller=…).afirst()`; without one "
-        '`await Trip.objects.filter(pk=pk, seats_left__gt=0).aupdate(seats_left=F("seats_left") - 1)`, 409 when that '
-        "is 0; `booking, created = await trip.bookings.aget_or_create(traveller=…)`; at last read the trip anew",
+        '`await Trip.objects.filter(pk=pk, seats_left__gt=0).aupdate(seats_left=F("seats_left") - 1)`; when that is 0, '
+        "409 unless another click has booked; `booking, created = await trip.bookings.aget_or_create(traveller=…)`; at last read the trip anew",
     ),
     praise="Right: the unique constraint decides who was first, and the database takes the seat while it looks whether "
     "there is one. A sync function with `transaction.atomic()` behind `sync_to_async` is better still: nobody ever "

@@ -80,7 +80,8 @@ def expect_numbers(reply: Reply, expected: list[dict[str, Any]]) -> None:
     rows = listed(reply, "destinations")
     names = [row["name"] for row in expected]
     told = [row.get("name") for row in rows]
-    reply.expect_that(told == names, beginning(names), got=beginning(told))
+    first = next((n for n, pair in enumerate(zip(told, names, strict=False)) if len(set(pair)) > 1), 0)
+    reply.expect_that(told == names, beginning(names, first), got=beginning(told, first))
     for row, wanted in zip(rows, expected, strict=True):
         joined = wanted.pop("joined")
         found = {key: row.get(key) for key in wanted}
@@ -88,8 +89,10 @@ def expect_numbers(reply: Reply, expected: list[dict[str, Any]]) -> None:
         reply.expect_that(found == wanted, as_json(wanted), got=as_json(found), because=because)
 
 
-def beginning(names: list[Any]) -> str:
-    return f"{len(names)} names: {', '.join(map(str, names[:4]))}, …"
+def beginning(names: list[Any], first: int) -> str:
+    """Some names, from the first on that is not in its place."""
+    start = f", from the {first + 1}th on" if first else ""
+    return f"{len(names)} names{start}: {', '.join(map(str, names[first : first + 4]))}, …"
 
 
 def why(found: dict[str, Any], wanted: dict[str, Any], joined: int) -> str | None:

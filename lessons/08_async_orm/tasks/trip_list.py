@@ -48,8 +48,9 @@ async def lists_what_is_on_sale(trial: Trial) -> None:
 
 
 async def many_trips_on_sale(place: Destination) -> None:
-    """More trips than any page of a list would hold."""
-    prices = random.sample(range(10_000, 99_000), 150)
+    """More trips than any page of a list would hold, none for the price of another: their order would be open."""
+    taken = {int(price * 100) async for price in Trip.objects.values_list("price", flat=True)}
+    prices = random.sample([cents for cents in range(10_000, 99_000) if cents not in taken], 150)
     shared = {"destination": place, "departs": date(2027, 6, 1), "nights": 2, "seats": 20, "seats_left": 5}
     await Trip.objects.abulk_create(
         Trip(title=made_up("trip"), price=Decimal(cents) / 100, **shared) for cents in prices
@@ -98,9 +99,10 @@ def expect_ids(reply: Reply, ids: list[int], expected: list[int]) -> None:
     'says of each trip its `"destination"` (the name) and its `"themes"` (the names, in alphabetical order)'
 )
 async def names_destination_and_themes(trial: Trial) -> None:
-    trip = await made_up_trip()
+    trip = await made_up_trip(price=Decimal("301.07"))
     for name in (made_up("zoo"), made_up("beach"), made_up("museum")):
         await trip.themes.aadd(await Theme.objects.acreate(name=name))
+    await made_up_trip(price=Decimal("300.03"))  # without a theme
     reply = await trial.get("/trips/")
     rows = listed(reply, "trips")
     trips = Trip.objects.filter(active=True).order_by("price")
@@ -126,6 +128,18 @@ async def keeps_one_destination(trial: Trial) -> None:
         ids = [row.get("id") for row in listed(reply, "trips")]
         there = Trip.objects.filter(active=True, destination__slug=slug).order_by("price")
         expect_ids(reply, ids, [pk async for pk in there.values_list("pk", flat=True)])
+    await _expect_the_name_of_now(trial)
+
+
+async def _expect_the_name_of_now(trial: Trial) -> None:
+    """Refuse what was kept of a destination when it was asked for before."""
+    place = await made_up_destination()
+    trip = await made_up_trip(place)
+    for name in (place.name, made_up("reef").title()):
+        await Destination.objects.filter(pk=place.pk).aupdate(name=name)
+        reply = await trial.get(f"/trips/?destination={place.slug}")
+        reply.sent += f"  while the destination is named {name}"
+        expect_rows(reply, listed(reply, "trips"), [{"id": trip.pk, "destination": name}])
 
 
 @trip_list.requirement(
@@ -147,6 +161,12 @@ async def lists_nothing_where_nothing_is_on_sale(trial: Trial) -> None:
 async def knows_no_atlantis(trial: Trial) -> None:
     for slug in ("atlantis", made_up("atlantis"), "Kyoto"):  # a name is no slug
         expect_404(await trial.get(f"/trips/?destination={slug}"))
+    gone = await made_up_destination()
+    (await trial.get(f"/trips/?destination={gone.slug}")).expect(200)
+    await gone.adelete()
+    reply = await trial.get(f"/trips/?destination={gone.slug}")
+    reply.sent += "  after that destination was deleted"
+    expect_404(reply)
 
 
 @trip_list.requirement("sends two queries at most for the whole list, and three at most with `?destination=`")
