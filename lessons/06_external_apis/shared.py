@@ -45,8 +45,13 @@ NO_OBJECTS = {
     "/half": "half of its answer",
     "/says?json=[17]": "a JSON list",
     "/says?json=null": "`null`",
+    '/says?json=[["city","Lisbon"]]': "a JSON list of pairs",
 }
 """What a service can say with status 200 that is no JSON object, in words."""
+
+
+SOMETHING_MORE = {"asked_at": "07:10"}
+"""What a service adds to its answers one day, and no example shows."""
 
 
 def odd_cities() -> list[str]:

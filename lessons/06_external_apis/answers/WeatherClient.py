@@ -378,6 +378,14 @@ class LimitsHeadersAndBody(OneClientEach):
             await session.close()
 
 
+@known_answer("WeatherClient", breaks="raises_what_is_no_report", says="look at the status")
+class RaisesForTheClientsErrorsOnly(TakesWhatComes):
+    def content(self, response):
+        if response.is_client_error:
+            response.raise_for_status()
+        return json_object(response.json())
+
+
 EQUAL_MUTANTS = {
     "arg removal: self.clients[loop] = httpx.AsyncClient(base_url=services.url, timeout=None) → …": "httpx's own limit is longer",
     "text: response = …safe='XXXX')}\")": "letters are never quoted",

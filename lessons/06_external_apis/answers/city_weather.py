@@ -425,6 +425,41 @@ async def forgets_to_await_the_end(request, city):
         client.aclose()
 
 
+@known_answer("city_weather", breaks="calls_what_is_no_good_502", says="while the service answers 504")
+async def passes_a_504_on(request, city):
+    try:
+        async with asyncio.timeout(LIMIT), httpx.AsyncClient(timeout=None) as client:
+            response = await client.get(weather_url(city))
+        return too_slow() if response.status_code == 504 else JsonResponse(checked(response))
+    except TimeoutError:
+        return too_slow()
+    except TROUBLE:
+        return no_good()
+
+
+@known_answer("city_weather", breaks="calls_what_is_no_good_502", says="answers a JSON list of pairs")
+async def makes_a_dictionary_of_it(request, city):
+    try:
+        async with asyncio.timeout(LIMIT), httpx.AsyncClient(timeout=None) as client:
+            response = await client.get(weather_url(city))
+        return JsonResponse(dict(response.raise_for_status().json()))
+    except TimeoutError:
+        return too_slow()
+    except (*TROUBLE, TypeError):
+        return no_good()
+
+
+@known_answer("city_weather", breaks="tells_the_weather", says="asked_at")
+async def takes_the_fields_that_it_knows(request, city):
+    try:
+        report = await asyncio.wait_for(fetched(city), LIMIT)
+        return JsonResponse({name: report[name] for name in ("city", "celsius", "sky")})
+    except TimeoutError:
+        return too_slow()
+    except TROUBLE:
+        return no_good()
+
+
 NO_SLASH = "a `str` of a route has no slash, which is all that `safe` is about"
 
 

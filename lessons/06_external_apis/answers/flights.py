@@ -442,6 +442,58 @@ async def takes_the_header_as_it_came(request, city):
         return HttpResponse(status=502)
 
 
+@known_answer("flights", breaks="calls_other_errors_502", says="while the service answers 504")
+async def passes_a_504_on(request, city):
+    try:
+        async with asyncio.timeout(LIMIT), httpx.AsyncClient(timeout=None) as client:
+            response = await client.get(flights_url(city))
+        if response.status_code == 429:
+            return busy(response)
+        if response.status_code in (404, 504):
+            return HttpResponse(status=response.status_code)
+        return JsonResponse(json_object(response.raise_for_status().json()))
+    except TimeoutError:
+        return too_slow()
+    except (httpx.HTTPError, ValueError):
+        return HttpResponse(status=502)
+
+
+@known_answer("flights", breaks="says_when_to_come_back", says="Retry-After: 0")
+async def takes_zero_seconds_for_nothing(request, city):
+    try:
+        async with asyncio.timeout(LIMIT), httpx.AsyncClient(timeout=None) as client:
+            response = await client.get(flights_url(city))
+        if response.status_code == 429:
+            later = response.headers.get("Retry-After")
+            known = later and (not later.isdigit() or int(later))
+            return HttpResponse(status=503, headers={"Retry-After": later} if known else {})
+        if response.status_code == 404:
+            return HttpResponse(status=404)
+        return JsonResponse(json_object(response.raise_for_status().json()))
+    except TimeoutError:
+        return too_slow()
+    except (httpx.HTTPError, ValueError):
+        return HttpResponse(status=502)
+
+
+@known_answer("flights", breaks="says_when_to_come_back", says="429 with a page of HTML")
+async def reads_the_json_first(request, city):
+    try:
+        async with asyncio.timeout(LIMIT), httpx.AsyncClient(timeout=None) as client:
+            response = await client.get(flights_url(city))
+        if response.status_code == 404:
+            return HttpResponse(status=404)
+        said = json_object(response.json())
+        if response.status_code == 429:
+            return busy(response)
+        response.raise_for_status()
+        return JsonResponse(said)
+    except TimeoutError:
+        return too_slow()
+    except (httpx.HTTPError, ValueError):
+        return HttpResponse(status=502)
+
+
 NO_SLASH = "a `str` of a route has no slash, which is all that `safe` is about"
 
 EQUAL_MUTANTS = {

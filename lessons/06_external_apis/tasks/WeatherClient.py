@@ -13,7 +13,7 @@ from tutorial_project.checks import (
     blocking_calls_refused,
     run_without_a_loop,
 )
-from tutorial_project.checks.kinds.made_up import made_up_weather
+from tutorial_project.checks.kinds.made_up import made_up_weather, mixed
 from tutorial_project.checks.proofs.clock import held_clock
 from tutorial_project.services import running_services
 from tutorial_project.services.places import weather as weather_of
@@ -24,6 +24,7 @@ from ..shared import (
     NO_OBJECTS,
     PATIENCE,
     SHORTLY,
+    SOMETHING_MORE,
     TOO_LATE,
     TRICKLING,
     Kept,
@@ -119,7 +120,7 @@ async def asks_two_at_once(trial: Trial) -> None:
 async def raises_what_is_no_report(trial: Trial) -> None:
     weather, services = await _made_at_import(trial), counting_anew()
     (await _ask(weather, "Lisbon")).expect(LISBON)
-    errors = {f"/failing?status={status}": str(status) for status in (418, random.choice([404, 500, 503]))}
+    errors = {f"/failing?status={status}": str(status) for status in mixed([418, 404, 429, 500, 503])}
     for by, named in (errors | NO_OBJECTS).items():
         with services.replaced("/weather", by=by):
             outcome = await _ask(weather, "Lisbon")
@@ -302,7 +303,7 @@ def _expect_an_error(outcome: Outcome, **words: str) -> None:
 
 async def _ask_for_news(weather: Any, city: str, earlier: Any = None) -> Outcome:
     """Ask while the service says something that nobody can know, and refuse another answer."""
-    report = made_up_weather(city)
+    report = made_up_weather(city) | SOMETHING_MORE
     with running_services().saying(f"/weather/{city}", report):
         outcome = await _ask(weather, city)
     outcome.expect(report, **_words_about_answers(outcome), **words_about_memory(outcome, earlier))

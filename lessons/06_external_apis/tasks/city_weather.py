@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import random
 from urllib.parse import quote
 
 from tutorial_project.checks import (
@@ -8,11 +7,12 @@ from tutorial_project.checks import (
     Task,
     Trial,
 )
-from tutorial_project.checks.kinds.made_up import made_up_weather
+from tutorial_project.checks.kinds.made_up import made_up_weather, mixed
 from tutorial_project.services import running_services
 
 from ..shared import (
     NO_OBJECTS,
+    SOMETHING_MORE,
     counting_anew,
     expect_504,
     expect_504_for_a_trickle,
@@ -54,7 +54,7 @@ city_weather = Task(
 async def tells_the_weather(trial: Trial) -> None:
     earlier = None
     for city in ("Lisbon", "Reykjavik", "Lisbon"):
-        report = made_up_weather(city)
+        report = made_up_weather(city) | SOMETHING_MORE
         with running_services().saying(f"/weather/{city}", report):
             reply = await get(trial, f"/weather/{city}/")
         reply.expect(200, json=report, **words_about_memory(reply, earlier))
@@ -104,7 +104,7 @@ async def gives_up_on_a_trickle(trial: Trial) -> None:
 )
 @keeping_every_client
 async def calls_what_is_no_good_502(trial: Trial) -> None:
-    for status in (404, random.choice([403, 418, 429, 451, 500, 503])):
+    for status in mixed([404, 403, 408, 418, 429, 451, 500, 503, 504]):
         reply = await get_while(trial, "/weather/Lisbon/", f"/failing?status={status}", str(status))
         reply.expect(502, **_words_about_status(reply))
     for by, named in NO_OBJECTS.items():

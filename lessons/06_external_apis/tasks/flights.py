@@ -11,12 +11,13 @@ from tutorial_project.checks import (
     Task,
     Trial,
 )
-from tutorial_project.checks.kinds.made_up import made_up_flights
+from tutorial_project.checks.kinds.made_up import made_up_flights, mixed
 from tutorial_project.checks.kinds.visits import visits
 from tutorial_project.services import running_services
 
 from ..shared import (
     NO_OBJECTS,
+    SOMETHING_MORE,
     counting_anew,
     expect_504,
     expect_504_for_a_trickle,
@@ -60,7 +61,7 @@ flights = Task(
 async def lists_the_flights(trial: Trial) -> None:
     earlier = None
     for city in ("Kyoto", "Lisbon", "Kyoto"):
-        said = made_up_flights(city)
+        said = made_up_flights(city) | SOMETHING_MORE
         with running_services().saying(f"/flights/{city}", said):
             reply = await get(trial, f"/flights/{city}/")
         reply.expect(200, json=said, **words_about_memory(reply, earlier))
@@ -99,7 +100,7 @@ async def passes_404_on(trial: Trial) -> None:
 @leaving_clients_open
 async def says_when_to_come_back(trial: Trial) -> None:
     moment = http_date(time.time() + random.randint(20, 900))
-    for seconds in ("7", str(random.randint(20, 900)), moment):
+    for seconds in ("7", str(random.randint(20, 900)), moment, "0"):
         by = f"/busy?at={quote(seconds)}" if seconds == moment else f"/busy?retry_after={seconds}"
         reply = await _answer_to_busy(trial, by, f"429 and Retry-After: {seconds}")
         expected = f"503  Retry-After: {seconds}"
@@ -127,12 +128,22 @@ async def says_when_to_come_back(trial: Trial) -> None:
         got=f"503  Retry-After: {header}",
         because="nobody said that",
     )
+    await _expect_503_whatever_the_body(trial)
+
+
+async def _expect_503_whatever_the_body(trial: Trial) -> None:
+    by, named = "/failing?status=429&as=page", "429 with a page of HTML"
+    reply = await _answer_to_busy(trial, by, named)
+    words = {}
+    if reply.status == 502:
+        words = {"next": "look at the status before you read the body as JSON"}
+    reply.expect_that(reply.status == 503, "503", **words)
 
 
 @flights.requirement("answers 502 when the service answers any other error, such as 403, 500 or 503")
 @leaving_clients_open
 async def calls_other_errors_502(trial: Trial) -> None:
-    for status in (403, 500, 503, 418, random.choice([400, 401, 405, 410, 422, 451, 501, 504, 511])):
+    for status in (403, 500, 503, 418, *mixed([400, 401, 405, 408, 410, 422, 451, 501, 504, 511])):
         reply = await get_while(trial, "/flights/Kyoto/", f"/failing?status={status}", str(status))
         reply.expect(502, **_words_about_status(reply, status))
 
