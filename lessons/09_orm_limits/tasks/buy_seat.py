@@ -10,6 +10,7 @@ from django.db import IntegrityError
 from django.db.models import F
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
+from tutorial_project.checks.kinds.made_up import one_of
 from tutorial_project.checks.proofs.connections import Statement, statements, while_another_task_writes
 from tutorial_project.checks.proofs.postgresql import (
     everyone_looks_before_anyone_writes,
@@ -97,10 +98,10 @@ async def expect_stored(sent: str, expected: Stored, **words: Any) -> None:
 
 async def a_trip(seats_left: int) -> int:
     """Any trip on sale that others have booked already, with so many seats left."""
-    trips = [trip async for trip in Trip.objects.filter(active=True, bookings__isnull=False).distinct()]
-    trip = random.choice(trips)
-    await Trip.objects.filter(pk=trip.pk).aupdate(seats_left=seats_left, seats=F("seats") + seats_left)
-    return trip.pk
+    trips = Trip.objects.filter(active=True, bookings__isnull=False).distinct()
+    pk: int = one_of([pk async for pk in trips.values_list("pk", flat=True)])
+    await Trip.objects.filter(pk=pk).aupdate(seats_left=seats_left, seats=F("seats") + seats_left)
+    return pk
 
 
 async def travellers(number: int) -> list[int]:

@@ -1,5 +1,5 @@
 import asyncio
-from random import choice, sample
+from random import sample
 from typing import Any
 from urllib.parse import unquote
 
@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import ObjectDoesNotExist
 
 from tutorial_project.checks import Task, Trial
-from tutorial_project.checks.kinds.made_up import made_up
+from tutorial_project.checks.kinds.made_up import made_up, one_of
 from tutorial_project.trips.models import Trip
 
 from ..shared import WENT_ON, expect, expect_right_allow, sent
@@ -33,7 +33,7 @@ take_off_sale = Task(
 async def a_trip(**fields: Any) -> int:
     """The key of some trip that is on sale, with these fields."""
     trips = Trip.objects.filter(active=True, **fields)
-    return choice([pk async for pk in trips.values_list("pk", flat=True)])
+    return one_of([pk async for pk in trips.values_list("pk", flat=True)])
 
 
 def button(pk: int) -> str:

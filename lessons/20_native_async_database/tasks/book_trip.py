@@ -11,6 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
+from tutorial_project.checks.kinds.made_up import one_of
 from tutorial_project.checks.proofs.postgresql import (
     everyone_looks_before_anyone_writes,
     other_process,
@@ -74,7 +75,7 @@ async def expect_stored(sent: str, trip: Trip, expected: Stored, **words: Any) -
 
 async def a_trip(seats_left: int, but: Trip | None = None) -> Trip:
     """A trip with so many seats left, a title and themes that nobody could know, and a note of the staff; not `but`."""
-    trip = random.choice([trip async for trip in Trip.objects.filter(active=True) if trip != but])
+    trip = one_of([trip async for trip in Trip.objects.filter(active=True) if trip != but])
     await Trip.objects.filter(pk=trip.pk).aupdate(
         title=f"To {uuid.uuid4().hex[:8]}", seats_left=seats_left, seats=F("seats") + seats_left
     )

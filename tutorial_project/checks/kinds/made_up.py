@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 from uuid import uuid4
+
+Key = TypeVar("Key")
+
+_lately: deque[Any] = deque(maxlen=8)
+"""What `one_of` gave last."""
 
 
 def made_up(kind: str) -> str:
@@ -15,6 +21,20 @@ def made_up(kind: str) -> str:
         kind: what it is the name of, such as "island".
     """
     return f"{kind}-{uuid4().hex[:8]}"
+
+
+def one_of(keys: Iterable[Key]) -> Key:
+    """One of these keys by chance, and none of the last eight that were given.
+
+    Trap: a proof may be made beside another one. Where both happen to choose the same row, each finds there what the
+    other did.
+
+    Args:
+        keys: more than eight, of rows that the proof changes.
+    """
+    chosen = random.choice([key for key in keys if key not in _lately])
+    _lately.append(chosen)
+    return chosen
 
 
 def mixed(items: Sequence[Any]) -> list[Any]:
