@@ -89,16 +89,18 @@ def test_what_is_unknown_is_said_to_be_with_what_to_do(asked: Path, capsys) -> N
     printed = capsys.readouterr().out
     assert printed.startswith("Nothing here is about this.")
     assert "python manage.py doctor" in printed
-    assert "Perhaps related" not in printed
+    assert "→" not in printed, "no place"
 
 
-def test_what_only_shares_words_is_called_related(asked: Path, capsys) -> None:
+def test_what_only_shares_words_is_called_the_nearest(asked: Path, capsys) -> None:
     call_command("explain", "a database for colours, painters and pictures")
     assert not json_of(capsys, "a database for colours, painters and pictures")
     call_command("explain", "locked doors, locked database, wooden")
     printed = capsys.readouterr().out
-    assert printed.startswith("Nothing here is about this.")
-    assert "Perhaps related:\n  Why is the database locked?" in printed
+    assert printed.startswith(
+        "Nothing here is surely about this. Nearest to it:\n  Why is the database locked?"
+    )
+    assert "python manage.py doctor" in printed
 
 
 def json_of(capsys: pytest.CaptureFixture[str], *words: str) -> list[dict[str, object]]:

@@ -14,7 +14,9 @@ from tutorial_project.desk.management.classroom_command import ClassroomCommand
 from tutorial_project.desk.management.library import Answer, Library
 from tutorial_project.questions.store import Question
 
-NOTHING = """Nothing here is about this. Paste the whole error, its last line included:
+NOTHING = "Nothing here is about this."
+NEAREST = "Nothing here is surely about this. Nearest to it:"
+WHAT_TO_DO = """If it is an error, paste the whole of it, its last line included:
   python manage.py explain -      (then paste, and end with Ctrl-D; on Windows Ctrl-Z and Enter)
 If it happens in a lesson or an exercise, run  python manage.py doctor  and open an issue with the cell and its output."""
 RELATED = "Perhaps related:"
@@ -46,10 +48,10 @@ class Command(ClassroomCommand):
 def report(found: Sequence[Answer]) -> Text:
     """What was found, as it is read: the best in full where it is about the text, of others only the titles."""
     if not found:
-        return Text(NOTHING)
+        return Text("\n").join([Text(NOTHING), Text(WHAT_TO_DO)])
     best = found[0]
     if best.question is None or not (best.sure or best.is_recognised or best.share >= 0.6):
-        return Text("\n\n").join([Text(NOTHING), titles(RELATED, found)])
+        return Text("\n\n").join([titles(NEAREST, found), Text(WHAT_TO_DO)])
     paragraphs = [] if best.sure else [Text(ELSEWHERE_TOO if best.is_recognised else BEST_FIT)]
     paragraphs.append(in_full(best.question))
     for heading, others in (
