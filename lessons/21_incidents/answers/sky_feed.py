@@ -3,6 +3,7 @@ from contextlib import suppress
 from urllib.parse import quote
 
 from django.http import HttpResponse, StreamingHttpResponse
+from django.utils.html import escape
 
 from tutorial_project.checks.known_answers import known_answer
 from tutorial_project.services import ServiceError, ask, ask_blocking
@@ -159,6 +160,15 @@ async def tells_an_old_sky_when_nobody_answers(request):
             with suppress(ServiceError, KeyError):
                 last_seen[city] = (await ask(f"weather/{quote(city, safe='')}"))["sky"]
             yield f"{city}: {last_seen.get(city, 'unknown')}\n"
+
+    return stream(lines())
+
+
+@known_answer("sky_feed", breaks="writes_a_line_for_each", says="&amp;")
+async def a_name_for_a_browser(request):
+    async def lines():
+        for city in request.GET.getlist("city"):
+            yield escape(await line(city))
 
     return stream(lines())
 

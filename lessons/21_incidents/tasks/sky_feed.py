@@ -67,7 +67,7 @@ def lines(*weathers: dict[str, Any]) -> str:
     "the weather service sees it now"
 )
 async def writes_a_line_for_each(trial: Trial) -> None:
-    said = cities(2) | cities(1, end="?")
+    said = cities(2) | cities(1, end="&?")
     for number in (4, 4, 1, 0):
         weathers = [*said.values(), *said.values()][:number]  # the first of them once more
         with quiet(), all_saying(said):
