@@ -267,6 +267,81 @@ async def the_latest_departure_alone(request, pk):
     return stream(news())
 
 
+async def shared(pk, title, leaves):
+    """Screens of one trip hear from one task; the one that leaves tells `leaves` of it."""
+    if pk not in hearing:
+        queues = set()
+        hearing[pk] = queues, asyncio.create_task(hear_for(queues, board.join()))
+    queues, task = hearing[pk]
+    queues.add(departures := asyncio.Queue())
+    try:
+        yield f"{title}\n"
+        while True:
+            departure = await departures.get()
+            yield f"{departure['to']}, gate {departure['gate']}\n"
+    finally:
+        queues.discard(departures)
+        leaves(pk, queues, task)
+
+
+async def hear_for(queues, departures):
+    try:
+        while True:
+            departure = await departures.get()
+            for queue in queues:
+                queue.put_nowait(departure)
+    finally:
+        board.leave(departures)
+
+
+hearing = {}
+
+
+@known_answer("trip_screen")
+async def one_listener_for_the_screens_of_a_trip(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    await sync_to_async(connections.close_all)()
+
+    def leaves(pk, queues, task):
+        if not queues:
+            del hearing[pk]
+            task.cancel()
+
+    return stream(shared(pk, trip.title, leaves))
+
+
+@known_answer("trip_screen", breaks="serves_many_screens", says="one of them is switched off")
+async def who_leaves_first_ends_it_for_all(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    await sync_to_async(connections.close_all)()
+
+    def leaves(pk, queues, task):
+        hearing.pop(pk, None)
+        task.cancel()
+
+    return stream(shared(pk, trip.title, leaves))
+
+
+queue_of = {}
+
+
+@known_answer("trip_screen", breaks="serves_many_screens", says="4 other screens are on")
+async def one_queue_for_a_trip(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    await sync_to_async(connections.close_all)()
+
+    async def queued():
+        queue_of[pk] = board.join()
+        try:
+            yield f"{trip.title}\n"
+            while departure := await queue_of[pk].get():
+                yield f"{departure['to']}, gate {departure['gate']}\n"
+        finally:
+            board.leave(queue_of[pk])
+
+    return stream(queued())
+
+
 EQUAL_MUTANTS = {
     "order of two: await sync_to_async(connections.close_all)()…": "the stream is only made there, and begins later",
 }
