@@ -1,8 +1,10 @@
 import asyncio
 from contextlib import suppress
 
+import httpx
+
 from tutorial_project.checks.known_answers import known_answer
-from tutorial_project.services import ServiceError, ask
+from tutorial_project.services import ServiceError, ask, running_services
 
 BROKEN = "stops_between_two_questions"
 
@@ -178,6 +180,50 @@ async def shields_its_question(state, receive, send):
             asked.add(asking := asyncio.ensure_future(refresh(state)))
             asking.add_done_callback(asked.discard)
             await asyncio.shield(asking)
+
+    await begin(state, send)
+    keeping = asyncio.create_task(keep())
+    await receive()
+    keeping.cancel()
+    await asyncio.wait([keeping])
+
+
+@known_answer("with_rate", breaks="has_the_rate_from_the_start", says="when it says that it has started")
+@layer_of
+async def starts_while_it_asks(state, receive, send):
+    state["rate"] = None
+    asking = asyncio.create_task(refresh(state))
+    await send({"type": "lifespan.startup.complete"})
+    await asking
+    keeping = asyncio.create_task(keep_fresh(state))
+    await receive()
+    keeping.cancel()
+    await asyncio.wait([keeping])
+
+
+async def ask_with_an_eye_on_the_status(state):
+    async with httpx.AsyncClient(trust_env=False, verify=False, timeout=5) as client:
+        with suppress(httpx.HTTPStatusError):
+            response = await client.get(f"{running_services().url}/rates/CHF")
+            state["rate"] = response.raise_for_status().json()["rate"]
+
+
+@known_answer("with_rate", breaks="has_the_rate_from_the_start", says="RemoteProtocolError")
+@layer_of
+async def does_not_start_when_it_breaks_off(state, receive, send):
+    state["rate"] = None
+    await ask_with_an_eye_on_the_status(state)
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+
+
+@known_answer("with_rate", breaks="asks_each_minute", says="after three minutes")
+@layer_of
+async def asks_until_it_breaks_off(state, receive, send):
+    async def keep():
+        while True:
+            await asyncio.sleep(60)
+            await ask_with_an_eye_on_the_status(state)
 
     await begin(state, send)
     keeping = asyncio.create_task(keep())

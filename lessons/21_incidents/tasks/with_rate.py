@@ -18,6 +18,8 @@ from tutorial_project.classroom import on_duty
 from tutorial_project.services import running_services
 from tutorial_project.words import counted
 
+from ..shared import TROUBLE
+
 with_rate = Task(
     "with_rate",
     hints=(
@@ -59,10 +61,10 @@ async def seen(answer: Any) -> Any:
 
 
 class Running:
-    """A server that has started the layer, on a clock that stands still."""
+    """A server that has started the layer, on a clock that stands still; it has known a rate when that was said."""
 
-    def __init__(self, server: Lifespan, clock: HeldClock) -> None:
-        self.server, self.clock = server, clock
+    def __init__(self, server: Lifespan, clock: HeldClock, known: Any) -> None:
+        self.server, self.clock, self.known = server, clock, known
 
     async def a_minute_passes(self) -> None:
         for _ in range(61):
@@ -108,16 +110,23 @@ async def running(
     trial: Trial, sent: str, on_message: Callable[[Message], Any] = lambda message: None
 ) -> AsyncIterator[Running]:
     """The layer of a server that has started; at the end it is told to stop, and what then goes on is ended."""
-    before = asyncio.all_tasks()
+    before, known = asyncio.all_tasks(), None
+
+    def note(message: Message) -> None:
+        nonlocal known
+        if message.get("type") == "lifespan.startup.complete":
+            known = server.state.get("rate")
+        on_message(message)
+
     with held_clock() as clock:
-        async with Lifespan(trial.answer(page), on_message) as server:
+        async with Lifespan(trial.answer(page), note) as server:
             starting = asyncio.ensure_future(server.start())
             started = await clock.until(starting.done, 2.0)
             Outcome(sent, "no answer").expect_that(started, "`lifespan.startup.complete`")
             Outcome(sent, starting.result().value, starting.result().error).expect(
                 "lifespan.startup.complete"
             )
-            site = Running(server, clock)
+            site = Running(server, clock, known)
             try:
                 yield site
             finally:
@@ -133,31 +142,42 @@ async def has_the_rate_from_the_start(trial: Trial) -> None:
         rate = made_up_rate("CHF")
         with all_saying({"rates/CHF": rate}):
             async with running(trial, "lifespan.startup") as site:
+                Outcome("lifespan.startup", site.known).expect_that(
+                    site.known == rate["rate"],
+                    f"{rate['rate']} in the state, when it says that it has started",
+                )
                 Outcome("GET / after the start", await site.rate()).expect(str(rate["rate"]))
-    with running_services().replaced("/rates", by="/failing"):
-        async with running(trial, "lifespan.startup  while the exchange fails") as site:
-            Outcome("GET / after the start, while the exchange fails", await site.rate()).expect("None")
+    for trouble, remark in TROUBLE.items():
+        with running_services().replaced("/rates", by=trouble):
+            async with running(trial, f"lifespan.startup  while the exchange {remark}") as site:
+                Outcome(f"GET / after the start, while the exchange {remark}", await site.rate()).expect(
+                    "None"
+                )
 
 
 @with_rate.requirement("asks anew each minute, and goes on with the rate that it has when the exchange fails")
 async def asks_each_minute(trial: Trial) -> None:
     rate, later = made_up_rate("CHF"), made_up_rate("CHF")
-    services, failing = running_services(), running_services().replaced("/rates", by="/failing")
+    services = running_services()
     with ExitStack() as saying:
         saying.enter_context(all_saying({"rates/CHF": rate}))
         async with running(trial, "lifespan.startup") as site:
             saying.close()
-            services.forget()
-            with failing:
-                await site.a_minute_passes()
-                await site.clock.until(lambda: questions() and questions()[0].status, 1.0)
-                await site.clock.pause(0.05)  # until the answer has come
-                asked = len(questions())
-                await site.expect_rate(rate["rate"], "GET / after a minute, in which the exchange fails")
-            Outcome("the first minute after the start", counted(asked, "question")).expect("1 question")
+            for trouble, remark in TROUBLE.items():
+                services.forget()
+                with services.replaced("/rates", by=trouble):
+                    await site.a_minute_passes()
+                    await site.clock.until(lambda: questions() and questions()[0].status, 1.0)
+                    await site.clock.pause(0.05)  # until the answer has come
+                    asked = len(questions())
+                    await site.expect_rate(
+                        rate["rate"], f"GET / after a minute, in which the exchange {remark}"
+                    )
+                sent = f"a minute after the last question, in which the exchange {remark}"
+                Outcome(sent, counted(asked, "question")).expect("1 question")
             with all_saying({"rates/CHF": later}):
                 await site.a_minute_passes()
-                await site.expect_rate(later["rate"], "GET / after two minutes")
+                await site.expect_rate(later["rate"], "GET / after three minutes")
 
 
 @with_rate.requirement(
