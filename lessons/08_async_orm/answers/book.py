@@ -380,6 +380,43 @@ async def takes_back_all_bookings_of_the_traveller(request, pk):
     return await answer(booking, trip, created)
 
 
+@known_answer("book", breaks="loses_nobodys_seat", says="worked out from what was read before the update")
+@require_POST
+async def tells_the_seats_of_before_the_transaction(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+    username = json.loads(request.body)["traveller"]
+
+    @transaction.atomic
+    def booked():
+        traveller = User.objects.get(username=username)
+        booking, created = Booking.objects.get_or_create(trip=trip, traveller=traveller)
+        if not created:
+            return {"booking": booking.pk, "seats_left": Trip.objects.get(pk=pk).seats_left}, 200
+        if not Trip.objects.filter(pk=pk, seats_left__gt=0).update(seats_left=F("seats_left") - 1):
+            transaction.set_rollback(True)
+            return SOLD_OUT, 409
+        return {"booking": booking.pk, "seats_left": trip.seats_left - 1}, 201
+
+    content, status = await sync_to_async(booked)()
+    return JsonResponse(content, status=status)
+
+
+@known_answer("book")
+@require_POST
+async def leaves_the_work_to_the_database(request, pk):
+    traveller = await named_traveller(request)
+    mine = Booking.objects.filter(trip=pk, traveller=traveller)
+    taken = not await mine.aexists() and await takes_a_seat(pk)
+    if not taken and not await mine.aexists():
+        await aget_object_or_404(Trip, pk=pk)
+        return JsonResponse(SOLD_OUT, status=409)
+    booking, created = await mine.aget_or_create(defaults={"trip_id": pk, "traveller": traveller})
+    if taken and not created:
+        await Trip.objects.filter(pk=pk).aupdate(seats_left=F("seats_left") + 1)
+    trip = await aget_object_or_404(Trip, pk=pk)
+    return await answer(booking, trip, created)
+
+
 EQUAL_MUTANTS = {
     "order of two: trip = await aget_object_or_404(Trip, pk=pk) ⏎ traveller = …": "which of the two is looked up first "
     "is left open",
