@@ -109,9 +109,10 @@ def questions() -> list[Request]:
     return [request for request in running_services().requests if request.path.startswith("/quotes/")]
 
 
-def asked() -> list[str]:
-    """The suppliers that were asked, in this order."""
-    return [question.path.split("/")[2] for question in questions()]
+def asked(city: str = "") -> list[str]:
+    """The suppliers that were asked, in this order, about one city or any."""
+    paths = [question.path.split("/") for question in questions()]
+    return [path[2] for path in paths if city in ("", path[3])]
 
 
 @contextmanager

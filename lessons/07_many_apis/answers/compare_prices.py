@@ -209,7 +209,7 @@ async def makes_its_own_semaphore(request, city):
     return by_price(await asyncio.gather(*questions))
 
 
-@known_answer("compare_prices", breaks="asks_five_together", says="so for the slowest of them")
+@known_answer("compare_prices", breaks="asks_five_together", says="waits for more answers than this one")
 async def in_rounds_of_five(request, city):
     suppliers, offers = request.GET.getlist("supplier"), []
     for first in range(0, len(suppliers), 5):
@@ -315,7 +315,7 @@ async def keeps_the_place_of_who_leaves(request, city):
     return by_price(await asyncio.gather(*map(offer, named_suppliers(request))))
 
 
-@known_answer("compare_prices", breaks="asks_five_together", says="so for the slowest of them")
+@known_answer("compare_prices", breaks="asks_five_together", says="waits for more answers than this one")
 async def in_rounds_through_one_semaphore(request, city):
     suppliers, offers = named_suppliers(request), []
     for first in range(0, len(suppliers), 5):

@@ -218,7 +218,7 @@ async def _expect_the_next_one_sent(trial: Trial, path: str) -> None:
             found.expect_that(
                 len(asked()) >= 6,
                 "the next question sent: five waiting again",
-                because="the next questions wait until all five are answered, and so for the slowest of them",
+                because="a place is free, and the next question waits for more answers than this one",
                 next="start all questions at once, and let each of them pass the semaphore: no rounds",
             )
             for hold in holds.values():
