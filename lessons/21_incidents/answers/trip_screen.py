@@ -345,3 +345,22 @@ async def one_queue_for_a_trip(request, pk):
 EQUAL_MUTANTS = {
     "order of two: await sync_to_async(connections.close_all)()…": "the stream is only made there, and begins later",
 }
+
+
+@known_answer("trip_screen", breaks="leaves_the_board", says="while the title is sent")
+async def leaves_when_it_is_cancelled(request, pk):
+    trip = await aget_object_or_404(Trip, pk=pk)
+
+    async def until_cancelled():
+        departures = board.join()
+        yield f"{trip.title}\n"
+        try:
+            while True:
+                departure = await departures.get()
+                yield f"{departure['to']}, gate {departure['gate']}\n"
+        except asyncio.CancelledError:
+            board.leave(departures)
+            raise
+
+    await sync_to_async(connections.close_all)()
+    return stream(until_cancelled())
