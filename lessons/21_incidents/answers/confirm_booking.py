@@ -1,6 +1,7 @@
 import asyncio
 import contextvars
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from asgiref.sync import async_to_sync
@@ -9,7 +10,7 @@ from django.shortcuts import aget_object_or_404, get_object_or_404
 from django.views.decorators.http import require_POST
 
 from tutorial_project.checks.known_answers import known_answer
-from tutorial_project.services import ServiceError, ask
+from tutorial_project.services import ServiceError, ask, ask_blocking
 from tutorial_project.trips.models import Booking
 
 BROKEN = "sends_the_letter"
@@ -211,4 +212,30 @@ async def one_place_for_the_booking(request, pk):
 async def to_the_first_name(request, pk):
     booking = await aget_object_or_404(Booking.objects.select_related("traveller"), pk=pk)
     in_the_background(send_letter_to(pk, booking.traveller.first_name or booking.traveller.username))
+    return accepted(pk)
+
+
+@known_answer("confirm_booking", breaks="sends_the_letter", says="without WhiteNoiseMiddleware")
+@require_POST
+async def a_thread_beside_the_task_that_dies(request, pk):
+    booking = await aget_object_or_404(Booking.objects.select_related("traveller"), pk=pk)
+    in_the_background(send_letter(pk))
+    sending = send_letter_to(pk, booking.traveller.username)
+    threading.Thread(target=asyncio.run, args=[sending], daemon=True).start()
+    return accepted(pk)
+
+
+clerks = ThreadPoolExecutor(max_workers=8)
+
+
+def letter_on_a_thread(key, username):
+    rate = ask_blocking("rates/CHF")
+    ask_blocking("echo", letter=f"confirmation-{key}", to=username, stamp=rate["rate"])
+
+
+@known_answer("confirm_booking", when="Where the letters are written by code that is sync.")
+@require_POST
+async def a_pool_of_threads_for_the_letters(request, pk):
+    booking = await aget_object_or_404(Booking.objects.select_related("traveller"), pk=pk)
+    clerks.submit(letter_on_a_thread, pk, booking.traveller.username)
     return accepted(pk)
