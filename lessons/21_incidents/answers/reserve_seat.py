@@ -407,3 +407,15 @@ EQUAL_MUTANTS = {
     "order of two: await aget_object_or_404(User, pk=traveller) ⏎ …": "both refuse before anything is asked or written",
     "kind of error: except ServiceError: → except Exception:": "whatever goes wrong there is answered alike",
 }
+
+
+@known_answer("reserve_seat", breaks="stores_nothing_without_the_hotel", says="2 questions to the hotel")
+@page
+async def asks_once_more_after_an_error(pk, traveller):
+    if not await look(pk, traveller):
+        return False
+    try:
+        await ask("echo", trip=pk, traveller=traveller)
+    except ServiceError:
+        await ask("echo", trip=pk, traveller=traveller)
+    return await write(pk, traveller)
