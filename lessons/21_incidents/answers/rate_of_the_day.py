@@ -2,11 +2,12 @@ import asyncio
 import threading
 from collections import defaultdict
 
+import httpx
 from django.core.cache import cache
 from django.http import JsonResponse
 
 from tutorial_project.checks.known_answers import known_answer
-from tutorial_project.services import ServiceError, ask, ask_blocking
+from tutorial_project.services import ServiceError, ask, ask_blocking, running_services
 
 BROKEN = "asks_once"
 
@@ -58,7 +59,8 @@ async def a_lock_in_the_cache(currency):
             await asyncio.sleep(0.02)
             continue
         try:
-            return await asked(currency)
+            rate = await cache.aget(key)  # somebody may have asked between the look and the lock
+            return rate if rate is not None else await asked(currency)
         finally:
             await cache.adelete(f"{key}-asking")
     return rate
@@ -234,7 +236,7 @@ async def takes_an_answer_for_a_rate(request, currency):
     return JsonResponse({"currency": currency, "rate": rate})
 
 
-@known_answer("rate_of_the_day", breaks="keeps_no_error", says="while the exchange fails")
+@known_answer("rate_of_the_day", breaks="keeps_no_error", says="while the exchange answers 503")
 @page
 async def an_old_rate_when_nobody_answers(currency):
     try:
@@ -260,6 +262,37 @@ async def one_rate_for_all(currency):
             rate_of_all = (await ask(f"rates/{currency}"))["rate"]
             await cache.aset(f"rate-{currency}", rate_of_all, timeout=60)
         return rate_of_all
+
+
+asking_for, locked = {}, {}
+
+
+@known_answer("rate_of_the_day", breaks="bears_one_who_leaves", says="the second visitor leaves")
+@page
+async def a_shield_for_the_first_alone(currency):
+    rate = await cache.aget(f"rate-{currency}")
+    if rate is not None:
+        return rate
+    if currency in asking_for:
+        return await asking_for[currency]
+    asking_for[currency] = task = asyncio.ensure_future(asked(currency))
+    task.add_done_callback(lambda _: asking_for.pop(currency))
+    return await asyncio.shield(task)
+
+
+@known_answer("rate_of_the_day", breaks="keeps_no_error", says="RemoteProtocolError")
+@page
+async def knows_only_an_error_with_a_status(currency):
+    async with locked.setdefault((asyncio.get_running_loop(), currency), asyncio.Lock()):
+        rate = await cache.aget(f"rate-{currency}")
+        if rate is None:
+            async with httpx.AsyncClient(trust_env=False, verify=False, timeout=5) as client:
+                response = await client.get(f"{running_services().url}/rates/{currency}")
+                if response.is_error:
+                    raise ServiceError("the exchange fails", response.status_code)
+                rate = response.json()["rate"]
+            await cache.aset(f"rate-{currency}", rate, timeout=60)
+    return rate
 
 
 EQUAL_MUTANTS = {
