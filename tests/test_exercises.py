@@ -125,7 +125,13 @@ def test_a_wrong_answer_is_refused_by_the_requirement_it_breaks(
     task = fresh_task(lesson_name, known.task)
     found = verdict(sample_database, task, known.answer, until_refused=True)
     assert (found.state, found.broken) == ("not yet", known.breaks), found.text
-    assert known.says in " ".join(found.text.split()), found.text
+    assert known.says in on_one_line(found.text), found.text
+    cause = (on_one_line(found.evidence.get(name, "")) for name in ("because", "next"))
+    assert known.is_the_cause(*cause), f"this cause is not the one that the answer declares:\n{found.text}"
+
+
+def on_one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def says_that_it_has_no_hints(lesson_name: str, task_name: str) -> bool:

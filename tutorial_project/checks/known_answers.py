@@ -11,8 +11,8 @@ from typing import Any
 class KnownAnswer:
     """An answer whose verdict is known.
 
-    `breaks` names the proof that must refuse it, and `says` words that its verdict must hold; both
-    are empty for a right answer. `when` says when a right answer is the better one, for `exercise.approaches`.
+    `breaks` names the proof that must refuse it, `says` words that its verdict must hold, and `because` words of
+    the cause that it states, where `says` holds none; all are empty for a right answer. `when` says when a right answer is the better one, for `exercise.approaches`.
     """
 
     task: str
@@ -21,15 +21,26 @@ class KnownAnswer:
     says: str = ""
     name: str = ""
     when: str = ""
+    because: str = ""
+
+    def is_the_cause(self, because: str, next: str) -> bool:
+        """Whether the cause that a verdict states, and what it says to do next, are those of this answer."""
+        if self.because:
+            return self.because in because
+        return not because or self.says in because or self.says in next
 
 
-def known_answer(task: str, *, breaks: str = "", says: str = "", when: str = "") -> Callable[[Any], Any]:
+def known_answer(
+    task: str, *, breaks: str = "", says: str = "", when: str = "", because: str = ""
+) -> Callable[[Any], Any]:
     """Decorate a right answer (no `breaks`) or a wrong one in `answers/TASK.py`.
 
     Args:
         task: the name of the task.
         breaks: the name of the proof in `tasks/TASK.py` that must be the first to refuse a wrong answer.
         says: words that the verdict must hold: they name the mistake.
+        because: words of the cause that the verdict states, where `says` is no part of it. A verdict that states a
+            cause which is not that of the answer claims too much.
         when: of a right answer, one sentence for who has solved the task: when this way is the better one.
     """
     if breaks and when:
@@ -38,7 +49,7 @@ def known_answer(task: str, *, breaks: str = "", says: str = "", when: str = "")
         raise ValueError("a wrong answer needs both: what it breaks, and what the verdict says")
 
     def mark(answer: Any) -> Any:
-        answer.known_answer = KnownAnswer(task, answer, breaks, says, answer.__name__, when)
+        answer.known_answer = KnownAnswer(task, answer, breaks, says, answer.__name__, when, because)
         return answer
 
     return mark

@@ -73,7 +73,12 @@ async def a_start_without_a_body(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": PLAIN})
 
 
-@known_answer("departure_board", breaks="answers_with_the_departures", says="nothing was sent")
+@known_answer(
+    "departure_board",
+    breaks="answers_with_the_departures",
+    says="nothing was sent",
+    because="an ASGI application answers with messages; what it returns is",
+)
 async def send_without_await(scope, receive, send):
     send({"type": "http.response.start", "status": 200, "headers": PLAIN})
     send({"type": "http.response.body", "body": DEPARTURES.encode()})
@@ -118,7 +123,12 @@ async def every_path_but_one_is_the_board(scope, receive, send):
     await send({"type": "http.response.body", "body": DEPARTURES.encode() if known else b"no such page"})
 
 
-@known_answer("departure_board", breaks="refuses_other_connections", says="KeyError: 'path'")
+@known_answer(
+    "departure_board",
+    breaks="refuses_other_connections",
+    says="KeyError: 'path'",
+    because='"lifespan" has messages of its own, and this answer did not look',
+)
 async def no_look_at_the_type(scope, receive, send):
     known = scope["path"] == "/departures/"
     await send({"type": "http.response.start", "status": 200 if known else 404, "headers": PLAIN})
@@ -138,7 +148,12 @@ async def another_error(scope, receive, send):
     await no_look_at_the_type(scope, receive, send)
 
 
-@known_answer("departure_board", breaks="refuses_other_connections", says="http.response.start")
+@known_answer(
+    "departure_board",
+    breaks="refuses_other_connections",
+    says="http.response.start",
+    because='"lifespan" has messages of its own, and this answer did not look',
+)
 async def a_page_for_everybody(scope, receive, send):
     await no_look_at_the_type({"path": "/", **scope}, receive, send)
 
@@ -171,7 +186,12 @@ async def looks_at_the_end_of_the_path(scope, receive, send):
     await no_look_at_the_type(scope | {"path": f"/{known}"}, receive, send)
 
 
-@known_answer("departure_board", breaks="refuses_other_connections", says='of the type "type-')
+@known_answer(
+    "departure_board",
+    breaks="refuses_other_connections",
+    says='of the type "type-',
+    because="has messages of its own, and this answer did not look at",
+)
 async def knows_two_other_types(scope, receive, send):
     if scope["type"] in ("websocket", "lifespan"):
         raise ValueError(scope["type"])
@@ -179,7 +199,10 @@ async def knows_two_other_types(scope, receive, send):
 
 
 @known_answer(
-    "departure_board", breaks="answers_with_the_departures", says="content-length: 26, and a body of 27 bytes"
+    "departure_board",
+    breaks="answers_with_the_departures",
+    says="content-length: 26, and a body of 27 bytes",
+    because="the length of a body is that of its bytes",
 )
 async def counts_letters(scope, receive, send):
     if scope["type"] != "http":

@@ -434,12 +434,22 @@ def around(application, clock, errors_of):
     return layer
 
 
-@known_answer("timed", breaks="leaves_other_connections_alone", says='of the type "websocket", which')
+@known_answer(
+    "timed",
+    breaks="leaves_other_connections_alone",
+    says='of the type "websocket", which',
+    because="the layer has caught it, and a server takes a quiet return for a",
+)
 def swallows_the_errors_of_websockets(application, clock=time.perf_counter):
     return around(application, clock, errors_of=["websocket"])
 
 
-@known_answer("timed", breaks="leaves_other_connections_alone", says='of the type "http", which')
+@known_answer(
+    "timed",
+    breaks="leaves_other_connections_alone",
+    says='of the type "http", which',
+    because="the layer has caught it, and a server takes a quiet return for a",
+)
 def swallows_the_errors_of_requests(application, clock=time.perf_counter):
     return around(application, clock, errors_of=["http"])
 

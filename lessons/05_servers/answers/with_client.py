@@ -208,7 +208,12 @@ def returns_after_the_start(application, open_client):
     return layer
 
 
-@known_answer("with_client", breaks="closes_at_shutdown", says="a client that is open still")
+@known_answer(
+    "with_client",
+    breaks="closes_at_shutdown",
+    says="a client that is open still",
+    because="the server may end the process as soon as it has heard of the",
+)
 def closed_after_the_last_word(application, open_client):
     async def layer(scope, receive, send):
         if scope["type"] != "lifespan":

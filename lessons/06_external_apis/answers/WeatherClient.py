@@ -88,7 +88,12 @@ class OneClientEach:
             await client.aclose()
 
 
-@known_answer("WeatherClient", breaks="is_made_at_import_and_asks_later", says="no running event loop")
+@known_answer(
+    "WeatherClient",
+    breaks="is_made_at_import_and_asks_later",
+    says="no running event loop",
+    because="something asked for an event loop, and none runs in this thread:",
+)
 class SessionAtImport(OneClient):
     def __init__(self):
         self.session = aiohttp.ClientSession()
@@ -135,7 +140,12 @@ class ClientForEachCall(OneClientEach):
             return await response.json()
 
 
-@known_answer("WeatherClient", breaks="keeps_its_connection", says="6 connections")
+@known_answer(
+    "WeatherClient",
+    breaks="keeps_its_connection",
+    says="6 connections",
+    because="no call found a connection that was still open: a new client has",
+)
 class OverwritesItsClient(OneClientEach):
     async def ask(self, city):
         self.clients[asyncio.get_running_loop()] = client = httpx.AsyncClient()
@@ -283,7 +293,12 @@ class ForgetsAndDoesNotClose(OneClientEach):
         self.clients.pop(asyncio.get_running_loop(), None)
 
 
-@known_answer("WeatherClient", breaks="closes_its_connection", says="2 of 2 connections still open")
+@known_answer(
+    "WeatherClient",
+    breaks="closes_its_connection",
+    says="2 of 2 connections still open",
+    because="the client was still open after it. aiohttp logs `Unclosed",
+)
 class ForgetsToAwaitTheEnd(OneClientEach):
     async def close(self):
         if client := self.clients.pop(asyncio.get_running_loop(), None):
@@ -312,13 +327,23 @@ class KeepsTheClosedClient(OneClientEach):
             await client.aclose()
 
 
-@known_answer("WeatherClient", breaks="closes_when_there_is_nothing", says="KeyError")
+@known_answer(
+    "WeatherClient",
+    breaks="closes_when_there_is_nothing",
+    says="KeyError",
+    because="this loop has no client, and it was looked up as if it had",
+)
 class ExpectsAClient(OneClientEach):
     async def close(self):
         await self.clients.pop(asyncio.get_running_loop()).aclose()
 
 
-@known_answer("WeatherClient", breaks="is_made_at_import_and_asks_later", says="Bergen/")
+@known_answer(
+    "WeatherClient",
+    breaks="is_made_at_import_and_asks_later",
+    says="Bergen/",
+    because="`?`, `#` and `%` mean something there, and one of them did not",
+)
 class LeavesTheSlash(OneClientEach):
     async def ask(self, city):
         loop = asyncio.get_running_loop()
@@ -343,7 +368,12 @@ class FallsBackOnItsLastReport(OneClientEach):
         return self.reports[city]
 
 
-@known_answer("WeatherClient", breaks="limits_the_whole_call", says="while the service says nothing")
+@known_answer(
+    "WeatherClient",
+    breaks="limits_the_whole_call",
+    says="while the service says nothing",
+    because="the call came back with no error, although the service had said",
+)
 class FallsBackWhenItIsTooLate(FallsBackOnItsLastReport):
     async def ask(self, city):
         try:

@@ -396,7 +396,12 @@ async def never_closes(request, city):
         return no_good()
 
 
-@known_answer("city_weather", breaks="leaves_no_connection", says="answered by the service with broken JSON")
+@known_answer(
+    "city_weather",
+    breaks="leaves_no_connection",
+    says="answered by the service with broken JSON",
+    because="the client was still open when the view had answered. aiohttp",
+)
 async def closes_when_all_went_well(request, city):
     client = httpx.AsyncClient()
     try:
@@ -411,7 +416,12 @@ async def closes_when_all_went_well(request, city):
     return JsonResponse(report)
 
 
-@known_answer("city_weather", breaks="leaves_no_connection", says="1 of 1 connection still open")
+@known_answer(
+    "city_weather",
+    breaks="leaves_no_connection",
+    says="1 of 1 connection still open",
+    because="the client was still open when the view had answered. aiohttp",
+)
 async def forgets_to_await_the_end(request, city):
     client = httpx.AsyncClient()
     try:
@@ -437,7 +447,12 @@ async def passes_a_504_on(request, city):
         return no_good()
 
 
-@known_answer("city_weather", breaks="calls_what_is_no_good_502", says="answers a JSON list of pairs")
+@known_answer(
+    "city_weather",
+    breaks="calls_what_is_no_good_502",
+    says="answers a JSON list of pairs",
+    because="what is no JSON object went on to the visitor, as if all were",
+)
 async def makes_a_dictionary_of_it(request, city):
     try:
         async with asyncio.timeout(LIMIT), httpx.AsyncClient(timeout=None) as client:
@@ -475,7 +490,12 @@ async def limits_headers_and_body_one_after_the_other(request, city):
         return no_good()
 
 
-@known_answer("city_weather", breaks="leaves_no_connection", says="answered by the service with 500")
+@known_answer(
+    "city_weather",
+    breaks="leaves_no_connection",
+    says="answered by the service with 500",
+    because="the client was still open when the view had answered. aiohttp",
+)
 async def leaves_it_open_after_an_error(request, city):
     client = httpx.AsyncClient()
     try:

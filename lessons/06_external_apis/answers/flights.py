@@ -63,7 +63,9 @@ async def looks_in_a_table(request, city):
     return answer
 
 
-@known_answer("flights", breaks="calls_silence_504", says="still waiting")
+@known_answer(
+    "flights", breaks="calls_silence_504", says="still waiting", because="none of the pieces is late"
+)
 def asks_in_djangos_thread(request, city):
     try:
         response = httpx.get(flights_url(city), timeout=LIMIT)
@@ -142,13 +144,23 @@ async def passes_every_status_on(request, city):
     return JsonResponse(answer, status=status)
 
 
-@known_answer("flights", breaks="says_when_to_come_back", says="503 without Retry-After")
+@known_answer(
+    "flights",
+    breaks="says_when_to_come_back",
+    says="503 without Retry-After",
+    because="the service said when it can be asked again, and the visitor",
+)
 async def does_not_say_when(request, city):
     status, answer, _ = await asked(city)
     return JsonResponse(answer, status={200: 200, 404: 404, 429: 503}.get(status, 502))
 
 
-@known_answer("flights", breaks="says_when_to_come_back", says="Retry-After: 1")
+@known_answer(
+    "flights",
+    breaks="says_when_to_come_back",
+    says="Retry-After: 1",
+    because="the service said when it can be asked again, and the visitor",
+)
 async def makes_up_when(request, city):
     status, answer, _ = await asked(city)
     return JsonResponse(
@@ -177,7 +189,9 @@ async def expects_the_header(request, city):
     return translated(status, answer, headers)
 
 
-@known_answer("flights", breaks="says_when_to_come_back", says="503 Retry-After: None")
+@known_answer(
+    "flights", breaks="says_when_to_come_back", says="503 Retry-After: None", because="nobody said that"
+)
 async def passes_none_on(request, city):
     status, answer, headers = await asked(city)
     if status == 429:
@@ -230,7 +244,12 @@ async def lets_one_visitor_in_at_a_time(request, city):
         return await looks_in_a_table(request, city)
 
 
-@known_answer("flights", breaks="calls_other_errors_502", says="got 418")
+@known_answer(
+    "flights",
+    breaks="calls_other_errors_502",
+    says="got 418",
+    because="would tell the visitor something about your site; the trouble is",
+)
 async def knows_three_errors(request, city):
     status, answer, headers = await asked(city)
     return translated(502 if status in (403, 500, 503) else status, answer, headers)
@@ -258,7 +277,12 @@ async def gives_up_after_a_quarter(request, city):
         return HttpResponse(status=502)
 
 
-@known_answer("flights", breaks="calls_other_errors_502", says="got 403")
+@known_answer(
+    "flights",
+    breaks="calls_other_errors_502",
+    says="got 403",
+    because="would tell the visitor something about your site; the trouble is",
+)
 async def thinks_of_servers_only(request, city):
     status, answer, headers = await asked(city)
     return translated(502 if status >= 500 else status, answer, headers)
@@ -400,7 +424,12 @@ async def reads_the_body_before_the_status(request, city):
     return JsonResponse(json_object(answer)) if response.status == 200 else HttpResponse(status=502)
 
 
-@known_answer("flights", breaks="says_when_to_come_back", says="503 without Retry-After")
+@known_answer(
+    "flights",
+    breaks="says_when_to_come_back",
+    says="503 without Retry-After",
+    because="the service said when it can be asked again, and the visitor",
+)
 async def passes_seconds_on_and_no_moment(request, city):
     status, answer, headers = await asked(city)
     if status == 429 and not headers.get("Retry-After", "").isdigit():
@@ -442,7 +471,12 @@ async def takes_the_header_as_it_came(request, city):
         return HttpResponse(status=502)
 
 
-@known_answer("flights", breaks="calls_other_errors_502", says="while the service answers 504")
+@known_answer(
+    "flights",
+    breaks="calls_other_errors_502",
+    says="while the service answers 504",
+    because="would tell the visitor something about your site; the trouble is",
+)
 async def passes_a_504_on(request, city):
     try:
         async with asyncio.timeout(LIMIT), httpx.AsyncClient(timeout=None) as client:
@@ -458,7 +492,12 @@ async def passes_a_504_on(request, city):
         return HttpResponse(status=502)
 
 
-@known_answer("flights", breaks="says_when_to_come_back", says="Retry-After: 0")
+@known_answer(
+    "flights",
+    breaks="says_when_to_come_back",
+    says="Retry-After: 0",
+    because="the service said when it can be asked again, and the visitor",
+)
 async def takes_zero_seconds_for_nothing(request, city):
     try:
         async with asyncio.timeout(LIMIT), httpx.AsyncClient(timeout=None) as client:

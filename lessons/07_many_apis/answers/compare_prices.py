@@ -135,7 +135,12 @@ async def sorts_them_as_texts(request, city):
     return JsonResponse({"offers": sorted(offers, key=lambda offer: str(offer["price"]))})
 
 
-@known_answer("compare_prices", breaks="goes_on_after_failures", says="the view was still waiting")
+@known_answer(
+    "compare_prices",
+    breaks="goes_on_after_failures",
+    says="the view was still waiting",
+    because="five questions have failed, and the other two were not sent: no",
+)
 async def keeps_the_place_of_a_failure(request, city):
     async def offer(supplier):
         await leaking_gate().acquire()

@@ -87,7 +87,12 @@ async def asks_the_wrong_one_first(request, city):
     return JsonResponse(await offer_from("Borealis", city))
 
 
-@known_answer("quick_quote", breaks="asks_only_one", says="asked: Albatros, Borealis")
+@known_answer(
+    "quick_quote",
+    breaks="asks_only_one",
+    says="asked: Albatros, Borealis",
+    because="Borealis was asked at once, before any time had passed",
+)
 async def asks_both_at_once(request, city):
     tasks = {question("Albatros", city), question("Borealis", city)}
     done, _ = await asyncio.wait(tasks, return_when=asyncio.ALL_COMPLETED)
@@ -199,7 +204,9 @@ async def lets_the_loser_go_on(request, city):
     return await hedged(city, [])
 
 
-@known_answer("quick_quote", breaks="asks_only_one", says="asked: Albatros, Borealis")
+@known_answer(
+    "quick_quote", breaks="asks_only_one", says="asked: Albatros, Borealis", because="Borealis was asked"
+)
 async def as_completed_and_a_late_second(request, city):
     async def second():
         await asyncio.sleep(HEDGE_AFTER)
@@ -284,7 +291,12 @@ async def remembers_the_first_offer(request, city):
     return JsonResponse(first_offers[city])
 
 
-@known_answer("quick_quote", breaks="gives_up_the_loser", says="while Borealis is silent")
+@known_answer(
+    "quick_quote",
+    breaks="gives_up_the_loser",
+    says="while Borealis is silent",
+    because="`asyncio.as_completed` cancel nothing, and nothing cancels a",
+)
 async def gives_up_albatros_only(request, city):
     tasks = []
     try:
@@ -293,7 +305,12 @@ async def gives_up_albatros_only(request, city):
         tasks[0].cancel()
 
 
-@known_answer("quick_quote", breaks="waits_for_a_good_answer", says="while Albatros is down")
+@known_answer(
+    "quick_quote",
+    breaks="waits_for_a_good_answer",
+    says="while Albatros is down",
+    because="the first task that was done had failed, and the other one was",
+)
 async def gives_up_when_albatros_fails_late(request, city):
     tasks = [question("Albatros", city)]
     try:

@@ -46,7 +46,10 @@ async def waits_and_cancels_on_every_way_out(request, city):
 
 
 @known_answer(
-    "quotes_in_time", breaks="gives_up_who_is_late", says="and the traveller leaves before they answer"
+    "quotes_in_time",
+    breaks="gives_up_who_is_late",
+    says="and the traveller leaves before they answer",
+    because="`asyncio.as_completed` cancel nothing, and nothing cancels a",
 )
 async def waits_then_cancels(request, city):
     tasks = tasks_for(request, city)
@@ -234,7 +237,12 @@ async def waits_for_coroutines(request, city):
     return in_order(suppliers, {offer["supplier"]: offer for offer in (task.result() for task in done)})
 
 
-@known_answer("quotes_in_time", breaks="gives_up_who_is_late", says="2 still being asked")
+@known_answer(
+    "quotes_in_time",
+    breaks="gives_up_who_is_late",
+    says="2 still being asked",
+    because="`asyncio.as_completed` cancel nothing, and nothing cancels a",
+)
 async def shields_them_from_the_deadline(request, city):
     suppliers, offers = request.GET.getlist("supplier"), {}
 

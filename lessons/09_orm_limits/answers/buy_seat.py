@@ -535,7 +535,12 @@ async def the_loop_waits_for_the_thread(request, pk):
         return answer(pool.submit(sell).result())
 
 
-@known_answer("buy_seat", breaks="leaves_no_connection", says="more than before")
+@known_answer(
+    "buy_seat",
+    breaks="leaves_no_connection",
+    says="more than before",
+    because="a thread beside the request's own keeps the connection that it",
+)
 @guarded
 async def a_thread_that_closes_nothing(request, pk):
     return answer(await asyncio.to_thread(sell_once, pk, traveller_of(request), locked))
@@ -596,7 +601,12 @@ async def gives_the_seat_back(request, pk):
     return answer(True)
 
 
-@known_answer("buy_seat", breaks="leaves_no_connection", says="1 connection more than before")
+@known_answer(
+    "buy_seat",
+    breaks="leaves_no_connection",
+    says="1 connection more than before",
+    because="a thread beside the request's own keeps the connection that it",
+)
 @guarded
 async def closes_what_it_has_opened_when_it_is_sold(request, pk):
     def sell_and_close():

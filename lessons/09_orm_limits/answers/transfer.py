@@ -419,7 +419,12 @@ async def nothing_returned(sender, receiver, amount):
     await move()
 
 
-@known_answer("transfer", breaks="moves_all_or_nothing", says="as much money in all accounts as before")
+@known_answer(
+    "transfer",
+    breaks="moves_all_or_nothing",
+    says="as much money in all accounts as before",
+    because="the two accounts are written in separate transactions",
+)
 @sensible
 async def gives_the_money_back(sender, receiver, amount):
     debtor = await Account.objects.aget(owner__username=sender)

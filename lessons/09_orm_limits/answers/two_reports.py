@@ -95,7 +95,10 @@ async def a_context_each_in_a_task_group(first, second):
 
 
 @known_answer(
-    "two_reports", breaks="cleans_up_after_an_error", says="while the other report is still running"
+    "two_reports",
+    breaks="cleans_up_after_an_error",
+    says="while the other report is still running",
+    because="a thread cannot be stopped, and nobody waits for this one any",
 )
 async def gather_that_does_not_wait(first, second):
     run = sync_to_async(closing, thread_sensitive=False)
@@ -103,7 +106,10 @@ async def gather_that_does_not_wait(first, second):
 
 
 @known_answer(
-    "two_reports", breaks="cleans_up_after_an_error", says="while the other report is still running"
+    "two_reports",
+    breaks="cleans_up_after_an_error",
+    says="while the other report is still running",
+    because="a thread cannot be stopped, and nobody waits for this one any",
 )
 async def a_task_group_of_threads(first, second):
     run = sync_to_async(closing, thread_sensitive=False)
@@ -112,7 +118,12 @@ async def a_task_group_of_threads(first, second):
     return [task.result() for task in tasks]
 
 
-@known_answer("two_reports", breaks="cleans_up_after_an_error", says="still there")
+@known_answer(
+    "two_reports",
+    breaks="cleans_up_after_an_error",
+    says="still there",
+    because="a connection belongs to the thread that opened it, and nobody",
+)
 async def closes_the_first_only(first, second):
     return await all_of(asyncio.to_thread(closing, first), asyncio.to_thread(closes_on_success, second))
 
@@ -123,7 +134,12 @@ async def in_the_order_of_their_ends(first, second):
     return [await done for done in asyncio.as_completed([run(first), run(second)])]
 
 
-@known_answer("two_reports", breaks="returns_both", says="two_reports(seats_sold, trips_on_sale)")
+@known_answer(
+    "two_reports",
+    breaks="returns_both",
+    says="two_reports(seats_sold, trips_on_sale)",
+    because="the database (or something else that is sync only) was used",
+)
 async def in_the_order_of_a_set(first, second):
     done, _ = await asyncio.wait(
         {asyncio.create_task(asyncio.to_thread(closing(r))) for r in (first, second)}
@@ -155,7 +171,12 @@ async def gather_of_thread_sensitive_calls(first, second):
     return await asyncio.gather(sync_to_async(closing)(first), sync_to_async(closing)(second))
 
 
-@known_answer("two_reports", breaks="runs_them_together", says="had not begun")
+@known_answer(
+    "two_reports",
+    breaks="runs_them_together",
+    says="had not begun",
+    because="they were awaited one after the other, or they shared one",
+)
 async def one_after_the_other(first, second):
     return [await asyncio.to_thread(closing, first), await asyncio.to_thread(closing, second)]
 
@@ -167,7 +188,12 @@ async def an_executor_that_is_waited_for(first, second):
         return [future.result() for future in futures]
 
 
-@known_answer("two_reports", breaks="leaves_no_connection", says="2 of 2 still there")
+@known_answer(
+    "two_reports",
+    breaks="leaves_no_connection",
+    says="2 of 2 still there",
+    because="a connection belongs to the thread that opened it, and nobody",
+)
 async def threads_that_close_nothing(first, second):
     return await asyncio.gather(asyncio.to_thread(first), asyncio.to_thread(second))
 
@@ -180,7 +206,12 @@ async def closed_by_another_thread(first, second):
         await sync_to_async(connections.close_all)()
 
 
-@known_answer("two_reports", breaks="cleans_up_after_an_error", says="2 of 2 still there")
+@known_answer(
+    "two_reports",
+    breaks="cleans_up_after_an_error",
+    says="2 of 2 still there",
+    because="a connection belongs to the thread that opened it, and nobody",
+)
 async def closed_only_after_success(first, second):
     return await all_of(
         asyncio.to_thread(closes_on_success, first), asyncio.to_thread(closes_on_success, second)

@@ -409,7 +409,12 @@ async def ends_after_three_departures(request):
     return event_stream(events())
 
 
-@known_answer("departures_feed", breaks="leaves_while_waiting", says="still waits for `queue.get()`")
+@known_answer(
+    "departures_feed",
+    breaks="leaves_while_waiting",
+    says="still waits for `queue.get()`",
+    because="a task that the feed has started is still there, and nothing",
+)
 async def leaves_its_last_task_behind(request):
     async def events():
         queue, waiting = board.join(), None

@@ -210,7 +210,12 @@ class TakesEveryErrorForAMissingTrip:
             raise Http404 from error
 
 
-@known_answer("TripMixin", breaks="loads_the_trip", says="with a handler for POST")
+@known_answer(
+    "TripMixin",
+    breaks="loads_the_trip",
+    says="with a handler for POST",
+    because="the database (or something else that is sync only) was used",
+)
 class LoadsTwoFieldsAlone:
     async def dispatch(self, request, *args, **kwargs):
         trips = ON_SALE.only("title", "destination__name")
@@ -225,7 +230,12 @@ class HandsOnWithoutTheNames:
         return await super().dispatch(request, *args, *kwargs.values())
 
 
-@known_answer("TripMixin", breaks="refuses_missing_handlers", says="expected")
+@known_answer(
+    "TripMixin",
+    breaks="refuses_missing_handlers",
+    says="expected",
+    because="the view gave back a coroutine: something was called and not",
+)
 class DoesNotAwaitThe405:
     async def dispatch(self, request, *args, **kwargs):
         if not hasattr(self, request.method.lower()):

@@ -65,7 +65,12 @@ class ThroughTheTrip(View):
         return JsonResponse(sent, status=201)
 
 
-@known_answer("TripReviews", breaks="lists_the_reviews", says="must either be all sync or all async")
+@known_answer(
+    "TripReviews",
+    breaks="lists_the_reviews",
+    says="must either be all sync or all async",
+    because="`as_view()` marks the whole class as async or as sync, and its",
+)
 class SyncPost(Lists):
     def post(self, request, pk):
         return HttpResponse(status=201)

@@ -80,7 +80,12 @@ def aget_user_sync(request):
     return request.user
 
 
-@known_answer("login_session", breaks="says_who_is_there", says="next user = await request.auser()")
+@known_answer(
+    "login_session",
+    breaks="says_who_is_there",
+    says="next user = await request.auser()",
+    because="`request.user` reads the user from the database, in the event",
+)
 async def reads_the_lazy_user(request):
     if request.method == "GET":
         return named(request.user)
@@ -111,7 +116,12 @@ async def forgets_to_await_the_user(request):
     return await logs_in_well(request)
 
 
-@known_answer("login_session", breaks="logs_in", says="next await aauthenticate(…)")
+@known_answer(
+    "login_session",
+    breaks="logs_in",
+    says="next await aauthenticate(…)",
+    because="`authenticate` reads and writes the database, in the event loop",
+)
 async def authenticates_in_the_event_loop(request):
     if request.method != "POST":
         return await rest_of_the_session(request)
@@ -122,7 +132,12 @@ async def authenticates_in_the_event_loop(request):
     return named(user)
 
 
-@known_answer("login_session", breaks="logs_in", says="next await alogin(…)")
+@known_answer(
+    "login_session",
+    breaks="logs_in",
+    says="next await alogin(…)",
+    because="`login` reads and writes the database, in the event loop",
+)
 async def logs_in_in_the_event_loop(request):
     if request.method != "POST":
         return await rest_of_the_session(request)
@@ -385,7 +400,12 @@ async def finds_the_name_in_any_case(request):
     return await LoginSession.as_view()(request)
 
 
-@known_answer("login_session", breaks="keeps_the_session_at_login", says="all that it held")
+@known_answer(
+    "login_session",
+    breaks="keeps_the_session_at_login",
+    says="all that it held",
+    because="the session loses everything that it held, and `alogin` alone",
+)
 async def keeps_the_wish_alone(request):
     wish = await request.session.aget("wish")
     if request.method == "POST":
@@ -395,7 +415,12 @@ async def keeps_the_wish_alone(request):
     return await LoginSession.as_view()(request)
 
 
-@known_answer("login_session", breaks="knows_three_methods", says="REPORT")
+@known_answer(
+    "login_session",
+    breaks="knows_three_methods",
+    says="REPORT",
+    because="the view went on, whatever the method was",
+)
 async def reads_with_a_method_that_nobody_thought_of(request):
     if request.method in ("GET", "POST", "DELETE", "PUT", "PATCH"):
         return await LoginSession.as_view()(request)

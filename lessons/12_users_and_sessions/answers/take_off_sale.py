@@ -100,7 +100,12 @@ async def sends_travellers_to_log_in_again(request, pk):
     return await off_sale(request, pk)
 
 
-@known_answer("take_off_sale", breaks="refuses_travellers", says="next user = await request.auser()")
+@known_answer(
+    "take_off_sale",
+    breaks="refuses_travellers",
+    says="next user = await request.auser()",
+    because="`request.user` reads the user from the database, in the event",
+)
 @login_required
 async def reads_request_user(request, pk):
     if not request.user.is_staff:
@@ -108,7 +113,12 @@ async def reads_request_user(request, pk):
     return await off_sale(request, pk)
 
 
-@known_answer("take_off_sale", breaks="refuses_travellers", says="next await user.ahas_perm(…)")
+@known_answer(
+    "take_off_sale",
+    breaks="refuses_travellers",
+    says="next await user.ahas_perm(…)",
+    because="`has_perm` reads the permissions from the database, in the event",
+)
 @login_required
 async def asks_for_the_permission_in_the_event_loop(request, pk):
     if not (await request.auser()).has_perm(CHANGE):
@@ -170,7 +180,12 @@ async def forgets_to_await_the_write_of_the_trip(request, pk):
     return JsonResponse({"trip": pk, "active": trip.active, "by": (await request.auser()).username})
 
 
-@known_answer("take_off_sale", breaks="takes_it_off_sale", says="next user = await request.auser()")
+@known_answer(
+    "take_off_sale",
+    breaks="takes_it_off_sale",
+    says="next user = await request.auser()",
+    because="`request.user` reads the user from the database, in the event",
+)
 @staff_with_change
 async def signs_with_request_user(request, pk):
     await Trip.objects.filter(pk=pk).aupdate(active=False)
@@ -305,7 +320,12 @@ async def a_superuser_may_everything(request, pk):
     return await off_sale(request, pk)
 
 
-@known_answer("take_off_sale", breaks="writes_on_post_alone", says="REPORT")
+@known_answer(
+    "take_off_sale",
+    breaks="writes_on_post_alone",
+    says="REPORT",
+    because="the view went on, whatever the method was",
+)
 async def refuses_the_methods_that_it_has_heard_of(request, pk):
     if request.method in ("GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"):
         return HttpResponse(status=405)

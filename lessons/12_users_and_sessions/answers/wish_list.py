@@ -57,7 +57,10 @@ class WishList(View):
 
 
 @known_answer(
-    "wish_list", breaks="serves_who_has_a_session", says='next await request.session.aget("wish_list", [])'
+    "wish_list",
+    breaks="serves_who_has_a_session",
+    says='next await request.session.aget("wish_list", [])',
+    because='`request.session["wish_list"]` reads the session from the',
 )
 async def reads_the_session_in_the_event_loop(request):
     wishes = request.session.get("wish_list", [])
@@ -159,7 +162,12 @@ async def has_no_default(request):
 OF_EVERYBODY = []
 
 
-@known_answer("wish_list", breaks="answers_in_order", says="wish_list")
+@known_answer(
+    "wish_list",
+    breaks="answers_in_order",
+    says="wish_list",
+    because="another traveller sees this one's wishes",
+)
 async def keeps_one_list_for_everybody(request):
     if request.method == "GET":
         return wishes_as_json(OF_EVERYBODY)
@@ -320,7 +328,12 @@ async def keeps_the_list_in_the_module(request, wishes):
     return reading["wishes"]
 
 
-@known_answer("wish_list", breaks="knows_two_methods", says="REPORT")
+@known_answer(
+    "wish_list",
+    breaks="knows_two_methods",
+    says="REPORT",
+    because="the view went on, whatever the method was",
+)
 async def reads_with_a_method_that_nobody_thought_of(request):
     if request.method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
         return await WishList.as_view()(request)

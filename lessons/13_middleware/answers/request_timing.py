@@ -158,7 +158,12 @@ class HooksOfTheMixin(MiddlewareMixin):
         return timed(response, request.started)
 
 
-@known_answer("request_timing", breaks="serves_wsgi", says="back to the event loop")
+@known_answer(
+    "request_timing",
+    breaks="serves_wsgi",
+    says="back to the event loop",
+    because="Django adapts a middleware that is for one world only, and",
+)
 @async_only_middleware
 def async_only(get_response):
     async def middleware(request):

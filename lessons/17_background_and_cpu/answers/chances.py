@@ -33,13 +33,23 @@ async def a_task_group(pool, days):
     return {pk: task.result() for pk, task in tasks.items()}
 
 
-@known_answer("chances", breaks="computes_in_the_pool", says="the pool got nothing to do")
+@known_answer(
+    "chances",
+    breaks="computes_in_the_pool",
+    says="the pool got nothing to do",
+    because="it was computed in this process, on the loop or on a thread",
+)
 async def on_the_loop(pool, days):
     trips = Trip.objects.filter(active=True)
     return {trip.pk: chance_to_sell_out(trip.seats_left, days, 10) async for trip in trips}
 
 
-@known_answer("chances", breaks="computes_in_the_pool", says="the pool got nothing to do")
+@known_answer(
+    "chances",
+    breaks="computes_in_the_pool",
+    says="the pool got nothing to do",
+    because="it was computed in this process, on the loop or on a thread",
+)
 async def on_threads(pool, days):
     trips = [trip async for trip in Trip.objects.filter(active=True)]
     work = [asyncio.to_thread(chance_to_sell_out, trip.seats_left, days, 10) for trip in trips]
@@ -165,13 +175,23 @@ async def fewer_rounds(pool, days):
     return await computed(pool, days, [trip async for trip in Trip.objects.filter(active=True)], 1000)
 
 
-@known_answer("chances", breaks="computes_in_the_pool", says="the pool was shut down")
+@known_answer(
+    "chances",
+    breaks="computes_in_the_pool",
+    says="the pool was shut down",
+    because="somebody else has made it, and others compute in it, too",
+)
 async def shuts_the_pool_down(pool, days):
     with pool:
         return await computed(pool, days, [trip async for trip in Trip.objects.filter(active=True)])
 
 
-@known_answer("chances", breaks="takes_back", says="the pool was shut down")
+@known_answer(
+    "chances",
+    breaks="takes_back",
+    says="the pool was shut down",
+    because="somebody else has made it, and others compute in it, too",
+)
 async def shuts_it_down_when_cancelled(pool, days):
     try:
         return await computed(pool, days, [trip async for trip in Trip.objects.filter(active=True)])

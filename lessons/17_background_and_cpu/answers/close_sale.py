@@ -38,7 +38,12 @@ async def closed(pk):
 kept = set()
 
 
-@known_answer("close_sale", breaks="is_sent_by_a_worker", says="and no worker runs")
+@known_answer(
+    "close_sale",
+    breaks="is_sent_by_a_worker",
+    says="and no worker runs",
+    because="the process of the view sends it, and when that is killed, the",
+)
 @require_POST
 async def a_task_of_the_process(request, pk):
     keys = await closed(pk)
@@ -49,7 +54,12 @@ async def a_task_of_the_process(request, pk):
     return JsonResponse({"letters": keys}, status=202)
 
 
-@known_answer("close_sale", breaks="is_sent_by_a_worker", says="and no worker runs")
+@known_answer(
+    "close_sale",
+    breaks="is_sent_by_a_worker",
+    says="and no worker runs",
+    because="the process of the view sends it, and when that is killed, the",
+)
 @require_POST
 async def sends_them_itself(request, pk):
     keys = await closed(pk)
@@ -66,7 +76,12 @@ async def a_timer_of_the_loop(request, pk):
     return JsonResponse({"letters": keys}, status=202)
 
 
-@known_answer("close_sale", breaks="is_sent_by_a_worker", says="SynchronousOnlyOperation")
+@known_answer(
+    "close_sale",
+    breaks="is_sent_by_a_worker",
+    says="SynchronousOnlyOperation",
+    because="the database (or something else that is sync only) was used",
+)
 @require_POST
 async def enqueues_on_the_loop(request, pk):
     keys = await closed(pk)
@@ -213,7 +228,12 @@ def looks_without_a_lock(pk):
         return letters_of(trip.bookings.order_by("pk"))
 
 
-@known_answer("close_sale", breaks="all_or_nothing", says="refuses to close the sale")
+@known_answer(
+    "close_sale",
+    breaks="all_or_nothing",
+    says="refuses to close the sale",
+    because="the sale and each letter were written one by one, and what was",
+)
 @closing
 def closes_it_after_the_transaction(pk):
     with transaction.atomic():

@@ -237,7 +237,12 @@ def clears_the_state(application, deliver, size):
     return layer
 
 
-@known_answer("with_worker", breaks="survives_an_error", says="raises PostError")
+@known_answer(
+    "with_worker",
+    breaks="survives_an_error",
+    says="raises PostError",
+    because="the error has ended the worker",
+)
 def some_errors_only(application, deliver, size):
     async def work(letters, deliver):
         while True:
@@ -264,7 +269,12 @@ def waits_for_an_empty_queue(application, deliver, size):
     return usual(application, deliver, size, stop=stop)
 
 
-@known_answer("with_worker", breaks="passes_on", says="another root_path in the scope")
+@known_answer(
+    "with_worker",
+    breaks="passes_on",
+    says="another root_path in the scope",
+    because="the layer has changed it",
+)
 def changes_the_scope(application, deliver, size):
     async def changed(scope, receive, send):
         await application({**scope, "root_path": "/agency"}, receive, send)
@@ -281,7 +291,12 @@ def swallows_the_errors_of_views(application, deliver, size):
     return usual(quiet, deliver, size)
 
 
-@known_answer("with_worker", breaks="passes_on", says="a connection of type websocket")
+@known_answer(
+    "with_worker",
+    breaks="passes_on",
+    says="a connection of type websocket",
+    because="only `lifespan` belongs to the layer",
+)
 def http_alone(application, deliver, size):
     async def http(scope, receive, send):
         if scope["type"] == "http":
@@ -290,7 +305,12 @@ def http_alone(application, deliver, size):
     return usual(http, deliver, size)
 
 
-@known_answer("with_worker", breaks="has_a_bounded_queue", says="has not said lifespan.startup yet")
+@known_answer(
+    "with_worker",
+    breaks="has_a_bounded_queue",
+    says="has not said lifespan.startup yet",
+    because="the server has to speak first: what comes before answers nothing",
+)
 def answers_before_it_is_asked(application, deliver, size):
     layer = usual(application, deliver, size)
 
