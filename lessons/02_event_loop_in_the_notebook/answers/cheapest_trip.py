@@ -84,7 +84,12 @@ def called_before_it_is_submitted(city):
         return pool.submit(_query(city)).result()
 
 
-@known_answer("cheapest_trip", breaks="works_in_a_cell", says="SynchronousOnlyOperation")
+@known_answer(
+    "cheapest_trip",
+    breaks="works_in_a_cell",
+    says="SynchronousOnlyOperation",
+    because="the database (or something else that is sync only) was used",
+)
 def the_lazy_queryset_comes_back(city):
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(Trip.objects.filter(destination__name=city).order_by, "price").result()[0].title
@@ -121,7 +126,12 @@ def runs_the_running_loop(city):
         coroutine.close()
 
 
-@known_answer("cheapest_trip", breaks="works_in_a_cell", says="SynchronousOnlyOperation")
+@known_answer(
+    "cheapest_trip",
+    breaks="works_in_a_cell",
+    says="SynchronousOnlyOperation",
+    because="the database (or something else that is sync only) was used",
+)
 def plain_query(city):
     return _query(city)
 

@@ -38,7 +38,12 @@ def a_thread_of_its_own(city):
         return pool.submit(query).result()
 
 
-@known_answer("count_and_list", breaks="returns_number_and_titles", says="SynchronousOnlyOperation")
+@known_answer(
+    "count_and_list",
+    breaks="returns_number_and_titles",
+    says="SynchronousOnlyOperation",
+    because="the database (or something else that is sync only) was used",
+)
 async def sync_query(city):
     trips = Trip.objects.filter(destination__name=city, active=True)
     return trips.count(), [trip.title for trip in trips]
@@ -56,7 +61,12 @@ async def a_queryset_of_titles(city):
     return await trips.acount(), trips.values_list("title", flat=True)
 
 
-@known_answer("count_and_list", breaks="returns_number_and_titles", says="SynchronousOnlyOperation")
+@known_answer(
+    "count_and_list",
+    breaks="returns_number_and_titles",
+    says="SynchronousOnlyOperation",
+    because="the database (or something else that is sync only) was used",
+)
 async def the_lazy_queryset_leaves_the_thread(city):
     trips = await sync_to_async(Trip.objects.filter)(destination__name=city, active=True)
     return len(trips), [trip.title for trip in trips]

@@ -50,7 +50,12 @@ async def a_pool_that_is_awaited():
         return await asyncio.get_running_loop().run_in_executor(pool, run)
 
 
-@known_answer("reload_agency", breaks="returns_what_the_command_printed", says="SynchronousOnlyOperation")
+@known_answer(
+    "reload_agency",
+    breaks="returns_what_the_command_printed",
+    says="SynchronousOnlyOperation",
+    because="the database (or something else that is sync only) was used",
+)
 async def command_on_the_loop():
     text = io.StringIO()
     call_command("load_sample_data", stdout=text)
@@ -148,7 +153,12 @@ async def leaves_the_pool_before_it_waits():
     return text.getvalue()
 
 
-@known_answer("reload_agency", breaks="lets_the_loop_run", says="ran in the event loop's own thread")
+@known_answer(
+    "reload_agency",
+    breaks="lets_the_loop_run",
+    says="ran in the event loop's own thread",
+    because="the guard against sync queries in the loop was tricked or",
+)
 async def the_guard_switched_off():
     text = io.StringIO()
     with mock.patch.dict("os.environ", {"DJANGO_ALLOW_ASYNC_UNSAFE": "true"}):
@@ -165,7 +175,12 @@ async def one_text_for_all_calls():
     return kept.getvalue()
 
 
-@known_answer("reload_agency", breaks="brings_back_what_was_deleted", says="brings back")
+@known_answer(
+    "reload_agency",
+    breaks="brings_back_what_was_deleted",
+    says="brings back",
+    because="the text came back, but the command has not run on this database",
+)
 async def takes_all_of_it_back():
     def rolled_back():
         text = io.StringIO()

@@ -115,7 +115,12 @@ async def crosses_for_each_chunk(request, euros):
     return JsonResponse({"trips": [described(trip) async for trip in trips]})
 
 
-@known_answer("cheap_trips", breaks="describes_the_trips", says="SynchronousOnlyOperation")
+@known_answer(
+    "cheap_trips",
+    breaks="describes_the_trips",
+    says="SynchronousOnlyOperation",
+    because="the database (or something else that is sync only) was used",
+)
 async def closes_on_the_loop(request, euros):
     def descriptions():
         return [described(trip) for trip in trips_below(euros)]
@@ -168,7 +173,12 @@ async def remembers_the_countries(request, euros):
     return JsonResponse({"trips": await sync_to_async(descriptions)()})
 
 
-@known_answer("cheap_trips", breaks="closes_what_it_opened", says="while each query fails")
+@known_answer(
+    "cheap_trips",
+    breaks="closes_what_it_opened",
+    says="while each query fails",
+    because="a query ran on a thread of a pool: it opened a connection there,",
+)
 async def closes_only_after_success(request, euros):
     def descriptions():
         found = [described(trip) for trip in trips_below(euros)]

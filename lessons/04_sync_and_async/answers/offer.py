@@ -118,7 +118,12 @@ async def gathers_functions(request, city):
     return offered(*await asyncio.gather(*map(sync_to_async, (cheapest_fare, forecast, next_trip))))
 
 
-@known_answer("offer", breaks="asks_all_three_together", says="at most 1 of 3 questions")
+@known_answer(
+    "offer",
+    breaks="asks_all_three_together",
+    says="at most 1 of 3 questions",
+    because="a question is sent only when another one is answered: the calls",
+)
 async def crosses_once_with_all_three(request, city):
     def all_three():
         return cheapest_fare(city), forecast(city), next_trip(city)
@@ -126,7 +131,12 @@ async def crosses_once_with_all_three(request, city):
     return offered(*await sync_to_async(all_three)())
 
 
-@known_answer("offer", breaks="asks_all_three_together", says="at most 2 of 3 questions")
+@known_answer(
+    "offer",
+    breaks="asks_all_three_together",
+    says="at most 2 of 3 questions",
+    because="a question is sent only when another one is answered: the calls",
+)
 async def leaves_two_on_one_thread(request, city):
     sky = sync_to_async(forecast, thread_sensitive=False)(city)
     calls = (sync_to_async(cheapest_fare)(city), sky, sync_to_async(next_trip)(city))
@@ -158,7 +168,12 @@ async def gathers_thread_sensitive_calls(request, city):
     return offered(*await asyncio.gather(*(sync_to_async(helper)(city) for helper in helpers)))
 
 
-@known_answer("offer", breaks="asks_all_three_together", says="at most 1 of 3 questions")
+@known_answer(
+    "offer",
+    breaks="asks_all_three_together",
+    says="at most 1 of 3 questions",
+    because="a question is sent only when another one is answered: the calls",
+)
 async def awaits_one_after_the_other(request, city):
     ask_freely = sync_to_async(cheapest_fare, thread_sensitive=False)
     return offered(

@@ -118,7 +118,10 @@ async def does_not_wait_for_the_view():
 
 
 @known_answer(
-    "test_screen_is_switched_off", breaks="fails_without_clean_up", says="a view that never leaves the board"
+    "test_screen_is_switched_off",
+    breaks="fails_without_clean_up",
+    says="a view that never leaves the board",
+    because="nothing in the test tells this view from one that is right",
 )
 async def never_looks_at_the_board():
     async with opened() as server:
@@ -128,7 +131,10 @@ async def never_looks_at_the_board():
 
 
 @known_answer(
-    "test_screen_is_switched_off", breaks="fails_without_clean_up", says="a view that never leaves the board"
+    "test_screen_is_switched_off",
+    breaks="fails_without_clean_up",
+    says="a view that never leaves the board",
+    because="nothing in the test tells this view from one that is right",
 )
 async def looks_before_the_feed_is_opened():
     assert board.listeners == 0
@@ -189,7 +195,12 @@ async def has_patience():
     assert board.listeners == 0
 
 
-@known_answer("test_screen_is_switched_off", breaks="fails_for_another_departure", says="another gate")
+@known_answer(
+    "test_screen_is_switched_off",
+    breaks="fails_for_another_departure",
+    says="another gate",
+    because="nothing in the test tells this view from one that is right",
+)
 async def looks_for_the_city_alone():
     async with opened() as server:
         board.announce(KYOTO)
@@ -201,7 +212,12 @@ async def looks_for_the_city_alone():
 IN_TIME = "the answers come at once or never, and a test that waits for longer has three seconds in all"
 
 
-@known_answer("test_screen_is_switched_off", breaks="fails_for_another_departure", says="tells another city")
+@known_answer(
+    "test_screen_is_switched_off",
+    breaks="fails_for_another_departure",
+    says="tells another city",
+    because="nothing in the test tells this view from one that is right",
+)
 async def looks_at_the_gate_alone():
     async with opened() as server:
         board.announce(KYOTO)

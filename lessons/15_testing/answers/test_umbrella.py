@@ -93,21 +93,36 @@ async def forgets_to_await():
     assert response.json() == {"city": "Bergen", "umbrella": True}
 
 
-@known_answer("test_umbrella", breaks="fails_for_one_answer", says="a view that always says yes")
+@known_answer(
+    "test_umbrella",
+    breaks="fails_for_one_answer",
+    says="a view that always says yes",
+    because="nothing in the test tells this view from one that is right",
+)
 async def looks_at_the_rain_only():
     async with service("/weather/{city}", weather):
         response = await AsyncClient().get("/umbrella/Bergen/")
     assert response.json() == {"city": "Bergen", "umbrella": True}
 
 
-@known_answer("test_umbrella", breaks="fails_for_one_answer", says="a view that always says yes")
+@known_answer(
+    "test_umbrella",
+    breaks="fails_for_one_answer",
+    says="a view that always says yes",
+    because="nothing in the test tells this view from one that is right",
+)
 async def looks_at_the_status():
     async with service("/weather/{city}", weather):
         for city in ("Bergen", "Athens"):
             assert (await AsyncClient().get(f"/umbrella/{city}/")).status_code == 200
 
 
-@known_answer("test_umbrella", breaks="fails_for_one_answer", says="a view that always says yes")
+@known_answer(
+    "test_umbrella",
+    breaks="fails_for_one_answer",
+    says="a view that always says yes",
+    because="nothing in the test tells this view from one that is right",
+)
 async def swallows_its_own_assertion():
     async with service("/weather/{city}", weather):
         try:
@@ -124,7 +139,10 @@ async def umbrellas():
 
 
 @known_answer(
-    "test_umbrella", breaks="fails_for_another_city", says="a view that names Bergen for every city"
+    "test_umbrella",
+    breaks="fails_for_another_city",
+    says="a view that names Bergen for every city",
+    because="nothing in the test tells this view from one that is right",
 )
 async def looks_at_the_umbrellas_only():
     async with service("/weather/{city}", weather):
@@ -140,6 +158,7 @@ BOTH = ({"city": "Bergen", "umbrella": True}, {"city": "Athens", "umbrella": Fal
     "test_umbrella",
     breaks="fails_for_swallowed_errors",
     says="a view that answers 200 and no umbrella when",
+    because="nothing in the test tells this view from one that is right",
 )
 async def lets_the_service_work_always():
     async with service("/weather/{city}", weather):
@@ -171,7 +190,10 @@ async def puts_the_address_back_when_it_passes():
 
 
 @known_answer(
-    "test_umbrella", breaks="fails_for_swallowed_errors", says="a view that answers 200 and an error"
+    "test_umbrella",
+    breaks="fails_for_swallowed_errors",
+    says="a view that answers 200 and an error",
+    because="nothing in the test tells this view from one that is right",
 )
 async def compares_the_words_of_the_error():
     async with service("/weather/{city}", weather):
@@ -196,7 +218,12 @@ async def a_table_of_cities():
             assert status != 200 or response.json() == {"city": city, "umbrella": needed}
 
 
-@known_answer("test_umbrella", breaks="fails_for_swallowed_errors", says="a view that answers 500")
+@known_answer(
+    "test_umbrella",
+    breaks="fails_for_swallowed_errors",
+    says="a view that answers 500",
+    because="nothing in the test tells this view from one that is right",
+)
 async def any_error_of_the_server_will_do():
     client = AsyncClient(raise_request_exception=False)
     async with service("/weather/{city}", weather):

@@ -87,7 +87,12 @@ async def starts_the_clock_before_the_gate(page, *, visitors, requests, warm_up,
     return {"times": times, "failed": requests - len(times)}
 
 
-@known_answer("benchmark", breaks="times_each_request", says="'coroutine' and 'int'")
+@known_answer(
+    "benchmark",
+    breaks="times_each_request",
+    says="'coroutine' and 'int'",
+    because="a coroutine was used in place of its result: something was",
+)
 async def forgets_to_await(page, *, visitors, requests, warm_up, clock):
     for _ in range(requests):
         began, status = clock(), page()
@@ -145,7 +150,12 @@ async def measured(page, visitors, requests, clock):
     return found
 
 
-@known_answer("benchmark", breaks="warms_up_first", says="expected 4 requests for the warm-up")
+@known_answer(
+    "benchmark",
+    breaks="warms_up_first",
+    says="expected 4 requests for the warm-up",
+    because="requests of the warm-up were under way together with those that",
+)
 async def measures_cold(page, *, visitors, requests, warm_up, clock):
     return await measured(page, visitors, requests, clock)
 
@@ -216,7 +226,12 @@ async def swallows_errors(page, *, visitors, requests, warm_up, clock):
     return found
 
 
-@known_answer("benchmark", breaks="counts_failures_apart", says='"failed": 1')
+@known_answer(
+    "benchmark",
+    breaks="counts_failures_apart",
+    says='"failed": 1',
+    because="there is a time for each request, also for those that failed:",
+)
 async def takes_every_status_below_400(page, *, visitors, requests, warm_up, clock):
     async def kind_page():
         status = await page()

@@ -117,7 +117,9 @@ def sorts_a_single_run_in_place(runs):
     return summed_up_or_error([time for run in runs for time in run])
 
 
-@known_answer("summary", breaks="leaves_the_runs_alone", says="or other runs")
+@known_answer(
+    "summary", breaks="leaves_the_runs_alone", says="or other runs", because="a list was changed in place"
+)
 def takes_empty_runs_out(runs):
     while [] in runs:
         runs.remove([])

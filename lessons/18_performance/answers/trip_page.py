@@ -144,7 +144,12 @@ async def lets_errors_out(request, pk):
     return shown(trip, *await asyncio.gather(weather(), ask(f"flights/{quote(city, safe='')}")))
 
 
-@known_answer("trip_page", breaks="shows_what_is_known", says="SynchronousOnlyOperation")
+@known_answer(
+    "trip_page",
+    breaks="shows_what_is_known",
+    says="SynchronousOnlyOperation",
+    because="the database was used directly in the event loop: an attribute",
+)
 async def loads_the_destination_lazily(request, pk):
     trip = await aget_object_or_404(Trip, pk=pk)
     city = trip.destination.name

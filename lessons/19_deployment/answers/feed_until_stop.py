@@ -198,7 +198,12 @@ async def looks_at_the_stop_between_two(request):
     return stream(events())
 
 
-@known_answer("feed_until_stop", breaks="leaves_nothing", says="task of the feed that goes on")
+@known_answer(
+    "feed_until_stop",
+    breaks="leaves_nothing",
+    says="task of the feed that goes on",
+    because="a task that the feed has started is still there, and nothing",
+)
 async def leaves_its_task_behind(request):
     stopping = state(request)
 
@@ -372,7 +377,12 @@ async def mark_the_end(queue, stopping):
     queue.put_nowait(None)
 
 
-@known_answer("feed_until_stop", breaks="leaves_nothing", says="1 task of the feed that goes on")
+@known_answer(
+    "feed_until_stop",
+    breaks="leaves_nothing",
+    says="1 task of the feed that goes on",
+    because="a task that the feed has started is still there, and nothing",
+)
 async def leaves_the_wait_for_the_stop(request):
     stopping = state(request)
 

@@ -334,7 +334,12 @@ async def sends_the_last_one_again(request):
     return feed(request, again)
 
 
-@known_answer("review_feed", breaks="waits_without_the_database", says="2 connections")
+@known_answer(
+    "review_feed",
+    breaks="waits_without_the_database",
+    says="2 connections",
+    because="Django gives a connection back when the request is over, and a",
+)
 async def keeps_its_connection(request):
     return feed(request, give_back=sync_to_async(lambda: None))
 
@@ -344,7 +349,12 @@ async def closes_the_connection_of_the_loops_thread(request):
     return feed(request, give_back=sync_to_async(connection.close))
 
 
-@known_answer("review_feed", breaks="waits_without_the_database", says="2 connections")
+@known_answer(
+    "review_feed",
+    breaks="waits_without_the_database",
+    says="2 connections",
+    because="Django gives a connection back when the request is over, and a",
+)
 async def closes_on_the_loops_thread(request):
     async def close():
         connection.close_if_unusable_or_obsolete()
@@ -390,7 +400,12 @@ async def looks_every_second(request):
     return stream(events())
 
 
-@known_answer("review_feed", breaks="waits_without_the_database", says="before there is any news")
+@known_answer(
+    "review_feed",
+    breaks="waits_without_the_database",
+    says="before there is any news",
+    because="Django gives a connection back when the request is over, and a",
+)
 async def gives_back_after_a_review(request):
     async def events():
         with listening(request) as news:

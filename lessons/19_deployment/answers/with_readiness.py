@@ -116,7 +116,12 @@ def looks_at_the_start(application, stopping):
     return layer
 
 
-@known_answer("with_readiness", breaks="says_no_when_stopping", says="no answer, while a request is open")
+@known_answer(
+    "with_readiness",
+    breaks="says_no_when_stopping",
+    says="no answer, while a request is open",
+    because="the answer waits for the open request",
+)
 def one_lock_for_everything(application, stopping):
     lock, under_way = asyncio.Lock(), []
 
@@ -193,7 +198,12 @@ def forgets_that_requests_fail(application, stopping):
     return layer
 
 
-@known_answer("with_readiness", breaks="waits_for_open_requests", says="while they are open")
+@known_answer(
+    "with_readiness",
+    breaks="waits_for_open_requests",
+    says="while they are open",
+    because="the server may end the process as soon as it has heard of the",
+)
 def the_first_one_opens_the_door(application, stopping):
     over, seen = asyncio.Event(), []
 
@@ -247,7 +257,12 @@ def counting(application, stopping, over=None, asks=asks_for_readiness, is_over=
     return layer
 
 
-@known_answer("with_readiness", breaks="answers_ready", says="a WebSocket to /readiness/")
+@known_answer(
+    "with_readiness",
+    breaks="answers_ready",
+    says="a WebSocket to /readiness/",
+    because="a WebSocket is no `GET`, and cannot be answered with a status",
+)
 def answers_a_websocket_with_a_status(application, stopping):
     return counting(application, stopping, asks=lambda scope: scope["path"] == "/readiness/")
 
@@ -268,7 +283,12 @@ def http_alone(application, stopping):
     return counting(application, stopping, hands_on=http)
 
 
-@known_answer("with_readiness", breaks="answers_ready", says="another state in the scope")
+@known_answer(
+    "with_readiness",
+    breaks="answers_ready",
+    says="another state in the scope",
+    because="the layer has changed it",
+)
 def a_state_of_its_own(application, stopping):
     async def without_state(scope, receive, send):
         await application({**scope, "state": {}}, receive, send)
@@ -324,7 +344,12 @@ def one_request_at_a_time(application, stopping):
     return counting(application, stopping, hands_on=alone)
 
 
-@known_answer("with_readiness", breaks="waits_for_open_requests", says="while they are open")
+@known_answer(
+    "with_readiness",
+    breaks="waits_for_open_requests",
+    says="while they are open",
+    because="the server may end the process as soon as it has heard of the",
+)
 def over_with_the_first_message(application, stopping):
     under_way = set()
 
@@ -351,7 +376,12 @@ def over_with_the_first_message(application, stopping):
     return layer
 
 
-@known_answer("with_readiness", breaks="speaks_lifespan", says="has not said lifespan.startup yet")
+@known_answer(
+    "with_readiness",
+    breaks="speaks_lifespan",
+    says="has not said lifespan.startup yet",
+    because="the server has to speak first: what comes before answers nothing",
+)
 def answers_before_it_is_asked(application, stopping):
     usual = counting(application, stopping)
 

@@ -133,7 +133,12 @@ async def without_a_transaction(request, pk, traveller):
     return await booked(trip)
 
 
-@known_answer("book_trip", breaks="books_a_seat", says="You cannot call this from an async context")
+@known_answer(
+    "book_trip",
+    breaks="books_a_seat",
+    says="You cannot call this from an async context",
+    because="the database (or something else that is sync only) was used",
+)
 @guarded
 async def themes_in_a_plain_loop(request, pk, traveller):
     async with async_atomic():
@@ -159,7 +164,12 @@ async def nobody_looks_at_the_booking(request, pk, traveller):
     return await booked(trip)
 
 
-@known_answer("book_trip", breaks="books_a_seat", says="An async connection can only be used by the task")
+@known_answer(
+    "book_trip",
+    breaks="books_a_seat",
+    says="An async connection can only be used by the task",
+    because="a connection of django-async-backend belongs to one task, and",
+)
 @guarded
 async def gathers_in_the_transaction(request, pk, traveller):
     async with async_atomic():

@@ -150,7 +150,12 @@ async def locks_the_sender_first(sender, receiver, amount):
     return changed[0].balance
 
 
-@known_answer("transfer", breaks="moves_money", says="TypeError")
+@known_answer(
+    "transfer",
+    breaks="moves_money",
+    says="TypeError",
+    because="a transaction has no async form: it belongs to one connection,",
+)
 async def with_djangos_atomic(sender, receiver, amount):
     async with transaction.atomic():
         return await decorated(sender, receiver, amount)
@@ -238,7 +243,12 @@ async def looks_before_it_locks(sender, receiver, amount):
         return (await Account.async_objects.aget(pk=giver.pk)).balance
 
 
-@known_answer("transfer", breaks="keeps_count", says="deadlock detected")
+@known_answer(
+    "transfer",
+    breaks="keeps_count",
+    says="deadlock detected",
+    because="deadlock: each of two transactions had locked a row that the",
+)
 async def locks_the_poorer_first(sender, receiver, amount):
     demand(sender, receiver, amount)
     async with async_atomic():
@@ -249,7 +259,12 @@ async def locks_the_poorer_first(sender, receiver, amount):
     return changed[0].balance
 
 
-@known_answer("transfer", breaks="keeps_count", says="deadlock detected")
+@known_answer(
+    "transfer",
+    breaks="keeps_count",
+    says="deadlock detected",
+    because="deadlock: each of two transactions had locked a row that the",
+)
 async def locks_the_richer_first(sender, receiver, amount):
     demand(sender, receiver, amount)
     async with async_atomic():

@@ -32,12 +32,22 @@ async def decorated(first, second):
     return [one.result(), other.result()]
 
 
-@known_answer("two_reports", breaks="returns_both", says="An async connection can only be used by the task")
+@known_answer(
+    "two_reports",
+    breaks="returns_both",
+    says="An async connection can only be used by the task",
+    because="a connection of django-async-backend belongs to one task, and",
+)
 async def over_one_connection(first, second):
     return await asyncio.gather(first(), second())
 
 
-@known_answer("two_reports", breaks="returns_both", says="An async connection can only be used by the task")
+@known_answer(
+    "two_reports",
+    breaks="returns_both",
+    says="An async connection can only be used by the task",
+    because="a connection of django-async-backend belongs to one task, and",
+)
 async def one_new_connection_for_both(first, second):
     async with async_new_connection():
         return await asyncio.gather(first(), second())
@@ -95,7 +105,12 @@ async def swallows_the_error(first, second):
     )
 
 
-@known_answer("two_reports", breaks="leaves_the_caller_alone", says="on the connection of whoever called")
+@known_answer(
+    "two_reports",
+    breaks="leaves_the_caller_alone",
+    says="on the connection of whoever called",
+    because="what runs there is a part of the caller's transaction, and waits",
+)
 async def one_of_them_on_the_callers(first, second):
     other = asyncio.create_task(async_new_connection(second()))
     try:

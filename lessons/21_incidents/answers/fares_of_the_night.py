@@ -162,7 +162,12 @@ of_the_module = httpx.Client(**OPTIONS)
 now = {}
 
 
-@known_answer("fares_of_the_night", breaks="works_on_two_threads", says="client has been closed")
+@known_answer(
+    "fares_of_the_night",
+    breaks="works_on_two_threads",
+    says="client has been closed",
+    because="both threads use the same thing",
+)
 def the_client_in_a_global(cities):
     async def fares():
         async with httpx.AsyncClient(**OPTIONS) as now["client"]:
@@ -184,7 +189,12 @@ def knows_one_kind_of_trouble(cities):
         return {city: fare(client, city) for city in cities}
 
 
-@known_answer("fares_of_the_night", breaks="closes_its_connections", says="while the airline fails")
+@known_answer(
+    "fares_of_the_night",
+    breaks="closes_its_connections",
+    says="while the airline fails",
+    because="a client was not closed, or not on the loop on which it had",
+)
 def closes_when_all_is_well(cities):
     fares = {}
     for city in cities:

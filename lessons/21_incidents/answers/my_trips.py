@@ -42,7 +42,12 @@ async def the_titles_alone(request):
     return JsonResponse({"traveller": user.get_username(), "trips": [title async for title in titles]})
 
 
-@known_answer("my_trips", breaks="shows_travellers_their_trips", says="SynchronousOnlyOperation")
+@known_answer(
+    "my_trips",
+    breaks="shows_travellers_their_trips",
+    says="SynchronousOnlyOperation",
+    because="the database was used directly in the event loop: an attribute",
+)
 async def only_the_first_of_two(request):
     user = await request.auser()
     if not user.is_authenticated:
@@ -146,7 +151,12 @@ async def believes_the_session(request):
     return page_of(user, [row async for row in user.bookings.select_related("trip")])
 
 
-@known_answer("my_trips", breaks="shows_travellers_their_trips", says="SynchronousOnlyOperation")
+@known_answer(
+    "my_trips",
+    breaks="shows_travellers_their_trips",
+    says="SynchronousOnlyOperation",
+    because="`request.user` was read in the event loop; with a session it is",
+)
 async def the_guard_switched_off(request):
     with mock.patch.dict("os.environ", {"DJANGO_ALLOW_ASYNC_" + "UNSAFE": "true"}):
         return page_in_a_thread(request)

@@ -198,7 +198,12 @@ async def looks_past_what_is_locked(pk, traveller):
     return await write(pk, traveller, confirmed(pk, traveller), skip_locked=True)
 
 
-@known_answer("reserve_seat", breaks="holds_up_nobody", says="OperationalError")
+@known_answer(
+    "reserve_seat",
+    breaks="holds_up_nobody",
+    says="OperationalError",
+    because="it stands at no lock of the database: something in this process",
+)
 @page
 async def gives_up_the_lock_after_a_moment(pk, traveller):
     def impatient():
@@ -382,7 +387,12 @@ async def the_trip_in_the_module(pk, traveller):
     return await reserved_after_asking(pk, traveller, write_the_modules)
 
 
-@known_answer("reserve_seat", breaks="does_all_or_nothing", says="a traveller who leaves")
+@known_answer(
+    "reserve_seat",
+    breaks="does_all_or_nothing",
+    says="a traveller who leaves",
+    because="one half was written, and stayed",
+)
 @page
 async def takes_back_by_hand(pk, traveller):
     if not await look(pk, traveller):

@@ -82,7 +82,12 @@ async def look_then_write(pk, traveller, seats):
     return seats
 
 
-@known_answer("sell_seats", breaks="sells_each_seat_once", says="expected 2 × 201")
+@known_answer(
+    "sell_seats",
+    breaks="sells_each_seat_once",
+    says="expected 2 × 201",
+    because="all of them had looked at `seats_left` before the first one",
+)
 @require_POST
 async def an_f_expression_alone(request, pk):
     traveller, seats = order_in(request)
@@ -241,7 +246,12 @@ async def the_trip_in_the_module(request, pk):
     return answer(await sell())
 
 
-@known_answer("sell_seats", breaks="does_all_or_nothing", says="a traveller who leaves")
+@known_answer(
+    "sell_seats",
+    breaks="does_all_or_nothing",
+    says="a traveller who leaves",
+    because="one half was written, and stayed",
+)
 @require_POST
 async def takes_back_by_hand(request, pk):
     traveller, seats = order_in(request)

@@ -76,7 +76,12 @@ async def no_stream_any_more(request):
     return HttpResponse("".join(lines), content_type="text/plain")
 
 
-@known_answer("sky_feed", breaks="holds_up_nobody", says="Block")
+@known_answer(
+    "sky_feed",
+    breaks="holds_up_nobody",
+    says="Block",
+    because="a blocking call holds the event loop: nothing else in this",
+)
 async def async_in_name_only(request):
     async def lines():
         for city in request.GET.getlist("city"):

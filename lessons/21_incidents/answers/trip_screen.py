@@ -105,7 +105,12 @@ async def takes_the_method_on_the_loop(request, pk):
     return stream(lines(trip.title))
 
 
-@known_answer("trip_screen", breaks="shows_the_trip_and_departures", says="SynchronousOnlyOperation")
+@known_answer(
+    "trip_screen",
+    breaks="shows_the_trip_and_departures",
+    says="SynchronousOnlyOperation",
+    because="the database (or something else that is sync only) was used",
+)
 async def closes_on_the_loop(request, pk):
     trip = await aget_object_or_404(Trip, pk=pk)
     connection.close()
@@ -212,7 +217,12 @@ async def no_more_than_three(request, pk):
     return stream(lines(trip.title))
 
 
-@known_answer("trip_screen", breaks="keeps_no_connection", says="after a departure")
+@known_answer(
+    "trip_screen",
+    breaks="keeps_no_connection",
+    says="after a departure",
+    because="a connection that was opened for a screen stays open with it:",
+)
 async def looks_again_at_each_departure(request, pk):
     trip = await aget_object_or_404(Trip, pk=pk)
     await sync_to_async(connections.close_all)()

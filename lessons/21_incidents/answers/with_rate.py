@@ -171,7 +171,12 @@ async def cancels_and_falls_over_it(state, receive, send):
 asked = set()
 
 
-@known_answer("with_rate", breaks="leaves_no_task", says="while the exchange does not answer")
+@known_answer(
+    "with_rate",
+    breaks="leaves_no_task",
+    says="while the exchange does not answer",
+    because="when it said so, a task was neither cancelled nor over",
+)
 @layer_of
 async def shields_its_question(state, receive, send):
     async def keep():
