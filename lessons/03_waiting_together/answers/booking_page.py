@@ -185,7 +185,10 @@ async def expects_a_flight(request, city, nights):
 
 
 @known_answer(
-    "booking_page", breaks="does_not_hold_the_loop", says="premium(nights)`, in `a_thread_for_long_ones`"
+    "booking_page",
+    breaks="does_not_hold_the_loop",
+    says="premium(nights)`, in `a_thread_for_long_ones`",
+    because="a blocking call holds the event loop: nothing else in this",
 )
 async def a_thread_for_long_ones(request, city, nights):
     price = await asyncio.to_thread(premium, nights) if nights > 7 else premium(nights)
@@ -206,3 +209,16 @@ EQUAL_MUTANTS = {
     "gathered: sky, flight, insured = … → …": "the list asks for a free event loop, and for nothing at the same time within "
     "one page",
 }
+
+
+@known_answer("booking_page", breaks="gives_the_same_answers", says='"insurance": 0.0}')
+async def insures_only_who_stays(request, city, nights):
+    return await page(city, await asyncio.to_thread(premium, nights) if nights else None)
+
+
+@known_answer("booking_page", breaks="gives_the_same_answers", says='"flight": 0,')
+async def takes_a_free_flight_for_none(request, city, nights):
+    sky, flight, price = await asyncio.gather(
+        forecast(city), cheapest_flight(city), asyncio.to_thread(premium, nights)
+    )
+    return JsonResponse({"forecast": sky, "flight": flight or None, "insurance": price})

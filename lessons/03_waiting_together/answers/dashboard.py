@@ -157,7 +157,12 @@ async def gathers_calls_on_one_thread(request, city, currency):
     return three(*await asyncio.gather(*(sync_to_async(ask_blocking)(service) for service in services)))
 
 
-@known_answer("dashboard", breaks="asks_all_three_together", says="at most 2 of 3 questions were waiting")
+@known_answer(
+    "dashboard",
+    breaks="asks_all_three_together",
+    says="at most 2 of 3 questions were waiting",
+    because="a question is sent only when another one is answered",
+)
 async def two_and_then_one(request, city, currency):
     weather, flights = await asyncio.gather(ask(f"weather/{city}"), ask(f"flights/{city}"))
     return three(weather, flights, await ask(f"rates/{currency}"))
@@ -250,3 +255,41 @@ EQUAL_MUTANTS = {
 async def writes_names_its_own_way(request, city, currency):
     services = [f"weather/{city.title()}", f"flights/{city.title()}", f"rates/{currency.upper()}"]
     return three(*await asyncio.gather(*map(ask, services)))
+
+
+under_way = {}
+
+
+@known_answer("dashboard", breaks="asks_all_three_together", says="with 2 others at the same moment")
+async def shares_what_is_asked_for_the_same_city(request, city, currency):
+    if city not in under_way:
+        under_way[city] = asyncio.ensure_future(asyncio.gather(*map(ask, services_for(city, currency))))
+        under_way[city].add_done_callback(lambda _: under_way.pop(city))
+    return three(*await asyncio.shield(under_way[city]))
+
+
+page_of_all = {}
+
+
+@known_answer("dashboard", breaks="asks_all_three_together", says="with 1 other at the same moment")
+async def fills_one_page_for_all(request, city, currency):
+    async def fill(name, place):
+        page_of_all[name] = await ask(f"{name}/{place}")
+
+    await asyncio.gather(fill("weather", city), fill("flights", city), fill("rates", currency))
+    return JsonResponse(page_of_all)
+
+
+asked_now = {}
+
+
+async def ask_once(service):
+    if service not in asked_now:
+        asked_now[service] = asyncio.create_task(ask(service))
+        asked_now[service].add_done_callback(lambda _: asked_now.pop(service))
+    return await asyncio.shield(asked_now[service])
+
+
+@known_answer("dashboard")
+async def shares_each_question_under_way(request, city, currency):
+    return three(*await asyncio.gather(*map(ask_once, services_for(city, currency))))

@@ -46,7 +46,8 @@ async def keeps_a_dictionary(request):
 )
 async def waits_for_all_then_looks(request):
     tasks = {name: asyncio.create_task(ask(name)) for name in request.GET.getlist("service")}
-    await asyncio.wait(tasks.values())
+    if tasks:  # else `wait` raises
+        await asyncio.wait(tasks.values())
     errors = {name: task.exception() for name, task in tasks.items()}
     for error in errors.values():
         if error is not None and not isinstance(error, ServiceError):
@@ -87,7 +88,12 @@ async def catches_after_the_group(request):
     return shown(names, [None if tasks[name].exception() else tasks[name].result() for name in names])
 
 
-@known_answer("status_board", breaks="keeps_the_good_answers", says="ExceptionGroup of ServiceError")
+@known_answer(
+    "status_board",
+    breaks="keeps_the_good_answers",
+    says="ExceptionGroup of ServiceError",
+    because="the error of one service ends the whole view",
+)
 async def lets_a_group_of_errors_through(request):
     names = request.GET.getlist("service")
     async with asyncio.TaskGroup() as group:
@@ -248,7 +254,12 @@ async def takes_an_empty_answer_for_none(request):
     return JsonResponse({"answers": answers, "failed": [name for name in names if name not in answers]})
 
 
-@known_answer("status_board", breaks="keeps_the_good_answers", says="half broke off")
+@known_answer(
+    "status_board",
+    breaks="keeps_the_good_answers",
+    says="half broke off",
+    because="the error of one service ends the whole view",
+)
 async def knows_only_failures_with_a_status(request):
     async def answer_or_status(name):
         try:
@@ -262,7 +273,12 @@ async def knows_only_failures_with_a_status(request):
     return shown(names, await asyncio.gather(*map(answer_or_status, names)))
 
 
-@known_answer("status_board", breaks="raises_every_other_error", says="expected TimeoutError")
+@known_answer(
+    "status_board",
+    breaks="raises_every_other_error",
+    says="expected TimeoutError",
+    because="the view catches more than `ServiceError`, and so it hides",
+)
 async def gives_up_early(request):
     async def answer_in_time(name):
         try:
@@ -296,7 +312,12 @@ async def takes_a_key_error_for_a_failure(request):
     return shown(names, await asyncio.gather(*map(one, names)))
 
 
-@known_answer("status_board", breaks="asks_all_together", says="at most 4 of 6 questions")
+@known_answer(
+    "status_board",
+    breaks="asks_all_together",
+    says="at most 4 of 6 questions",
+    because="a question is sent only when another one is answered",
+)
 async def asks_four_at_a_time(request):
     names, four = request.GET.getlist("service"), asyncio.Semaphore(4)
 
@@ -318,3 +339,71 @@ async def waits_for_the_tasks_and_looks_at_their_errors(request):
             task.cancel()
     failed = [isinstance(task.exception(), ServiceError) for task in tasks]
     return shown(names, [None if bad else task.result() for bad, task in zip(failed, tasks, strict=True)])
+
+
+async def one_of_ten(limit, name):
+    async with limit:
+        return await answer_or_none(name)
+
+
+@known_answer(
+    "status_board",
+    breaks="asks_all_together",
+    says="at most 10 of 22 questions",
+    because="a question is sent only when another one is answered",
+)
+async def asks_ten_at_a_time(request):
+    names, ten = request.GET.getlist("service"), asyncio.Semaphore(10)
+    return shown(names, await asyncio.gather(*(one_of_ten(ten, name) for name in names)))
+
+
+@known_answer("status_board", breaks="raises_every_other_error", says="the cancellation to be raised")
+async def takes_a_cancellation_for_a_failure(request):
+    names, found = request.GET.getlist("service"), []
+    for task in [asyncio.create_task(ask(name)) for name in names]:
+        try:
+            found.append(await task)
+        except (ServiceError, asyncio.CancelledError):
+            found.append(None)
+    return shown(names, found)
+
+
+@known_answer("status_board", breaks="answers_by_name", says="Set of Tasks/Futures is empty")
+async def waits_for_no_task(request):
+    tasks = {name: asyncio.create_task(answer_or_none(name)) for name in request.GET.getlist("service")}
+    await asyncio.wait(tasks.values())
+    return shown(list(tasks), [task.result() for task in tasks.values()])
+
+
+@known_answer("status_board", breaks="raises_every_other_error", says="it hides mistakes in the code")
+async def raises_only_when_nothing_failed(request):
+    names = request.GET.getlist("service")
+    found = await asyncio.gather(*map(ask, names), return_exceptions=True)
+    if not any(isinstance(result, ServiceError) for result in found):
+        for result in found:
+            if isinstance(result, BaseException):
+                raise result
+    return shown(names, found)
+
+
+@known_answer("status_board", breaks="keeps_the_good_answers", says="?again")
+async def cuts_the_names(request):
+    names = request.GET.getlist("service")
+    found = await asyncio.gather(*map(answer_or_none, names))
+    found = dict(zip([name.partition("?")[0] for name in names], found, strict=True))
+    return shown(list(found), list(found.values()))
+
+
+@known_answer("status_board", breaks="keeps_the_good_answers", says='got 200 {"answers": {}, "failed": ["')
+async def stops_at_the_first_failure(request):
+    tasks = {name: asyncio.create_task(ask(name)) for name in request.GET.getlist("service")}
+    if tasks:
+        await asyncio.wait(tasks.values(), return_when=asyncio.FIRST_EXCEPTION)
+    failed = [name for name, task in tasks.items() if task.done() and task.exception()]
+    answers = {name: task.result() for name, task in tasks.items() if task.done() and name not in failed}
+    for task in tasks.values():
+        task.cancel()
+    for name in failed:
+        if not isinstance(tasks[name].exception(), ServiceError):
+            raise tasks[name].exception()
+    return JsonResponse({"answers": answers, "failed": failed})

@@ -43,6 +43,9 @@ async def gives_the_same_answers(trial: Trial) -> None:
     with all_saying(said):
         reply = await trial.get(page("Bergen", nights))
     reply.expect(200, json=expected, because="there is no flight: today's page says `null` then")
+    said, expected = made_up("Bergen", 0, cheapest=0)
+    with all_saying(said):
+        (await trial.get(page("Bergen", 0))).expect(200, json=expected)
 
 
 @booking_page.requirement("leaves the event loop free while it waits, for whichever service")
@@ -93,12 +96,19 @@ def page(city: str, nights: int) -> str:
 
 
 def made_up(
-    city: str, nights: int, rate: dict[str, Any] | None = None, *, no_flights: bool = False
+    city: str,
+    nights: int,
+    rate: dict[str, Any] | None = None,
+    *,
+    no_flights: bool = False,
+    cheapest: int | None = None,
 ) -> tuple[Said, dict[str, Any]]:
     """What the services say, and the page that holds it."""
     weather, flights, rate = made_up_weather(city), made_up_flights(city), rate or made_up_rate("GBP")
     if no_flights:
         flights["flights"] = []
+    if cheapest is not None:
+        flights["flights"][1]["price"] = cheapest
     said = {f"weather/{city}": weather, f"flights/{city}": flights, "rates/GBP": rate}
     return said, {
         "forecast": f"{weather['celsius']} °C, {weather['sky']}",

@@ -2,7 +2,7 @@ from typing import Any
 
 from tutorial_project.checks import Task, Trial
 from tutorial_project.checks.kinds.made_up import made_up_flights, made_up_rate, made_up_weather
-from tutorial_project.checks.kinds.questions import all_saying, expect_free_while_waiting
+from tutorial_project.checks.kinds.questions import all_saying, expect_free_while_waiting, held_questions
 from tutorial_project.services.places import flights, rate, weather
 
 from ..shared import Said, expect_all_waiting, expect_news
@@ -47,11 +47,38 @@ async def leaves_the_loop_free(trial: Trial) -> None:
 
 
 @dashboard.requirement(
-    "has all three questions waiting at the services at the same time, and all six of two visitors"
+    "has all three questions waiting at the services at the same time, and all six of two visitors; each "
+    "visitor gets what they have asked for"
 )
 async def asks_all_three_together(trial: Trial) -> None:
     (lisbon, for_lisbon), (kyoto, for_kyoto) = made_up("Lisbon", "USD"), made_up("Kyoto", "JPY")
     await expect_all_waiting(trial, {**lisbon, **kyoto}, {LISBON: for_lisbon, KYOTO: for_kyoto}, AT)
+    await keeps_visitors_apart(trial)
+
+
+async def keeps_visitors_apart(trial: Trial) -> None:
+    """Three visitors at the same moment, two with the same city and two with the same currency.
+
+    The rates of the first and the third are the last to be answered.
+    """
+    said = {**made_up("Kyoto", "JPY")[0], **made_up("Lisbon", "USD")[0]}
+    pages = {
+        f"/dashboard/{city}/{currency}/": {
+            "weather": said[f"weather/{city}"],
+            "flights": said[f"flights/{city}"],
+            "rates": said[f"rates/{currency}"],
+        }
+        for city, currency in (("Lisbon", "USD"), ("Lisbon", "JPY"), ("Kyoto", "USD"))
+    }
+    with all_saying(said):
+        async with held_questions(trial, *pages, at=[f"/{name}" for name in said]) as held:
+            await held.until_waiting(3 * len(pages))
+            for name in said.keys() - {"rates/USD"}:
+                held.holds[f"/{name}"].release()
+            await held.until_quiet()
+            replies = await held.replies("with 2 others at the same moment")
+    for reply, expected in zip(replies, pages.values(), strict=True):
+        reply.expect(200, json=expected)
 
 
 def made_up(city: str, currency: str) -> tuple[Said, dict[str, Any]]:
