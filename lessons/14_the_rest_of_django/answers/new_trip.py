@@ -213,7 +213,12 @@ async def reads_the_query_string_first(request):
     return JsonResponse({"trip": trip.pk}, status=201)
 
 
-@known_answer("new_trip", breaks="answers_with_the_errors", says="'seats': 'many'")
+@known_answer(
+    "new_trip",
+    breaks="answers_with_the_errors",
+    says="'seats': 'many'",
+    because="the form is not valid, and was saved all the same",
+)
 async def counts_the_seats_before_the_check(request):
     if request.method == "GET":
         return await page_of_the_form()
@@ -252,6 +257,23 @@ async def keeps_two_themes_at_most(request):
     trip = await Trip.objects.acreate(**data, seats_left=data["seats"])
     await trip.themes.aset(themes)
     return JsonResponse({"trip": trip.pk}, status=201)
+
+
+@known_answer("new_trip", breaks="makes_a_trip", says="another trip is made right after this one")
+async def tells_the_newest_trip(request):
+    answer = await sets_the_themes_by_itself(request)
+    if answer.status_code != 201:
+        return answer
+    return JsonResponse({"trip": (await Trip.objects.alatest("pk")).pk}, status=201)
+
+
+@known_answer("new_trip", breaks="makes_a_trip", says="99 seats left")
+async def fills_no_more_than_a_coach(request):
+    answer = await sets_the_themes_by_itself(request)
+    if answer.status_code == 201:
+        title = request.POST["title"]
+        await Trip.objects.filter(title=title, seats__gt=99).aupdate(seats_left=99)
+    return answer
 
 
 EQUAL_MUTANTS = {

@@ -35,7 +35,7 @@ forecast = Task(
         "Who leaves must not end it: `asyncio.shield`.",
         "`questions[name] = asyncio.create_task(asked_and_kept(name))` where there is none yet, "
         "`questions[name].add_done_callback(lambda _: questions.pop(name))`, and everybody: "
-        "`found = await asyncio.shield(questions[name])`. In `asked_and_kept`: `aget` once more, and only then `ask` and `aset`",
+        "`found = await asyncio.shield(questions[name])`. In `asked_and_kept`: first `ask`, then `aset`",
     ),
     praise="Right: one asks, and all who came meanwhile have its answer, or its failure. A lock for each city would do too, if "
     "those who waited behind a failure do not ask again. Between processes, `cache.aadd` decides who asks.",
@@ -51,16 +51,13 @@ def on_the_loop() -> bool:
 
 
 @contextmanager
-def watched_cache(
-    may_store: threading.Event | None = None, slow_reads: dict[int, threading.Event] | None = None
-) -> Iterator[dict[str, Any]]:
-    """Note how often the cache is read, and what is called on an event loop.
+def watched_cache(may_store: threading.Event | None = None) -> Iterator[dict[str, Any]]:
+    """Note how often the cache is read, what is called on an event loop, and how many calls are in threads.
 
     Args:
         may_store: holds each write until it is set.
-        slow_reads: by the number of a visitor, what holds what this one has read until it is set.
     """
-    seen: dict[str, Any] = {"reads": 0, "writes": 0, "visitors": set(), "on the loop": []}
+    seen: dict[str, Any] = {"reads": 0, "writes": 0, "visitors": set(), "on the loop": [], "in threads": 0}
 
     def watched(name: str) -> Any:
         real = getattr(LocMemCache, name)
@@ -74,15 +71,32 @@ def watched_cache(
             result = real(self, *args, **kwargs)
             seen["reads"] += name == "get"
             seen["visitors"].add(visitor.get())
-            if name == "get" and not on_the_loop() and (held := (slow_reads or {}).get(visitor.get())):
-                held.wait(2)
             return result
 
         return method
 
     methods = {name: watched(name) for name in ("get", "set", "add", "has_key", "delete", "touch", "incr")}
-    with patch.multiple(LocMemCache, **methods):
+    with patch.multiple(LocMemCache, **methods), calls_in_threads_counted(seen):
         yield seen
+
+
+@contextmanager
+def calls_in_threads_counted(seen: dict[str, Any]) -> Iterator[None]:
+    """Keep in `seen` how many calls are in threads, or did not tell their task yet that they are over."""
+    loop = asyncio.get_running_loop()
+    real = loop.run_in_executor
+
+    def counted_call(*call: Any) -> Any:
+        future = real(*call)
+        seen["in threads"] += 1
+        future.add_done_callback(is_over)
+        return future
+
+    def is_over(_: Any) -> None:
+        seen["in threads"] -= 1
+
+    with patch.object(loop, "run_in_executor", counted_call):
+        yield
 
 
 async def empty_cache() -> Any:
@@ -230,7 +244,6 @@ async def survives_a_stampede(trial: Trial) -> None:
         asked == 1, "1 question to the service", got=f"{asked} questions", because=because, next=step
     )
     await comes_while_it_is_kept(trial)
-    await looks_too_early(trial)
 
 
 async def comes_while_it_is_kept(trial: Trial) -> None:
@@ -257,35 +270,6 @@ async def comes_while_it_is_kept(trial: Trial) -> None:
     )
 
 
-async def looks_too_early(trial: Trial) -> None:
-    """Refuse when one who has looked before the answer was kept asks afterwards, without a second look."""
-    services, report = await empty_cache(), made_up_weather("Lisbon")
-    may_go_on = threading.Event()
-    with (
-        services.saying("/weather/Lisbon", report),
-        services.held("/weather/Lisbon") as hold,
-        watched_cache(slow_reads={1: may_go_on}) as seen,
-    ):
-        first = asyncio.ensure_future(visit(trial, 0))
-        with suppress(TimeoutError):
-            await services.arrived(1, timeout=1)
-        late = asyncio.ensure_future(visit(trial, 1))
-        await until_each_has_looked(seen, {1})
-        hold.release()
-        await asyncio.wait([first], timeout=1)
-        may_go_on.set()
-        replies = await asyncio.gather(first, late)
-    for reply in replies:
-        reply.sent += "  twice, the second of which looks before the answer is kept, and goes on after it"
-        expect(reply, json=report)
-    expect_one_question(
-        replies[1],
-        len(services.requests),
-        because="the look was too early, and the question that it missed is over: nobody looked again",
-        next="look once more in the task itself, or behind the lock, and ask only then",
-    )
-
-
 def expect_one_question(reply: Reply, asked: int, **words: str) -> None:
     reply.expect_that(asked == 1, "1 question to the service", got=f"{asked} questions", **words)
 
@@ -300,7 +284,7 @@ async def few_turns_until(condition: Callable[[], Any]) -> None:
 
 async def until_all_have_looked(seen: dict[str, Any]) -> None:
     """Let the ten reach the cache; those that wait for others before they look are given a few turns."""
-    await few_turns_until(lambda: seen["reads"] >= 10)
+    await few_turns_until(lambda: seen["reads"] >= 10 and seen["in threads"] <= seen["writes"])
 
 
 visitor: ContextVar[int | None] = ContextVar("visitor", default=None)
@@ -314,14 +298,19 @@ async def visit(trial: Trial, number: int) -> Reply:
 
 async def until_each_has_looked(seen: dict[str, Any], numbers: set[int]) -> None:
     """Let each of these visitors reach the cache; those that wait for others before they look are given a few turns."""
-    await few_turns_until(lambda: numbers <= seen["visitors"])
+    await few_turns_until(lambda: numbers <= seen["visitors"] and seen["in threads"] <= seen["writes"])
 
 
 @forecast.requirement("asks for two cities at the same time: Kyoto does not wait for Lisbon")
 async def two_cities_at_once(trial: Trial) -> None:
+    await expect_both_at_once(trial, "Lisbon", "Kyoto")
+    await expect_both_at_once(trial, *LONG_NAMES)
+
+
+async def expect_both_at_once(trial: Trial, *cities: str) -> None:
     services = await empty_cache()
     with services.expect_together(2, ("/weather",), timeout=1) as barrier:
-        together = await trial.together("/forecast/Lisbon/", "/forecast/Kyoto/")
+        together = await trial.together(*(f"/forecast/{city}/" for city in cities))
     reply = together.replies[1]
     words = {
         "because": "one city's question waits for the other's",
@@ -334,7 +323,7 @@ async def two_cities_at_once(trial: Trial) -> None:
         **(words if reply.error is None else {}),
     )
     mixed = "the answers were kept under one key, or under each other's"
-    for city, reply in zip(("Lisbon", "Kyoto"), together.replies, strict=True):
+    for city, reply in zip(cities, together.replies, strict=True):
         expect(again := await trial.get(f"/forecast/{city}/"))
         again.sent += "  once more, after both"
         for told, because in ((reply, None), (again, mixed)):

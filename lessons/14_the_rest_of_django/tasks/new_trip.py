@@ -1,12 +1,14 @@
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from html import unescape
 from json import JSONDecodeError
 from typing import Any
 from uuid import uuid4
 
 from django.db import IntegrityError
+from django.db.models.signals import post_save
 
 from tutorial_project.checks import Reply, Task, Trial
 from tutorial_project.trips.models import Destination, Theme, Trip
@@ -75,10 +77,38 @@ async def makes_a_trip(trial: Trial) -> None:
         }
     expect(reply, 201, **words)
     await expect_the_trip(reply, data)
+    for seats in (random.randint(200, 2000), 0):
+        data = {**await valid_data(), "seats": seats}
+        reply = await trial.post("/trips/new/?from=mail", data=data)
+        expect(reply, 201)
+        await expect_the_trip(reply, data)
+    await names_its_own_trip(trial)
+
+
+async def names_its_own_trip(trial: Trial) -> None:
+    """Refuse an answer that takes the newest trip for its own."""
     data = await valid_data()
-    reply = await trial.post("/trips/new/?from=mail", data=data)
+    with another_one_right_after(data["title"]):
+        reply = await trial.post("/trips/new/", data=data)
+    reply.sent += "  and another trip is made right after this one"
     expect(reply, 201)
     await expect_the_trip(reply, data)
+
+
+@contextmanager
+def another_one_right_after(title: str) -> Iterator[None]:
+    """Put a second trip on sale as soon as the one with this title is saved."""
+
+    def make_another(instance: Trip, created: bool, **_: Any) -> None:
+        if created and instance.title == title:
+            fields = {name: getattr(instance, name) for name in (*FIELDS, "seats_left")}
+            Trip.objects.bulk_create([Trip(title=uuid4().hex, **fields)])
+
+    post_save.connect(make_another, sender=Trip)
+    try:
+        yield
+    finally:
+        post_save.disconnect(make_another, sender=Trip)
 
 
 async def expect_the_trip(reply: Reply, data: dict[str, Any]) -> None:
