@@ -40,7 +40,12 @@ async def multiplies_text(request, currency):
     return exchanged(currency, request.GET.get("euros", 1))
 
 
-@known_answer("exchange", breaks="multiplies", says="everything in `request.GET` is text next")
+@known_answer(
+    "exchange",
+    breaks="multiplies",
+    says="everything in `request.GET` is text next",
+    because="everything in `request.GET` is text",
+)
 async def answers_with_the_text(request, currency):
     euros = request.GET.get("euros", "1")
     return JsonResponse({"currency": currency, "euros": euros, "amount": RATES[currency] * int(euros)})
@@ -74,7 +79,12 @@ async def insists_on_an_amount(request, currency):
     return exchanged(currency, int(request.GET["euros"]))
 
 
-@known_answer("exchange", breaks="knows_its_currencies", says="KeyError: 'XXX'")
+@known_answer(
+    "exchange",
+    breaks="knows_its_currencies",
+    says="KeyError: 'XXX'",
+    because="to an error that it does not know, Django answers",
+)
 async def looks_up_any_currency(request, currency):
     return exchanged(currency, int(request.GET.get("euros", 1)))
 
@@ -92,7 +102,12 @@ def or_404(currency):
         raise Http404
 
 
-@known_answer("exchange", breaks="refuses_text", says="ValueError: invalid literal for int()")
+@known_answer(
+    "exchange",
+    breaks="refuses_text",
+    says="ValueError: invalid literal for int()",
+    because="converting such a text raises, and to an error that it does not",
+)
 async def converts_anything(request, currency):
     or_404(currency)
     return exchanged(currency, int(request.GET.get("euros", 1)))
@@ -150,7 +165,12 @@ async def takes_small_letters_too(request, currency):
     return exchanged(currency.upper(), int(request.GET.get("euros", 1)))
 
 
-@known_answer("exchange", breaks="refuses_text", says="ValueError: invalid literal for int()")
+@known_answer(
+    "exchange",
+    breaks="refuses_text",
+    says="ValueError: invalid literal for int()",
+    because="converting such a text raises, and to an error that it does not",
+)
 async def asks_whether_they_are_digits(request, currency):
     or_404(currency)
     euros = request.GET.get("euros", "1")

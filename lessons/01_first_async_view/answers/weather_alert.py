@@ -137,7 +137,12 @@ async def trusts_every_body(request):
     return await sky(request)
 
 
-@known_answer("weather_alert", breaks="refuses_bad_bodies", says="KeyError: 'city'")
+@known_answer(
+    "weather_alert",
+    breaks="refuses_bad_bodies",
+    says="KeyError: 'city'",
+    because="to an error that it does not know, Django answers",
+)
 @require_POST
 async def trusts_every_object(request):
     try:
@@ -202,12 +207,22 @@ async def looks_at_the_method_last(request):
     )
 
 
-@known_answer("weather_alert", breaks="takes_post_only", says="405 without the header Allow")
+@known_answer(
+    "weather_alert",
+    breaks="takes_post_only",
+    says="405 without the header Allow",
+    because="has to name the methods that are allowed",
+)
 async def forgets_to_say_what_is_allowed(request):
     return await sky_or_400(request) if request.method == "POST" else HttpResponse(status=405)
 
 
-@known_answer("weather_alert", breaks="takes_post_only", says="Allow: P, O, S, T")
+@known_answer(
+    "weather_alert",
+    breaks="takes_post_only",
+    says="Allow: P, O, S, T",
+    because="has to name the methods that are allowed",
+)
 @require_http_methods("POST")
 async def names_the_method_in_a_string(request):
     return await sky_or_400(request)
@@ -297,7 +312,12 @@ def an_alert(data, place=lambda city: quote(city, safe="")):
     return answer()
 
 
-@known_answer("weather_alert", breaks="refuses_bad_bodies", says="201")
+@known_answer(
+    "weather_alert",
+    breaks="refuses_bad_bodies",
+    says="201",
+    because="the view went on although the body holds no city",
+)
 @require_POST
 async def lisbon_for_an_empty_object(request):
     try:

@@ -381,7 +381,12 @@ class SharesItsThreadsByTheirNumber(WaitsFor):
         self.threads = threads_by_number.setdefault(at_most, self.threads)
 
 
-@known_answer("AsyncInsurer", breaks="counts_what_was_given_up", says="the first one cancelled, at_most=1")
+@known_answer(
+    "AsyncInsurer",
+    breaks="counts_what_was_given_up",
+    says="the first one cancelled, at_most=1",
+    because="the place is free again when the caller leaves, and the thread",
+)
 class FreesTheTurnOfOneWhoLeaves(TurnsThatTheCallGivesBack):
     async def premium(self, nights):
         try:
