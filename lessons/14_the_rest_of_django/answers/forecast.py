@@ -603,6 +603,9 @@ async def one_task_for_names_that_begin_alike(request, city):
 
 
 EQUAL_MUTANTS = {
+    "assignment: found = await cache.aget(key)  # it may have come … → found = None …": "the task forbids nobody who looked too early to ask once more",
+    "arg removal: found = await cache.aget(key)  # it may have come … → found = await cache.aget(None) …": "the task forbids nobody who looked too early to ask once more",
+    "condition: if found is None: → if True: (2)": "the task forbids nobody who looked too early to ask once more",
     'arg removal: name = quote(city, safe="") → …': "a `str` of a route has no slash, which is all that `safe` is about",
     'text: name = quote(city, safe="") → …': "letters are never quoted",
     "…if len(name) > 200:…": "where a name is too long is the answer's own choice, as long as each cache takes the key",

@@ -223,15 +223,16 @@ async def awaits_the_cache(trial: Trial) -> None:
 )
 async def survives_a_stampede(trial: Trial) -> None:
     services, report = await empty_cache(), made_up_weather("Lisbon")
-    may_store = threading.Event()
-    with services.saying("/weather/Lisbon", report), watched_cache(may_store) as seen:
+    with (
+        services.saying("/weather/Lisbon", report),
+        services.held("/weather/Lisbon") as hold,
+        watched_cache() as seen,
+    ):
         pending = asyncio.ensure_future(trial.together(*["/forecast/Lisbon/"] * 10))
-        try:
-            with suppress(TimeoutError):
-                await services.arrived(1, timeout=1)
-            await until_all_have_looked(seen)
-        finally:
-            may_store.set()
+        with suppress(TimeoutError):
+            await services.arrived(1, timeout=1)
+        await until_all_have_looked(seen)
+        hold.release()
         together = await pending
     for reply in together.replies:
         expect(reply, json=report)
