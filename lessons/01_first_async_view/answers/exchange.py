@@ -188,6 +188,27 @@ async def compares_text_with_a_number(request, currency):
     return exchanged(currency, euros)
 
 
+@known_answer("exchange", breaks="multiplies", says="/exchange/MAD/?euros=1 ")
+async def changes_more_than_one(request, currency):
+    if currency not in RATES:
+        raise Http404
+    try:
+        euros = int(request.GET.get("euros", 1))
+    except ValueError:
+        return HttpResponse(status=400)
+    return HttpResponse(status=400) if "euros" in request.GET and euros <= 1 else exchanged(currency, euros)
+
+
+@known_answer("exchange", breaks="refuses_nothing_and_less", says="/exchange/JPY/?euros=00")
+async def knows_nothing_by_one_digit(request, currency):
+    if currency not in RATES:
+        raise Http404
+    text = request.GET.get("euros", "1")
+    if not text.isdecimal() or text == "0":
+        return HttpResponse(status=400)
+    return exchanged(currency, int(text))
+
+
 EQUAL_MUTANTS = {
     "kind of error: except ValueError: → except Exception:": "`int` raises nothing else for a text",
     "one less: euros = 0 → euros = (-1)": "both are less than one, and answered with 400",

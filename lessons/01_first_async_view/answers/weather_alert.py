@@ -337,7 +337,7 @@ async def answers_delete_as_well(request):
         return HttpResponse(status=400)
 
 
-@known_answer("weather_alert", breaks="asks_for_this_city", says="expected a question for /weather/Lisbon")
+@known_answer("weather_alert", breaks="asks_for_this_city", says="expected a question for /weather/lisbon")
 @require_POST
 async def leaves_out_what_is_no_ascii(request):
     try:
@@ -355,6 +355,34 @@ async def quotes_twice(request):
     except ValueError:
         return HttpResponse(status=400)
     return await an_alert(data, lambda city: quote(quote(city, safe=""), safe=""))
+
+
+@known_answer("weather_alert", breaks="asks_for_this_city", says="expected a question for /weather/lisbon")
+@require_POST
+async def begins_with_a_capital_letter(request):
+    try:
+        data = json.loads(request.body)
+    except ValueError:
+        return HttpResponse(status=400)
+    return await an_alert(data, lambda city: quote(city[:1].upper() + city[1:], safe=""))
+
+
+@known_answer(
+    "weather_alert",
+    breaks="takes_post_only",
+    says="REPORT /weather-alerts/",
+    because="has to name the methods that are allowed",
+)
+async def names_the_methods_that_it_refuses(request):
+    if request.method in ("GET", "HEAD", "PUT", "PATCH", "DELETE"):
+        return HttpResponseNotAllowed(["POST"])
+    if request.method != "POST":
+        return HttpResponse(status=405)
+    try:
+        data = json.loads(request.body)
+    except ValueError:
+        return HttpResponse(status=400)
+    return await an_alert(data, lambda city: quote(city, safe=""))
 
 
 class NoCity(Exception):

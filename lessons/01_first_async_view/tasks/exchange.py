@@ -26,8 +26,11 @@ exchange = Task(
     "by the rates in `RATES`"
 )
 async def multiplies(trial: Trial) -> None:
-    for currency, rate in (("JPY", 162), ("MAD", 11), ("ISK", 149)):
-        euros = randint(2, 900) if currency != "ISK" else randint(10**6, 10**9)
+    for currency, rate, euros in (
+        ("JPY", 162, randint(2, 900)),
+        ("MAD", 11, 1),
+        ("ISK", 149, randint(10**6, 10**9)),
+    ):
         amount = euros * rate
         reply = await trial.get(f"/exchange/{currency}/?euros={euros}")
         reply.expect(
@@ -78,7 +81,7 @@ async def refuses_text(trial: Trial) -> None:
 
 @exchange.requirement("answers 400 when `euros` is less than one, such as `0` or `-5`")
 async def refuses_nothing_and_less(trial: Trial) -> None:
-    for euros in (0, -5):
+    for euros in ("0", "-5", "00"):
         reply = await trial.get(f"/exchange/JPY/?euros={euros}")
         reply.expect(400)
 

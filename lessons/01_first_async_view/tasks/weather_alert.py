@@ -68,7 +68,7 @@ async def refuses_bad_bodies(trial: Trial) -> None:
 
 @weather_alert.requirement("answers 405 to every other method, with the header `Allow: POST`")
 async def takes_post_only(trial: Trial) -> None:
-    for method in ("PUT", "GET", "PATCH", "DELETE", "HEAD"):
+    for method in ("PUT", "GET", "PATCH", "DELETE", "HEAD", "REPORT"):
         body = {} if method in ("GET", "HEAD") else {"json": {"city": "Lisbon"}}
         reply = await trial.request(method, "/weather-alerts/", **body)
         reply.expect_that(reply.status == 405, "405  Allow: POST", **about_the_method(reply, method))
@@ -112,8 +112,13 @@ async def asks_for_this_city(trial: Trial) -> None:
                 reply, (ServiceError, KeyError), why, f"catch `{type(reply.error).__name__}` as well"
             )
             reply.expect(404, **words)
-    for between in ("/", "?", " 100%+ö #"):
-        city = f"Lisbon{between}{(unique := uuid4().hex)}"
+    for begins, between in (
+        ("Lisbon", "/"),
+        ("Lisbon", "?"),
+        ("lisbon", " 100%+ö #"),
+        ("Lisbon", " and " * 50),
+    ):
+        city = f"{begins}{between}{(unique := uuid4().hex)}"
         services.forget()
         reply = await trial.post("/weather-alerts/", json={"city": city})
         words = about_the_address(between, unique)
