@@ -69,8 +69,17 @@ def serving(module: str, folder: Path) -> Iterator[Lab]:
     try:
         yield started(process, log, folder)
     finally:
-        process.terminate()
-        process.wait(20)
+        end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a server. Trap: it waits a minute for a kernel that is just starting, as when a test ends with a notebook opened."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()  # its kernels end when they find that it has gone
+        process.wait(10)
 
 
 def copy_tutorial(folder: Path) -> None:

@@ -100,10 +100,11 @@ def _says(reply: Reply, expected: dict[str, Any]) -> bool:
 async def goes_on_after_failures(trial: Trial) -> None:
     path = named("compare-prices", *SEVEN)
     before = len((await waiting_together(trial, 5, path))[0])
-    counting_anew()
-    with failing(*SEVEN) as state:
+    services = counting_anew()
+    with failing(*SEVEN) as state, services.held(f"/quotes/{SEVEN[-1]}/") as hold:  # the last one fails later
         async with visits(trial, path, may_block=True) as visit:
             await visit.until(lambda: False, patience=PATIENCE)
+            hold.release()
             reply = await reply_of(visit, path, state, **_words_about_places())
     reply.expect(200, json={"offers": []}, **words_about_failures(reply))
     with made_up_offers(*SEVEN) as offers:
