@@ -63,6 +63,12 @@ def test_no_answer_in_time_is_an_error(services, monkeypatch):
     assert errors_both_ways("hangs") == [("hangs did not answer within 0.02 seconds", None)] * 2
 
 
+@pytest.mark.parametrize("asking", [lambda service: asyncio.run(ask(service)), ask_blocking])
+def test_a_name_that_no_url_can_hold_is_an_error(services, asking):
+    with pytest.raises(ServiceError, match="cannot be asked: URL too long"):
+        asking(f"weather/{'x' * 70_000}")
+
+
 def test_ask_starts_the_services_when_they_do_not_run(services):
     services.stop()
     assert asyncio.run(ask("weather/Lisbon", wait=0)) == LISBON

@@ -21,6 +21,10 @@ TIMEOUT = 5.0
 _OPTIONS: dict[str, Any] = {"verify": False, "trust_env": False, "timeout": TIMEOUT}
 
 
+FAILURES = (httpx.HTTPError, httpx.InvalidURL)
+"""What httpx raises. Trap: for a name of 65,000 characters it is no `HTTPError`."""
+
+
 class ServiceError(Exception):
     """A service failed.
 
@@ -48,14 +52,15 @@ async def ask(service: str, /, **query: Any) -> dict[str, Any]:
         The service's answer.
 
     Raises:
-        ServiceError: when the service answers with an error, or does not answer within five seconds.
+        ServiceError: when the service answers with an error, does not answer within five seconds, or
+            cannot be asked, as with a name of 65,000 characters.
     """
     url = _url(service)
     with _span(service):
         try:
             async with asyncio.timeout(TIMEOUT), httpx.AsyncClient(**_OPTIONS) as client:
                 response = await client.get(url, params=query or None)
-        except (TimeoutError, httpx.HTTPError) as error:
+        except (TimeoutError, *FAILURES) as error:
             raise _no_answer(service, error) from error
     return _content(service, response)
 
@@ -70,7 +75,7 @@ def ask_blocking(service: str, /, **query: Any) -> dict[str, Any]:
         try:
             with httpx.Client(**_OPTIONS) as client:
                 response = client.get(url, params=query or None)
-        except httpx.HTTPError as error:
+        except FAILURES as error:
             raise _no_answer(service, error) from error
     return _content(service, response)
 
@@ -103,4 +108,6 @@ def _content(service: str, response: httpx.Response) -> dict[str, Any]:
 def _no_answer(service: str, error: Exception) -> ServiceError:
     if isinstance(error, TimeoutError | httpx.TimeoutException):
         return ServiceError(f"{service} did not answer within {TIMEOUT:g} seconds")
+    if isinstance(error, httpx.InvalidURL):
+        return ServiceError(f"{service[:60]}… cannot be asked: {error}")
     return ServiceError(f"{service} broke off: {error}")
