@@ -38,7 +38,8 @@ book_trip = Task(
         "`[theme.name async for theme in trip.themes.all()]`.",
     ),
     praise="Right: what belongs together is one transaction of one ORM, and the other ORM has its turn before and after "
-    "it. The note through `Note.async_objects` in the transaction would have been as good.",
+    "it. `Note.async_objects` in the transaction works only where the process knows the content type of trips already: "
+    "the first note looks it up with a sync query.",
 )
 
 
