@@ -12,6 +12,7 @@ from tutorial_project.checks.proofs.connections import (
 )
 from tutorial_project.checks.proofs.postgresql import (
     everyone_looks_before_anyone_writes,
+    one_comes_after_a_change,
     other_process,
     refused_writes,
     started,
@@ -263,19 +264,14 @@ async def while_the_other_grows_richer(trial: Trial, pair: list[str], now: Decim
     one, other = pair
     await Account.objects.filter(owner__username=one).aupdate(balance=(now + then) / 2)
     await Account.objects.filter(owner__username=other).aupdate(balance=now)
-    async with other_process() as holds_one, other_process() as third:
-        await holds_one.hold("trips_account", f"id = {await key(one)}")
-        async with started(on_a_thread_of_its_own(trial.call(one, other, CENT))) as [first]:
-            await holds_one.all_stand_still([first], patiently=True)
-            if await third.is_free("trips_account", f"id = {await key(other)}"):
-                await third.execute(
-                    "UPDATE trips_account SET balance = %s WHERE id = %s", then, await key(other)
-                )
-            before = await balances()
-            async with started(on_a_thread_of_its_own(trial.call(other, one, 3 * CENT))) as [second]:
-                await holds_one.all_stand_still([first, second], patiently=True)
-                await holds_one.execute("COMMIT")
-                outcomes = [await first, await second]
+    before = await balances()
+    calls = [
+        lambda: on_a_thread_of_its_own(trial.call(one, other, CENT)),
+        lambda: on_a_thread_of_its_own(trial.call(other, one, 3 * CENT)),
+    ]
+    keys = await key(one), await key(other)
+    outcomes, changed = await one_comes_after_a_change(calls, "trips_account", *keys, f"balance = {then}")
+    before |= {other: then} if changed else {}
     await expect_both(outcomes, moved(before, -2 * CENT, one, other))
 
 

@@ -1,4 +1,3 @@
-import asyncio
 import random
 import uuid
 from collections import Counter
@@ -10,6 +9,7 @@ from tutorial_project.checks import Outcome, Task, Trial
 from tutorial_project.checks.outcome import described
 from tutorial_project.checks.proofs.postgresql import (
     everyone_looks_before_anyone_writes,
+    one_comes_after_a_change,
     other_process,
     refused_writes,
     started,
@@ -242,28 +242,26 @@ async def keeps_one_order(trial: Trial) -> None:
     """Refuse locks whose order follows the balances: one transfer waits, a balance changes, another one comes."""
     pair = await two_rich_ones()
     for held, other in (pair, pair[::-1]):
-        keys = {name: (await Account.objects.aget(owner__username=name)).pk for name in pair}
-        before = await balances(*pair)
-        richer = before[other] > before[held]
-        changed = before[held] + (-CENT if richer else CENT)
-        amounts = some_money(), some_money()
-        async with other_process() as process, other_process() as payer:
-            await process.hold("trips_account", f"id = {keys[held]}")
-            async with started(on_its_own(trial.call(held, other, amounts[0]))) as first:
-                await process.all_stand_still(first)
-                if await payer.is_free("trips_account", f"id = {keys[other]}"):
-                    statement = "UPDATE trips_account SET balance = %s WHERE id = %s"
-                    await payer.execute(statement, changed, keys[other])
-                    before |= {other: changed}
-                async with started(on_its_own(trial.call(other, held, amounts[1]))) as second:
-                    await process.all_stand_still([*first, *second])
-                    await process.execute("COMMIT")
-                    outcomes = await asyncio.gather(*first, *second)
-        after = moved(moved(before, held, other, amounts[0]), other, held, amounts[1])
-        for outcome in outcomes:
-            outcome.sent += "  and another one back at once, while another process changes a balance"
-            outcome.expect_that(outcome.error is None, "both go through")
-        await expect_balances(outcomes[0].sent, after)
+        await expect_both_around_a_change(trial, held, other)
+
+
+async def expect_both_around_a_change(trial: Trial, held: str, other: str) -> None:
+    before, amounts = await balances(held, other), (some_money(), some_money())
+    turned = before[held] + (
+        -CENT if before[other] > before[held] else CENT
+    )  # the richer one is the poorer one
+    calls = [
+        lambda: on_its_own(trial.call(held, other, amounts[0])),
+        lambda: on_its_own(trial.call(other, held, amounts[1])),
+    ]
+    keys = [(await Account.objects.aget(owner__username=name)).pk for name in (held, other)]
+    outcomes, changed = await one_comes_after_a_change(calls, "trips_account", *keys, f"balance = {turned}")
+    before |= {other: turned} if changed else {}
+    for outcome in outcomes:
+        outcome.sent += "  and another one back at once, while another process changes a balance"
+        outcome.expect_that(outcome.error is None, "both go through")
+    after = moved(moved(before, held, other, amounts[0]), other, held, amounts[1])
+    await expect_balances(outcomes[0].sent, after)
 
 
 TWO_ORDERS = {

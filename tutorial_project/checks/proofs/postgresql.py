@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -193,6 +193,36 @@ async def other_process() -> AsyncIterator[OtherProcess]:
     finally:
         OtherProcess.at_work -= 1
         await process._close()
+
+
+async def one_comes_after_a_change(
+    calls: Sequence[Callable[[], Awaitable[Any]]], table: str, held: int, other: int, change: str
+) -> tuple[list[Any], bool]:
+    """Let one call wait for a row, change another row meanwhile, and let a second call come then.
+
+    Who locks rows in an order that follows what is in them meets the other here in the other order.
+
+    Args:
+        calls: what starts each of the two.
+        table: the table of both rows.
+        held: the key of the row that the first call has to wait for.
+        other: the key of the row that another process changes, unless the first call has locked it already.
+        change: what is set there, such as "balance = 7.50".
+
+    Returns:
+        What the two gave back, and whether the row was changed.
+    """
+    first_call, second_call = calls
+    async with other_process() as process, other_process() as third:
+        await process.hold(table, f"id = {held}")
+        async with started(first_call()) as first:
+            await process.all_stand_still(first, patiently=True)
+            if changed := await third.is_free(table, f"id = {other}"):
+                await third.execute(f"UPDATE {table} SET {change} WHERE id = {other}")
+            async with started(second_call()) as second:
+                await process.all_stand_still([*first, *second], patiently=True)
+                await process.execute("COMMIT")
+                return [await first[0], await second[0]], changed
 
 
 async def everyone_looks_before_anyone_writes(
