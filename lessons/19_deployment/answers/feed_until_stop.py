@@ -154,6 +154,34 @@ async def forgets_what_is_in_the_queue(request):
 
 
 @known_answer("feed_until_stop", breaks="loses_nothing", says="was not sent any more")
+async def sends_three_more_at_the_stop(request):
+    stopping = state(request)
+
+    async def events():
+        queue, stop = board.join(), asyncio.ensure_future(stopping.wait())
+        coming = asyncio.ensure_future(queue.get())
+        try:
+            yield WELCOME
+            while not stop.done():
+                await asyncio.wait({coming, stop}, return_when=asyncio.FIRST_COMPLETED)
+                if coming.done():
+                    yield event(coming.result())
+                    coming = asyncio.ensure_future(queue.get())
+                    await asyncio.sleep(0)
+            if coming.done():
+                yield event(coming.result())
+            for _ in range(min(queue.qsize(), 3)):
+                yield event(queue.get_nowait())
+            yield RETRY
+        finally:
+            coming.cancel()
+            stop.cancel()
+            board.leave(queue)
+
+    return stream(events())
+
+
+@known_answer("feed_until_stop", breaks="loses_nothing", says="was not sent any more")
 async def takes_what_is_there_and_looks_at_the_stop(request):
     stopping = state(request)
 

@@ -298,6 +298,14 @@ async def forgets_who_comes_back(request):
     return feed(request, lambda request: newest())
 
 
+@known_answer("review_feed", breaks="goes_on_after_the_last_one", says="no event")
+async def takes_zero_for_none(request):
+    async def brought_or_newest(request):
+        return brought(request) or await newest()
+
+    return feed(request, brought_or_newest)
+
+
 @known_answer("review_feed", breaks="goes_on_after_the_last_one", says="ValueError")
 async def believes_the_header(request):
     async def believed(request):

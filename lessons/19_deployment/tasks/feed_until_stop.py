@@ -206,7 +206,7 @@ async def _announced_while_it_begins(trial: Trial) -> None:
 
 
 async def _over_a_slow_connection(trial: Trial) -> None:
-    stopping, departures = asyncio.Event(), made_up(4)
+    stopping, departures = asyncio.Event(), made_up(12)
     first = json.dumps(departures[0]["to"])
     with watched_board():
         async with Feed(trial, stopping, slow_at=lambda text: first in text) as stream:

@@ -217,7 +217,9 @@ async def goes_on_after_the_last_one(trial: Trial) -> None:
             feed.sent += "  while there is no review yet"
             await feed.begins()
             await listener.all_wait()
-            await feed.has_sent(await stored(process, listener))
+            await feed.has_sent(first := await stored(process, listener))
+        async with Feed(trial, listener, "0") as feed:  # a number, and less than all
+            await feed.has_sent(first)
 
 
 @review_feed.requirement(
