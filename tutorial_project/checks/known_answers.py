@@ -12,7 +12,8 @@ class KnownAnswer:
     """An answer whose verdict is known.
 
     `breaks` names the proof that must refuse it, `says` words that its verdict must hold, and `because` words of
-    the cause that it states, where `says` holds none; all are empty for a right answer. `when` says when a right answer is the better one, for `exercise.approaches`.
+    the cause that it states, where `says` holds none; all are empty for a right answer. `when` says when a right
+    answer is the better one, for `exercise.approaches`.
     """
 
     task: str
@@ -23,11 +24,16 @@ class KnownAnswer:
     when: str = ""
     because: str = ""
 
-    def is_the_cause(self, because: str, next: str) -> bool:
-        """Whether the cause that a verdict states, and what it says to do next, are those of this answer."""
+    def is_the_cause(self, stated: str, step: str) -> bool:
+        """Whether the cause that a verdict states, or the next step that it names, is the one declared here.
+
+        Args:
+            stated: the verdict's `because`, empty where it states no cause.
+            step: its `next`, empty where it names none.
+        """
         if self.because:
-            return self.because in because
-        return not because or self.says in because or self.says in next
+            return self.because in stated
+        return not stated or self.says in stated or self.says in step
 
 
 def known_answer(

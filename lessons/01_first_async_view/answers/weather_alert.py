@@ -312,6 +312,15 @@ def an_alert(data, place=lambda city: quote(city, safe="")):
     return answer()
 
 
+async def alert_in(body, place=lambda city: quote(city, safe="")):
+    """The whole of a view for one method, but for its own mistake."""
+    try:
+        data = json.loads(body)
+    except ValueError:
+        return HttpResponse(status=400)
+    return await an_alert(data, place)
+
+
 @known_answer(
     "weather_alert",
     breaks="refuses_bad_bodies",
@@ -331,40 +340,25 @@ async def lisbon_for_an_empty_object(request):
 async def answers_delete_as_well(request):
     if request.method not in ("POST", "DELETE"):
         return HttpResponseNotAllowed(["POST"])
-    try:
-        return await an_alert(json.loads(request.body))
-    except ValueError:
-        return HttpResponse(status=400)
+    return await alert_in(request.body)
 
 
 @known_answer("weather_alert", breaks="asks_for_this_city", says="expected a question for /weather/lisbon")
 @require_POST
 async def leaves_out_what_is_no_ascii(request):
-    try:
-        data = json.loads(request.body)
-    except ValueError:
-        return HttpResponse(status=400)
-    return await an_alert(data, lambda city: quote(city.encode("ascii", "ignore"), safe=""))
+    return await alert_in(request.body, lambda city: quote(city.encode("ascii", "ignore"), safe=""))
 
 
 @known_answer("weather_alert", breaks="asks_for_this_city", says="expected a question for /weather/Lisbon")
 @require_POST
 async def quotes_twice(request):
-    try:
-        data = json.loads(request.body)
-    except ValueError:
-        return HttpResponse(status=400)
-    return await an_alert(data, lambda city: quote(quote(city, safe=""), safe=""))
+    return await alert_in(request.body, lambda city: quote(quote(city, safe=""), safe=""))
 
 
 @known_answer("weather_alert", breaks="asks_for_this_city", says="expected a question for /weather/lisbon")
 @require_POST
 async def begins_with_a_capital_letter(request):
-    try:
-        data = json.loads(request.body)
-    except ValueError:
-        return HttpResponse(status=400)
-    return await an_alert(data, lambda city: quote(city[:1].upper() + city[1:], safe=""))
+    return await alert_in(request.body, lambda city: quote(city[:1].upper() + city[1:], safe=""))
 
 
 @known_answer(
@@ -378,11 +372,7 @@ async def names_the_methods_that_it_refuses(request):
         return HttpResponseNotAllowed(["POST"])
     if request.method != "POST":
         return HttpResponse(status=405)
-    try:
-        data = json.loads(request.body)
-    except ValueError:
-        return HttpResponse(status=400)
-    return await an_alert(data, lambda city: quote(city, safe=""))
+    return await alert_in(request.body)
 
 
 class NoCity(Exception):

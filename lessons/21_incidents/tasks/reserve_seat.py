@@ -8,7 +8,6 @@ from tutorial_project.checks import Outcome, Reply, Task, Trial
 from tutorial_project.checks.kinds.streams import OpenStream
 from tutorial_project.checks.proofs.event_loop import tasks_of
 from tutorial_project.checks.proofs.postgresql import (
-    WAITING,
     OtherProcess,
     everyone_looks_before_anyone_writes,
     other_process,
@@ -98,7 +97,7 @@ async def most_at_once(
             and not (question.status or question.client_left)
             for question in running_services().requests
         )
-        most = max(most[0], await process.value(WAITING)), max(most[1], asked)
+        most = max(most[0], await process.waiting()), max(most[1], asked)
         await asyncio.sleep(0.02)
     return most
 
@@ -223,7 +222,7 @@ async def comes_to_a_lock(process: OtherProcess, hold: Hold, asking: asyncio.Fut
     """Whether the second request stands at a lock of the database, and gets neither to the hotel nor to an answer."""
     stood = 0
     for _ in range(ROUNDS):
-        stood = stood + 1 if await process.value(WAITING) else 0
+        stood = stood + 1 if await process.waiting() else 0
         if asking.done() or hold.waiting > 1 or stood == LOCKED_ROUNDS:
             break
         hold.renew()
