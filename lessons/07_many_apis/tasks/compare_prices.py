@@ -126,7 +126,7 @@ async def _expect_every_place_after_a_leaver(trial: Trial, path: str, before: in
     after = len((await waiting_together(trial, before, path, patience=PATIENCE))[0])
     found = Outcome(f"GET {path}  after a traveller has left", f"{after} questions waiting at the same time")
     words = {
-        "because": f"before that it were {before}: the traveller who left has kept places, because the "
+        "because": f"before that there were {before}: the traveller who left has kept places, because the "
         "`CancelledError` passed what gives them back",
         "next": "`async with FIVE_AT_A_TIME:` gives the place back on every way out",
     }

@@ -126,7 +126,7 @@ def sums_of_each():
     return places.prefetch_related("trips__bookings__traveller")
 
 
-@known_answer("report", breaks="has_the_numbers_of_each", says="12 names, from the")
+@known_answer("report", breaks="has_the_numbers_of_each", says="12 names, from number")
 async def grouping_forgets_the_order(request):
     rows = [annotated_row(place, travellers_of) async for place in sums_of_each()]
     return JsonResponse({**await totals(), "destinations": rows})

@@ -91,7 +91,7 @@ def expect_numbers(reply: Reply, expected: list[dict[str, Any]]) -> None:
 
 def beginning(names: list[Any], first: int) -> str:
     """Some names, from the first on that is not in its place."""
-    start = f", from the {first + 1}th on" if first else ""
+    start = f", from number {first + 1} on" if first else ""
     return f"{len(names)} names{start}: {', '.join(map(str, names[first : first + 4]))}, …"
 
 
