@@ -146,9 +146,8 @@ def named(folder: Path) -> str:
 
 def make_environment(folder: Path) -> None:
     """Make an empty virtual environment with pip, in place of one that is there."""
-    if (
-        folder.is_symlink()
-    ):  # venv would empty what it points to, which may be the environment of another project
+    # Trap: venv empties what a link points to, such as the environment of another copy, before it refuses the link.
+    if folder.is_symlink():
         raise NotSetUp(
             f"{named(folder)} is a link: remove it, or name another folder, such as VENV=.venv-here"
         )

@@ -73,7 +73,7 @@ def serving(module: str, folder: Path) -> Iterator[Lab]:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a server. Trap: it waits a minute for a kernel that is just starting, as when a test ends with a notebook opened."""
+    """End a server. Trap: now and then it waits for ever for AnyIO's worker threads (jupyterlab/jupyterlab#10442)."""
     process.terminate()
     try:
         process.wait(10)
