@@ -78,6 +78,14 @@ async def tries_the_wrong_line(request, city):
     return JsonResponse({"city": city, "euros": await question})
 
 
+@known_answer("fare", breaks="tells_the_fare", says='{"city": "Reykjavik"')
+async def writes_each_word_with_a_capital(request, city):
+    try:
+        return JsonResponse({"city": city.title(), "euros": await asyncio.to_thread(cheapest_fare, city)})
+    except NotFlownTo:
+        raise Http404 from None
+
+
 @known_answer("fare", breaks="tells_the_fare", says="takes the function alone")
 async def hands_the_city_to_the_wrapper(request, city):
     return JsonResponse({"city": city, "euros": await sync_to_async(cheapest_fare, city)})
