@@ -16,7 +16,7 @@ from tutorial_project.services import ask, running_services
 from tutorial_project.services.barrier import Hold
 from tutorial_project.words import counted
 
-from ..shared import TROUBLE, expect_on_the_loop, site_of
+from ..shared import QUIET_ROUNDS, ROUNDS, TROUBLE, expect_on_the_loop, site_of
 
 rate_of_the_day = Task(
     "rate_of_the_day",
@@ -34,8 +34,6 @@ rate_of_the_day = Task(
 )
 
 VISITORS = 8
-ROUNDS, QUIET_ROUNDS = 30, 3
-"""Questions of the check's own, until nothing more is asked."""
 PATIENT_ROUNDS = 150
 """Questions of the check's own, before an answer that has not come counts as held up: threads can be late."""
 

@@ -61,8 +61,8 @@ class Duty:
         server: the running server.
         visits: every request, in the order in which they were answered.
         log: what was logged and warned about, each line with how often it came.
-        held: the longest time for which the event loop did not turn, in seconds, and the line on which it stood;
-            many visitors who keep it for a moment each do not count.
+        held: the longest time for which the event loop did not turn, in seconds, and the line on which it stood for
+            most of it; many visitors who keep it for a moment each do not count.
         threads: how many threads there were more than before, at most.
         figures: what else was measured, by name.
     """
@@ -211,15 +211,16 @@ class _LoopWatch:
 
     def _watch(self) -> None:
         while not self._over.wait(0.01):
-            turn, asked, place = threading.Event(), perf_counter(), ""
+            turn, asked, places = threading.Event(), perf_counter(), Counter[str]()
             visitors: set[FrameType] = set()
             self._duty.server.loop.call_soon_threadsafe(turn.set)
             while not turn.wait(0.04) and not self._over.is_set():
                 if own := self._own_frames():
-                    place = shown(own[0], own[0].f_lineno)
+                    places[shown(own[0], own[0].f_lineno)] += 1
                     visitors.add(own[-1])
             seconds = perf_counter() - asked
             if seconds >= SHORT_STEP * len(visitors):
+                place = max(places, key=places.__getitem__, default="")
                 self._duty.held = max(self._duty.held, (seconds, place), key=lambda held: held[0])
             self._duty.threads = max(self._duty.threads, threading.active_count() - self._before)
 
