@@ -1,4 +1,4 @@
-"""The first call of an answer that waits is held there, to see what becomes of the others meanwhile."""
+"""A call of an answer that waits is held there, to see what becomes of the others meanwhile."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from typing import Any
 
 
 class Hold:
-    """Holds the first call in its context that waits: after its first wait it goes on only when it is released."""
+    """Holds a call in its context that waits: after that wait it goes on only when it is released.
 
-    def __init__(self) -> None:
-        self.taken = False
+    Args:
+        at: which of the waits in its context this is: 1 for the first one.
+    """
+
+    def __init__(self, at: int = 1) -> None:
+        self.taken, self._left = False, at
         self.inside, self.released = asyncio.Event(), asyncio.Event()
 
     def __enter__(self) -> Hold:
@@ -22,6 +26,14 @@ class Hold:
 
     def __exit__(self, *_: object) -> None:
         _hold.reset(self._token)
+
+    def takes(self) -> bool:
+        """Whether it is this wait, which is over, after which the call is held; called once for each."""
+        self._left -= 1
+        if self._left == 0:
+            self.taken = True
+            self.inside.set()
+        return self._left == 0
 
 
 _hold: ContextVar[Hold | None] = ContextVar("hold", default=None)
@@ -74,9 +86,7 @@ class _Held:
             try:
                 step = functools.partial(inner.send, (yield waits_for))
                 waits = waits_for is not None  # None is `asyncio.sleep(0)`, which waits for nothing
-                if waits and not self._hold.taken:
-                    self._hold.taken = True
-                    self._hold.inside.set()
+                if waits and self._hold.takes():
                     yield from self._until_released()
             except GeneratorExit:
                 inner.close()
