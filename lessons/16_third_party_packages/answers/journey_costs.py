@@ -290,6 +290,91 @@ async def passes_the_status_of_a_package_on(request, pk):
     return costs(trip, fare, insurance)
 
 
+@known_answer("journey_costs", when="Where the page needs three columns and no row.")
+async def three_columns_and_a_loop_over_outcomes(request, pk):
+    trip = await Trip.objects.filter(pk=pk).values("title", "nights", "destination__name").afirst()
+    if trip is None:
+        raise Http404("no such trip")
+    fare = asyncio.to_thread(cheapest_fare, trip["destination__name"])
+    insurance = asyncio.to_thread(premium, trip["nights"])
+    outcomes = await asyncio.gather(fare, insurance, return_exceptions=True)
+    if any(isinstance(outcome, ServiceError) for outcome in outcomes):
+        return trouble()
+    fare, insurance = (None if isinstance(outcome, NotFlownTo) else outcome for outcome in outcomes)
+    for outcome in (fare, insurance):
+        if isinstance(outcome, Exception):
+            raise outcome
+    return JsonResponse({"trip": trip["title"], "flight": fare, "insurance": insurance})
+
+
+async def costs_or_trouble(trip, no_flight, no_answer):
+    """The costs, with the errors that mean no flight, and those that mean trouble."""
+
+    async def fare():
+        try:
+            return await asyncio.to_thread(cheapest_fare, trip.destination.name)
+        except no_flight:
+            return None
+
+    try:
+        return costs(trip, *await asyncio.gather(fare(), asyncio.to_thread(premium, trip.nights)))
+    except no_answer:
+        return trouble()
+
+
+@known_answer("journey_costs", breaks="passes_trouble_on", says="while `cheapest_fare` raises KeyError")
+async def takes_every_lookup_error_for_no_flight(request, pk):
+    return await costs_or_trouble(await aget_object_or_404(TRIPS, pk=pk), LookupError, ServiceError)
+
+
+@known_answer(
+    "journey_costs", breaks="passes_trouble_on", says="while `cheapest_fare` raises ConnectionResetError"
+)
+async def takes_every_error_of_a_socket_for_trouble(request, pk):
+    trip = await aget_object_or_404(TRIPS, pk=pk)
+    return await costs_or_trouble(trip, NotFlownTo, (ServiceError, OSError))
+
+
+@known_answer("journey_costs", breaks="tells_the_costs", says='"flight": 0')
+async def takes_a_free_flight_for_none(request, pk):
+    trip = await aget_object_or_404(TRIPS, pk=pk)
+    fare = asyncio.to_thread(fare_or_none, trip.destination.name)
+    try:
+        flight, insurance = await asyncio.gather(fare, asyncio.to_thread(premium, trip.nights))
+    except ServiceError:
+        return trouble()
+    return costs(trip, flight or None, insurance)
+
+
+@known_answer("journey_costs", breaks="passes_trouble_on", says="raises a kind of `ServiceError`")
+async def compares_the_kind_of_error(request, pk):
+    trip = await aget_object_or_404(TRIPS, pk=pk)
+    fare = asyncio.to_thread(fare_or_none, trip.destination.name)
+    try:
+        return costs(trip, *await asyncio.gather(fare, asyncio.to_thread(premium, trip.nights)))
+    except Exception as error:
+        if type(error) is ServiceError:
+            return trouble()
+        raise
+
+
+heard = {}
+
+
+@known_answer("journey_costs", breaks="tells_the_costs", says="while another traveller asks")
+async def keeps_the_flight_in_the_module(request, pk):
+    trip = await aget_object_or_404(TRIPS, pk=pk)
+
+    async def ask_for_the_flight():
+        heard["flight"] = await asyncio.to_thread(fare_or_none, trip.destination.name)
+
+    try:
+        _, insurance = await asyncio.gather(ask_for_the_flight(), asyncio.to_thread(premium, trip.nights))
+    except ServiceError:
+        return trouble()
+    return costs(trip, heard["flight"], insurance)
+
+
 EQUAL_MUTANTS = {
     "order of two: …": "the inner function reads the trip when it is called, and not when it is defined",
 }

@@ -121,7 +121,7 @@ async def catches_type_errors_only(middleware):
     return said | {"works": True}
 
 
-@known_answer("judge", breaks="trusts_honest_ones", says="the status is not its promise")
+@known_answer("judge", breaks="trusts_honest_ones", says="in place of the view, and that breaks no promise")
 async def wants_the_page(middleware):
     said = flags(middleware)
     if not said["async"]:
@@ -287,6 +287,53 @@ async def tries_sync_ones_as_well(middleware):
         except Exception:
             works = False
     return {**said, "works": works}
+
+
+@known_answer("judge", breaks="trusts_honest_ones", says="in place of the view, and that breaks no promise")
+async def wants_the_page_to_be_called(middleware):
+    said, called = flags(middleware), []
+
+    async def seen(request):
+        called.append(request)
+        return HttpResponse("Welcome")
+
+    if not said["async"]:
+        return said | {"works": said["sync"]}
+    try:
+        await middleware(seen)(request)
+    except Exception:
+        return said | {"works": False}
+    return said | {"works": bool(called)}
+
+
+@known_answer("judge", breaks="trusts_honest_ones", says="try only one that says it is async")
+async def tries_sync_ones_in_a_thread(middleware):
+    said = flags(middleware)
+    if said["async"]:
+        return await looks_whether_it_is_awaitable(middleware)
+    try:
+        if said["sync"]:
+            await asyncio.to_thread(middleware(lambda request: HttpResponse("Welcome")), request)
+        return said | {"works": said["sync"]}
+    except Exception:
+        return said | {"works": False}
+
+
+@known_answer("judge", breaks="finds_broken_promises", says="this middleware raises around an async view")
+async def calls_it_outside_of_the_try(middleware):
+    said = flags(middleware)
+    if not said["async"]:
+        return said | {"works": said["sync"]}
+    try:
+        built = middleware(page)
+    except Exception:
+        return said | {"works": False}
+    given = built(request)
+    try:
+        await given
+    except Exception:
+        return said | {"works": False}
+    return said | {"works": True}
 
 
 EQUAL_MUTANTS = {

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
-import asyncio
 import json
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import date
 from typing import Any
+from unittest.mock import patch
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
 from tutorial_project.checks.kinds.made_up import mixed
+from tutorial_project.checks.kinds.overtaken import overtaken
 from tutorial_project.classroom.data.connections import every_statement_through
 from tutorial_project.services import ServiceError, running_services
 from tutorial_project.services.airline import NotFlownTo
@@ -49,9 +50,15 @@ async def made_up_trip(cities: tuple[str, ...]) -> Trip:
 
 
 @contextmanager
-def made_up_prices(trip: Trip) -> Iterator[dict[str, Any]]:
-    """Let both packages hear prices that nobody can know; gives what the view then has to tell."""
-    fares, rate = mixed(sorted(random.sample(range(60, 2000), 3))), random.randint(50, 200) / 100
+def made_up_prices(trip: Trip, fares: Sequence[int] | None = None) -> Iterator[dict[str, Any]]:
+    """Let both packages hear prices that nobody can know, but for fares that are given.
+
+    Yields:
+        what the view then has to tell.
+    """
+    if fares is None:
+        fares = mixed(sorted(random.sample(range(60, 2000), 3)))
+    rate = random.randint(50, 200) / 100
     services, city = running_services(), trip.destination.name
     with (
         services.saying(f"/flights/{city}", {"flights": [{"price": fare} for fare in fares]}),
@@ -59,7 +66,7 @@ def made_up_prices(trip: Trip) -> Iterator[dict[str, Any]]:
     ):
         yield {
             "trip": trip.title,
-            "flight": min(fares),
+            "flight": min(fares, default=None),
             "insurance": round(trip.nights * PER_NIGHT / rate, 2),
         }
 
@@ -74,6 +81,8 @@ async def tells_the_costs(trial: Trial) -> None:
         with made_up_prices(trip) as costs:
             reply = await trial.get(f"/trips/{trip.pk}/costs/")
         reply.expect(200, json=costs)
+    with made_up_prices(trip, [700, 0, 800]) as costs:
+        (await trial.get(f"/trips/{trip.pk}/costs/")).expect(200, json=costs)
     await tells_two_at_once(trial)
 
 
@@ -82,13 +91,21 @@ async def tells_two_at_once(trial: Trial) -> None:
     here, there = await made_up_trip(FLOWN_TO[:2]), await made_up_trip(FLOWN_TO[2:])
     await Trip.objects.filter(pk=there.pk).aupdate(active=False)
     with made_up_prices(here) as one, made_up_prices(there) as other:
-        replies = await asyncio.gather(*(trial.get(f"/trips/{trip.pk}/costs/") for trip in (here, there)))
-    for reply, costs in zip(replies, (one, other), strict=True):
-        reply.sent += "   while another traveller asks"
-        reply.expect(200)
-        told = {key: reply.json.get(key) for key in ("trip", "flight")}
-        right = {key: costs[key] for key in ("trip", "flight")}
-        reply.expect_that(told == right, f"200 with {json.dumps(right)[1:-1]}")
+        both = overtaken(
+            lambda: trial.get(f"/trips/{here.pk}/costs/"), lambda: trial.get(f"/trips/{there.pk}/costs/")
+        )
+        async for replies in both:
+            for reply, costs in zip(replies, (one, other), strict=True):
+                expect_own_trip(reply, costs)
+
+
+def expect_own_trip(reply: Reply, costs: dict[str, Any]) -> None:
+    """Refuse unless the title and the flight are those of its own trip; the rate of the insurer is one for all."""
+    reply.sent += "   while another traveller asks"
+    reply.expect(200)
+    told = {key: reply.json.get(key) for key in ("trip", "flight")}
+    right = {key: costs[key] for key in ("trip", "flight")}
+    reply.expect_that(told == right, f"200 with {json.dumps(right)[1:-1]}")
 
 
 @journey_costs.requirement(
@@ -103,6 +120,11 @@ async def flies_nowhere(trial: Trial) -> None:
         with made_up_prices(trip) as costs:
             reply = await trial.get(f"/trips/{trip.pk}/costs/")
         reply.expect(200, json=costs | {"flight": None}, **words_about_nowhere(reply))
+    trip = await made_up_trip(FLOWN_TO)
+    with made_up_prices(trip, []) as costs:
+        reply = await trial.get(f"/trips/{trip.pk}/costs/")
+    reply.sent += "  on a day without a flight"
+    reply.expect(200, json=costs, **words_about_nowhere(reply))
 
 
 def words_about_nowhere(reply: Reply) -> dict[str, str]:
@@ -183,16 +205,63 @@ async def passes_trouble_on(trial: Trial) -> None:
             reply = await trial.get(f"/trips/{pk}/costs/")
         reply.sent += f"  while {'the airlines' if service == '/flights/' else 'the insurer'} cannot be asked"
         reply.expect(502, **words_about_trouble(reply))
+    await knows_every_kind_of_trouble(trial)
     await shows_mistakes(trial)
+
+
+@contextmanager
+def hearing(**told: Any) -> Iterator[None]:
+    """Let the packages hear this, or this error, in place of what a service says.
+
+    Args:
+        told: by package, `airline` and `insurer`; the other one hears what it can use.
+    """
+    usable = {"airline": {"flights": [{"price": 300}]}, "insurer": {"rate": 0.8}}
+    with ExitStack() as replaced:
+        for package, heard in (usable | told).items():
+            effect = {"side_effect": heard} if isinstance(heard, Exception) else {"return_value": heard}
+            module = f"tutorial_project.services.{package}"
+            replaced.enter_context(patch(f"{module}.ask_blocking", **effect))
+        yield
+
+
+class ServiceIsFull(ServiceError):
+    """A kind of `ServiceError`, as a new version of a package may raise it."""
+
+
+async def knows_every_kind_of_trouble(trial: Trial) -> None:
+    """Refuse another answer than 502 where both packages fail, or one raises a kind of `ServiceError`."""
+    full = ServiceIsFull("too many questions", 429)
+    for told, about in (
+        ({"airline": full}, "`cheapest_fare` raises a kind of `ServiceError`"),
+        ({"airline": ServiceError("no flights"), "insurer": full}, "both packages raise `ServiceError`"),
+    ):
+        with hearing(**told):
+            reply = await trial.get("/trips/7/costs/")
+        reply.sent += f"  while {about}"
+        reply.expect(502, **words_about_trouble(reply))
+
+
+MISTAKES = (
+    KeyError("price"),
+    IndexError("flights"),
+    ConnectionResetError("socket"),
+    ValueError("city"),
+    OverflowError("rate"),
+    RuntimeError("thread"),
+)
+"""What no service is to blame for, or the package would say so."""
 
 
 async def shows_mistakes(trial: Trial) -> None:
     """Refuse a 502, or costs, where a package raises another error than `ServiceError`."""
-    with running_services().saying("/rates/GBP", {"rate": 10**400}):
-        reply = await trial.get("/trips/7/costs/")
-    reply.sent += "  while `premium` raises OverflowError"
-    if reply.error is None and reply.status != 500:
-        reply.refuse(expected="its error, or a 500")
+    for package, function in (("airline", "cheapest_fare"), ("insurer", "premium")):
+        for mistake in MISTAKES:
+            with hearing(**{package: mistake}):
+                reply = await trial.get("/trips/7/costs/")
+            reply.sent += f"  while `{function}` raises {type(mistake).__name__}"
+            if reply.error is None and reply.status != 500:
+                reply.refuse(expected="its error, or a 500")
 
 
 def words_about_trouble(reply: Reply) -> dict[str, str]:
@@ -202,7 +271,7 @@ def words_about_trouble(reply: Reply) -> dict[str, str]:
             "because": "a `TaskGroup` raises a group of errors, and `except ServiceError` does not catch it",
             "next": "`except* ServiceError:` around the group, and the answer 502 below it",
         }
-    if isinstance(error, ServiceError):
+    if type(error) is ServiceError:
         return {
             "because": "`ServiceError` comes out where the call is awaited, and nothing catches it there",
             "next": "`except ServiceError:` and `return JsonResponse({…}, status=502)`",

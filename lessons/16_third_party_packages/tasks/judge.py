@@ -144,6 +144,22 @@ class OfDjangosMixin(MiddlewareMixin):
         return response
 
 
+class SyncAndBroken(Plain):
+    """Raises at every request, in its thread: no promise about async is broken by that."""
+
+    sync_capable, async_capable = True, False
+
+    def __call__(self, request: Any) -> Any:
+        raise LookupError("this middleware wants its cache")
+
+
+class SyncAndNotBuilt(Plain):
+    """Raises when it is built, as one does that wants a setting."""
+
+    def __init__(self, get_response: Any) -> None:
+        raise LookupError("this middleware wants a setting")
+
+
 class Neither(Plain):
     sync_capable = async_capable = False
 
@@ -168,6 +184,15 @@ class CannotStart(Plain):
 
     def __init__(self, get_response: Any) -> None:
         raise RuntimeError(self.trouble)
+
+
+class FailsWhenCalled(AsyncOnly):
+    """Raises before there is anything to await."""
+
+    trouble = "this middleware wants a request of its own kind"
+
+    def __call__(self, request: Any) -> Any:
+        raise LookupError(self.trouble)
 
 
 class FailsAtARequest(AsyncOnly):
@@ -242,7 +267,7 @@ async def verdict_of(trial: Trial, middleware: Any) -> Outcome:
 def _of_the_middleware(error: BaseException) -> tuple[str, str] | None:
     """Words for an error that the middleware under trial has made, which only a broken one does."""
     step = "`try:` around the trial, and `except Exception:` `works = False`"
-    if str(error) in (CannotStart.trouble, FailsAtARequest.trouble):
+    if str(error) in (CannotStart.trouble, FailsWhenCalled.trouble, FailsAtARequest.trouble):
         return "this middleware raises around an async view, and `judge` raises with it", step
     if isinstance(error, TypeError) and f"object {Closed.__name__} can't be used in 'await'" in str(error):
         return "it gives back a response where Django awaits, and `judge` raises the error of the site", step
@@ -325,6 +350,7 @@ BREAKS = {
         "because": "its decorator says async, and it gives back a response where Django awaits"
     },
     CannotStart: {"because": "it raises when it is built around an async view"},
+    FailsWhenCalled: {"because": "it raises when it is called with a request"},
     FailsAtARequest: {"because": "it raises when what it gives back for a request is awaited"},
 }
 """Middleware that break their promise, and why."""
@@ -363,13 +389,13 @@ NOTHING: dict[str, str] = {}
 NEVER_SAID = {
     "because": "it never said that it is async: Django calls it in a thread, with a sync `get_response`"
 }
+NO_TRIAL = {"next": "try only one that says it is async"}
 WORKS = {
     Waits: NOTHING,  # the first, so that another verdict can be asked for while this one waits
-    AnswersItself: {
-        "because": "it answers 503 in place of the view, as it should: the status is not its promise"
-    },
+    AnswersItself: {"because": "it answers 503 in place of the view, and that breaks no promise"},
     Streams: {
-        "because": "it answers with a `StreamingHttpResponse`, and that is no `HttpResponse`: both are `HttpResponseBase`"
+        "because": "it answers with a `StreamingHttpResponse`: that has no `content`, and is no `HttpResponse`, and both are "
+        "`HttpResponseBase`"
     },
     ReadsTheRequest: {
         "because": "it reads its request, as most do: a trial needs one",
@@ -387,14 +413,16 @@ WORKS = {
     Plain: NEVER_SAID,
     StampsTheAnswer: NEVER_SAID,
     decorated_sync: NEVER_SAID,
+    SyncAndBroken: NEVER_SAID | NO_TRIAL,
+    SyncAndNotBuilt: NEVER_SAID | NO_TRIAL,
     **{each: NOTHING for each in (AsyncOnly, OfDjangosMixin, decorated_async, decorated_both)},
 }
 """Middleware that work, and what is special about them."""
 
 
 @judge.requirement(
-    'has `"works": True` for every other one: sync ones, which Django puts into a thread, and async ones of every form, '
-    "classes and functions, also one that answers 503 by itself, or with a stream"
+    'has `"works": True` for every other one: sync ones, which need no trial, as Django puts them into a thread, and async '
+    "ones of every form, classes and functions, also one that answers 503 by itself, or with a stream"
 )
 async def trusts_honest_ones(trial: Trial) -> None:
     for middleware, words in WORKS.items():
