@@ -20,22 +20,45 @@ EARLY_CALL = re.compile(r"sync_to_async\(\s*(\w[\w.]*)\(")
 
 async def new_destination(name: str = "") -> Destination:
     """A city of which nobody could know, unless it is named."""
-    name = name or f"City {uuid4().hex[:6]}"
+    name = name or f"Port d'{uuid4().hex[:6]}"
     return await Destination.objects.acreate(name=name, slug=f"city-{uuid4().hex[:6]}", country="Utopia")
+
+
+async def exchange_names(one: Destination, other: Destination) -> None:
+    """Let each of two cities have the name of the other, and keep its trips."""
+    one.name, other.name = other.name, one.name
+    for city, name in ((one, f"{one.name} for a moment"), (other, other.name), (one, one.name)):
+        await Destination.objects.filter(pk=city.pk).aupdate(name=name)
 
 
 AGO_OR_AHEAD = itertools.cycle((-1, 1))
 
 
-async def new_trip(destination: Destination, price: Decimal | int | None = None, title: str = "") -> Trip:
+async def new_trip(
+    destination: Destination,
+    price: Decimal | int | None = None,
+    title: str = "",
+    departs: date | None = None,
+) -> Trip:
     """A trip with a title of its own unless one is given, on any day: of two, one has gone by and one is to come."""
-    days = next(AGO_OR_AHEAD) * random.randrange(1, 3_000)
-    return await Trip.objects.acreate(
+    trip = made_trip(destination, departs or date.today() + next(AGO_OR_AHEAD) * _some_days(), title)
+    trip.price = Decimal(random.randrange(100, 900) if price is None else price)
+    await trip.asave()
+    return trip
+
+
+def _some_days() -> timedelta:
+    return timedelta(days=random.randrange(1, 3_000))
+
+
+def made_trip(destination: Destination, departs: date, title: str = "") -> Trip:
+    """A trip that is not saved yet."""
+    return Trip(
         destination=destination,
         title=title or f"Trip {uuid4().hex[:6]}",
-        departs=date.today() + timedelta(days=days),
+        departs=departs,
         nights=3,
-        price=random.randrange(100, 900) if price is None else price,
+        price=random.randrange(100, 900),
         seats=8,
         seats_left=8,
     )

@@ -4,7 +4,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from asgiref.sync import async_to_sync, sync_to_async
+from django.core.exceptions import SynchronousOnlyOperation
 from django.db import connection, connections
+from django.db.models import Min
 
 from tutorial_project.checks import known_answer
 from tutorial_project.trips.models import Destination, Trip
@@ -291,6 +293,78 @@ def tries_again_after_every_error(city):
         return _in_a_thread(lambda: _query(city))
     except Exception:
         return _query(city)
+
+
+@known_answer("cheapest_trip")
+def asks_and_lets_the_guard_refuse(city):
+    try:
+        return _query(city)
+    except SynchronousOnlyOperation:
+        return _in_a_thread(lambda: _query(city))
+
+
+@known_answer("cheapest_trip", breaks="works_in_a_script", says="got Trip")
+def a_trip_of_any_city_at_this_price(city):
+    def query():
+        trips = Destination.objects.get(name=city).trips
+        return Trip.objects.filter(price=trips.aggregate(Min("price"))["price__min"]).first().title
+
+    return _in_a_thread(query)
+
+
+@known_answer("cheapest_trip", breaks="works_in_a_script", says="MultipleObjectsReturned")
+def the_only_trip_at_this_price(city):
+    def query():
+        trips = Destination.objects.get(name=city).trips
+        return trips.get(price=trips.aggregate(Min("price"))["price__min"]).title
+
+    return _in_a_thread(query)
+
+
+_destinations = {}
+
+
+@known_answer("cheapest_trip", breaks="works_in_a_script", says="got Trip")
+def remembers_the_destination(city):
+    def query():
+        if city not in _destinations:
+            _destinations[city] = Destination.objects.get(name=city)
+        return _destinations[city].trips.earliest("price").title
+
+    return _in_a_thread(query)
+
+
+_unknown = set()
+
+
+@known_answer("cheapest_trip", breaks="raises_for_an_unknown_city", says="and now there is")
+def remembers_who_was_unknown(city):
+    try:
+        if city not in _unknown:
+            return _in_a_thread(lambda: _query(city))
+    except Destination.DoesNotExist:
+        _unknown.add(city)
+    raise Destination.DoesNotExist(city)
+
+
+@known_answer("cheapest_trip", breaks="stays_off_the_loops_thread", says="the call has set it")
+def shows_the_loop_again_only_after_success(city):
+    loop = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    title = _in_a_thread(lambda: _query(city))
+    asyncio._set_running_loop(loop)
+    return title
+
+
+@known_answer("cheapest_trip", breaks="works_in_a_script", says="DatabaseError")
+def closes_the_connection_of_who_calls(city):
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            return pool.submit(
+                lambda: Destination.objects.get(name=city).trips.earliest("price").title
+            ).result()
+        finally:
+            pool.submit(connection.close).result()
 
 
 _LEFT_TO_THE_COLLECTOR = (

@@ -147,7 +147,7 @@ async def titles_by_their_number(city):
 _remembered = {}
 
 
-@known_answer("count_and_list", breaks="returns_number_and_titles", says="expected (4")
+@known_answer("count_and_list", breaks="returns_number_and_titles", says="expected (6")
 async def the_first_result_kept(city):
     if city not in _remembered:
         trips = Trip.objects.filter(destination__name=city, active=True)
@@ -195,6 +195,62 @@ async def asks_for_the_city_first(city):
         return 0, []
     on_sale = destination.trips.filter(active=True).order_by("departs").values_list("title", flat=True)
     return await on_sale.acount(), [title async for title in on_sale]
+
+
+_numbers = {}
+
+
+@known_answer("count_and_list", breaks="returns_number_and_titles", says="expected (1, ['Trip")
+async def remembers_the_number_of_the_city(city):
+    if city not in _numbers:
+        destination = await Destination.objects.filter(name=city).afirst()
+        _numbers[city] = destination.pk if destination else None
+    trips = Trip.objects.filter(destination_id=_numbers[city], active=True).order_by("departs")
+    titles = [trip.title async for trip in trips]
+    return len(titles), titles
+
+
+@known_answer("count_and_list", breaks="returns_number_and_titles", says="got 100 and a list of 100 titles")
+async def a_hundred_at_most(city):
+    trips = Trip.objects.filter(destination__name=city, active=True).order_by("departs")[:100]
+    titles = [trip.title async for trip in trips]
+    return len(titles), titles
+
+
+@known_answer("count_and_list", breaks="returns_number_and_titles", says="in another order")
+async def titles_by_the_day_of_any_year(city):
+    trips = [trip async for trip in Trip.objects.filter(destination__name=city, active=True)]
+    trips.sort(key=lambda trip: (trip.departs.month, trip.departs.day))
+    return len(trips), [trip.title for trip in trips]
+
+
+@known_answer("count_and_list", breaks="returns_number_and_titles", says="expected (3, ['Trip")
+async def one_trip_a_day(city):
+    trips = Trip.objects.filter(destination__name=city, active=True).order_by("departs")
+    by_day = {trip.departs: trip.title async for trip in trips}
+    return len(by_day), list(by_day.values())
+
+
+_without_trips = set()
+
+
+@known_answer("count_and_list", breaks="returns_zero_for_a_city_without_trips", says="expected (1, ['Trip")
+async def remembers_where_nothing_was(city):
+    if city in _without_trips:
+        return 0, []
+    trips = Trip.objects.filter(destination__name=city, active=True).order_by("departs")
+    titles = [trip.title async for trip in trips]
+    if not titles:
+        _without_trips.add(city)
+    return len(titles), titles
+
+
+@known_answer("count_and_list")
+async def trips_fetched_with_their_city(city):
+    destination = await Destination.objects.prefetch_related("trips").filter(name=city).afirst()
+    trips = destination.trips.all() if destination else []
+    titles = [trip.title for trip in trips if trip.active]
+    return len(titles), titles
 
 
 EQUAL_MUTANTS = {

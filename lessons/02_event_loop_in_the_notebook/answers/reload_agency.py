@@ -166,13 +166,20 @@ async def the_guard_switched_off():
     return text.getvalue()
 
 
-kept = io.StringIO()
+kept, emptied = io.StringIO(), io.StringIO()
 
 
 @known_answer("reload_agency", breaks="returns_what_the_command_printed", says="printed this time")
 async def one_text_for_all_calls():
     await sync_to_async(call_command)("load_sample_data", stdout=kept)
     return kept.getvalue()
+
+
+@known_answer("reload_agency", breaks="returns_what_the_command_printed", says="printed this time")
+async def empties_the_text_and_goes_on_where_it_stood():
+    emptied.truncate(0)
+    await sync_to_async(call_command)("load_sample_data", stdout=emptied)
+    return emptied.getvalue()
 
 
 @known_answer(
@@ -210,6 +217,14 @@ async def looks_again_and_again():
             await asyncio.sleep(0.01)
         await asyncio.get_running_loop().run_in_executor(pool, lambda: connection.close())
         done.result()
+    return text.getvalue()
+
+
+@known_answer("reload_agency", breaks="brings_back_what_was_deleted", says="before the command was done")
+async def waits_a_second_and_a_half():
+    text = io.StringIO()
+    command = asyncio.ensure_future(asyncio.to_thread(call_command, "load_sample_data", stdout=text))
+    await asyncio.wait([command], timeout=1.5)
     return text.getvalue()
 
 

@@ -1,14 +1,18 @@
 import inspect
 import random
+from collections.abc import Iterator
+from datetime import date, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
 
 from tutorial_project.checks import Outcome, Task, Trial
+from tutorial_project.checks.kinds.made_up import mixed
 from tutorial_project.checks.outcome import quoted
-from tutorial_project.trips.models import Trip
+from tutorial_project.trips.models import Destination, Trip
+from tutorial_project.words import counted
 
-from ..shared import new_destination, new_trip, words_of_an_early_call
+from ..shared import exchange_names, made_trip, new_destination, new_trip, words_of_an_early_call
 
 count_and_list = Task(
     "count_and_list",
@@ -38,13 +42,42 @@ TITLES = [
 )
 async def returns_number_and_titles(trial: Trial) -> None:
     await _expect_trips(trial, "Lisbon", TITLES)
-    city, trips = await new_destination(), []
-    for other in (f"New {city.name}", city.name.upper()):
-        await new_trip(await new_destination(other))
-    for _ in range(3):
-        trips += [(trip := await new_trip(city)), await new_trip(city, title=trip.title)]
-        in_order = sorted(trips, key=lambda trip: (trip.departs, trip.pk))
+    city, trips = await new_destination(), list[Trip]()
+    others = [await new_destination(name) for name in (f"New {city.name}", city.name.upper())]
+    titles = [(await new_trip(other)).title for other in others]
+    for gone_by, to_come in _departures():
+        trips.append(trip := await new_trip(city, departs=gone_by))
+        for _ in range(2):  # two on the same day
+            trips.append(await new_trip(city, departs=to_come, title=trip.title))
+        in_order = sorted(trips, key=lambda trip: trip.departs)
         await _expect_trips(trial, city.name, [trip.title for trip in in_order])
+    await exchange_names(city, others[0])
+    await _expect_trips(trial, others[0].name, titles[:1])
+    await _expect_all_of_many(trial, others[0])
+
+
+def _departures() -> Iterator[tuple[date, date]]:
+    """Three pairs of days, one gone by and one to come; the later the year, the earlier in it the day."""
+    year, days = date.today().year, [(12, 28), (10, 26), (8, 24), (6, 22), (4, 20), (2, 18)]
+    years = (year - 3, year - 2, year - 1, year + 1, year + 2, year + 3)
+    dates = [date(year, *day) for year, day in zip(years, days, strict=True)]
+    yield from zip(mixed(dates[:3]), mixed(dates[3:]), strict=True)
+
+
+MANY = 120
+"""More trips than an answer that stops at a round number would list."""
+
+
+async def _expect_all_of_many(trial: Trial, city: Destination) -> None:
+    await Trip.objects.filter(destination=city).adelete()
+    days = random.sample(range(1, 3_000), MANY)
+    trips = [made_trip(city, date.today() + timedelta(days=day)) for day in days]
+    await Trip.objects.abulk_create(trips)
+    titles = [trip.title for trip in sorted(trips, key=lambda trip: trip.departs)]
+    await _expect_trips(trial, city.name, titles)
+
+
+IN_ANOTHER_ORDER = "these are the right titles, in another order than that of departure"
 
 
 @count_and_list.requirement("leaves out trips that are not on sale (`active=False`)")
@@ -60,8 +93,11 @@ async def leaves_out_what_is_not_on_sale(trial: Trial) -> None:
     'returns `(0, [])` for a city without trips, whether the agency knows it or, such as `"Atlantis"`, not'
 )
 async def returns_zero_for_a_city_without_trips(trial: Trial) -> None:
-    for city in ("Atlantis", (await new_destination()).name):
-        await _expect_trips(trial, city, [])
+    for name in ("Atlantis", (await new_destination()).name):
+        await _expect_trips(trial, name, [])
+        city = await Destination.objects.filter(name=name).afirst() or await new_destination(name)
+        trip = await new_trip(city)
+        await _expect_trips(trial, name, [trip.title])
 
 
 async def _expect_trips(trial: Trial, city: str, titles: list[str], off_sale: str = "") -> None:
@@ -73,11 +109,14 @@ async def _expect_trips(trial: Trial, city: str, titles: list[str], off_sale: st
     for part in parts:
         _refuse_unfinished(outcome, part, expected)
     if _are_texts(parts[-1]) and parts[-1] != titles and sorted(parts[-1]) == sorted(titles):
-        words = {"because": "these are the right titles, in another order than that of departure"}
+        words = {"because": IN_ANOTHER_ORDER}
     if _are_texts(parts[-1]) and off_sale in parts[-1]:
         words = {"because": f"{off_sale!r} was taken off sale before the call"}
     if isinstance(parts[-1], list) and any(isinstance(row, Trip) for row in parts[-1]):
         words = {"because": "these are trips, not their titles", "next": "take `trip.title` of each"}
+    if len(titles) == MANY and _are_texts(parts[-1]) and len(parts[-1]) != MANY:
+        expected = f"{MANY} and a list of {MANY} titles"
+        words = {"got": f"{quoted(parts[0])} and a list of {counted(len(parts[-1]), 'title')}"}
     outcome.expect_that(tuple(parts) == (len(titles), titles), expected, **words)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from tutorial_project.checks import Outcome, Task, Trial
+from tutorial_project.checks.proofs.clock import HeldClock, held_clock
 from tutorial_project.trips.management.commands.load_sample_data import Command
 from tutorial_project.trips.models import Trip
 from tutorial_project.words import counted
@@ -51,8 +52,9 @@ async def returns_what_the_command_printed(trial: Trial) -> None:
     line = uuid4().hex
     with _command_that_prints_also(line):
         again, *_ = await _reload(trial)
+    text = again.value if isinstance(again.value, str) else ""
     again.expect_that(
-        isinstance(again.value, str) and again.value.count("Loaded") == again.value.count(line) == 1,
+        text.startswith("Loaded 12") and text.count("Loaded") == 1 and text.rstrip().endswith(f"\n{line}"),
         f"what the command printed this time: one line, and {line!r}",
     )
 
@@ -93,7 +95,9 @@ async def _reload(trial: Trial) -> tuple[Outcome, str, str]:
     return outcome, printed.getvalue(), " ".join(str(warning.message) for warning in heard)
 
 
-@reload_agency.requirement("brings back the trips that somebody deleted, each time it is called")
+@reload_agency.requirement(
+    "brings back the trips that somebody deleted, each time it is called, and returns when they are back"
+)
 async def brings_back_what_was_deleted(trial: Trial) -> None:
     for _ in range(2):
         await Trip.objects.filter(destination__name="Lisbon").adelete()
@@ -105,6 +109,67 @@ async def brings_back_what_was_deleted(trial: Trial) -> None:
             got=counted(number, "trip"),
             because="the text came back, but the command has not run on this database since the trips were deleted",
         )
+    await _waits_for_a_slow_command(trial)
+
+
+SLOW = 1.9
+"""Seconds that a slow command takes, by the clock of the loop."""
+
+
+async def _waits_for_a_slow_command(trial: Trial) -> None:
+    """Hold the command, and refuse an answer that has ended before it goes on."""
+    too_early = False
+    with _held_command() as held, held_clock() as clock:
+        call = asyncio.ensure_future(_reload(trial))
+        try:
+            if await clock.until(held.began.is_set):
+                await clock.advance(SLOW)
+                too_early = call.done() and not held.ended.is_set()
+            held.goes_on.set()
+            await _at_the_pace_of_the_machine(clock, lambda: call.done() and held.ended.is_set())
+            outcome, *_ = await call
+        finally:
+            held.goes_on.set()
+            call.cancel()
+    outcome.sent += f"   while the command takes {SLOW:g} seconds"
+    outcome.expect_that(
+        not too_early,
+        "the text, when the command is done",
+        got=f"before the command was done: {outcome.got or 'an empty text'}",
+    )
+
+
+async def _at_the_pace_of_the_machine(clock: HeldClock, condition: Callable[[], bool]) -> None:
+    for _ in range(3_000):
+        if condition():
+            return
+        await clock.pause(0.001)
+        await clock.advance(0.001)
+
+
+class _Held:
+    """What a command waits for, and when it began and ended."""
+
+    def __init__(self) -> None:
+        self.began, self.goes_on, self.ended = threading.Event(), threading.Event(), threading.Event()
+
+
+@contextlib.contextmanager
+def _held_command() -> Iterator[_Held]:
+    held, thread, one_turn = _Held(), threading.get_ident(), _turns_of_the_loop()
+
+    def waiting(self: Command, *args: object, **options: object) -> None:
+        held.began.set()
+        if threading.get_ident() != thread:
+            while not held.goes_on.wait(0.02) and one_turn():
+                pass  # a loop that stands still cannot let it go on
+        try:
+            HANDLE(self, *args, **options)
+        finally:
+            held.ended.set()
+
+    with _handled_by(waiting):
+        yield held
 
 
 @reload_agency.requirement("lets the rest of the event loop run while the command works")
@@ -137,6 +202,18 @@ TURNS = 5
 """Turns of the loop before the command begins, and again when it is done: an answer may give way once."""
 
 
+def _turns_of_the_loop() -> Callable[[], bool]:
+    """A function for other threads: whether this loop turns while they wait."""
+    loop = asyncio.get_running_loop()
+
+    def one_turn() -> bool:
+        turn = threading.Event()
+        loop.call_soon_threadsafe(turn.set)
+        return turn.wait(PATIENCE)
+
+    return one_turn
+
+
 @dataclass
 class _Run:
     on_the_loop: bool
@@ -146,12 +223,7 @@ class _Run:
 @contextlib.contextmanager
 def _watched_command() -> Iterator[list[_Run]]:
     """Let the command wait, in its own thread, until the loop has done something else: before its work, and after."""
-    loop, thread, runs = asyncio.get_running_loop(), threading.get_ident(), list[_Run]()
-
-    def one_turn() -> bool:
-        turn = threading.Event()
-        loop.call_soon_threadsafe(turn.set)
-        return turn.wait(PATIENCE)
+    thread, runs, one_turn = threading.get_ident(), list[_Run](), _turns_of_the_loop()
 
     def watched(self: Command, *args: object, **options: object) -> None:
         on_the_loop = threading.get_ident() == thread
