@@ -91,3 +91,44 @@ async def starts_a_task(request):
 async def waits_a_whole_second(request):
     await asyncio.sleep(1)
     return JsonResponse({"greeting": "Welcome to the travel agency"})
+
+
+@known_answer("greeting", when="Where a callback ends the wait, as in code below asyncio's coroutines.")
+async def waits_for_a_future(request):
+    loop = asyncio.get_running_loop()
+    over = loop.create_future()
+    handle = loop.call_later(0.1, over.set_result, None)
+    try:
+        await over
+    finally:
+        handle.cancel()
+    return JsonResponse(WELCOME)
+
+
+places = {}
+
+
+@known_answer("greeting", breaks="waits_without_blocking", says="50 visitors together")
+async def has_twenty_places(request):
+    place = places.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(20))
+    async with place:
+        await asyncio.sleep(0.1)
+    return JsonResponse(WELCOME)
+
+
+waits = {}
+
+
+@known_answer("greeting", breaks="waits_without_blocking", says="0.05 seconds after another visitor")
+async def joins_the_wait_of_another(request):
+    loop = asyncio.get_running_loop()
+    if loop not in waits or waits[loop].done():
+        waits[loop] = asyncio.create_task(asyncio.sleep(0.1))
+    await asyncio.shield(waits[loop])
+    return JsonResponse(WELCOME)
+
+
+@known_answer("greeting", breaks="waits_without_blocking", says="an answer after 0.0")
+async def waits_a_hundredth(request):
+    await asyncio.sleep(0.01)
+    return JsonResponse(WELCOME)
