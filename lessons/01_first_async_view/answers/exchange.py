@@ -1,4 +1,7 @@
-from django.core.exceptions import BadRequest
+from decimal import Decimal
+
+from django import forms
+from django.core.exceptions import BadRequest, ValidationError
 from django.http import Http404, HttpResponse, HttpResponseNotFound, JsonResponse
 
 from tutorial_project.checks import known_answer
@@ -209,7 +212,50 @@ async def knows_nothing_by_one_digit(request, currency):
     return exchanged(currency, int(text))
 
 
+@known_answer("exchange", when="Where the rules of an amount are to be declared, as for a form.")
+async def asks_a_field_of_a_form(request, currency):
+    or_404(currency)
+    try:
+        euros = forms.IntegerField(min_value=1).clean(request.GET.get("euros", "1"))
+    except ValidationError as error:
+        return JsonResponse({"errors": error.messages}, status=400)
+    return exchanged(currency, euros)
+
+
+@known_answer("exchange", breaks="has_a_default", says="?lang=pt", because="raises when the query string")
+async def looks_whether_there_is_a_query_string(request, currency):
+    or_404(currency)
+    try:
+        euros = int(request.GET["euros"]) if request.GET else 1
+    except ValueError:
+        return HttpResponse(status=400)
+    return exchanged(currency, euros) if euros >= 1 else HttpResponse(status=400)
+
+
+def whole(number):
+    if number != number // 1 or number < 1:
+        raise BadRequest
+    return int(number)
+
+
+@known_answer("exchange", breaks="refuses_text", says="euros=1e3")
+async def takes_what_is_whole_as_a_float(request, currency):
+    or_404(currency)
+    try:
+        return exchanged(currency, whole(float(request.GET.get("euros", "1"))))
+    except (ValueError, OverflowError):
+        raise BadRequest from None
+
+
+@known_answer("exchange", breaks="refuses_text", says="euros=1e3")
+async def takes_what_is_whole_as_a_decimal(request, currency):
+    or_404(currency)
+    try:
+        return exchanged(currency, whole(Decimal(request.GET.get("euros", "1"))))
+    except (ArithmeticError, ValueError):
+        raise BadRequest from None
+
+
 EQUAL_MUTANTS = {
     "kind of error: except ValueError: → except Exception:": "`int` raises nothing else for a text",
-    "one less: euros = 0 → euros = (-1)": "both are less than one, and answered with 400",
 }

@@ -1,4 +1,5 @@
 import json
+import re
 from functools import wraps
 from urllib.parse import quote
 
@@ -403,6 +404,38 @@ async def matches_the_body(request):
     except ServiceError:
         pass
     return HttpResponse("no weather there", status=404)
+
+
+@known_answer("weather_alert", breaks="tells_the_sky", says="charset=utf-8")
+@require_POST
+async def wants_the_header_to_the_letter(request):
+    if request.headers.get("Content-Type") != "application/json":
+        return HttpResponse(status=400)
+    return await alert_in(request.body)
+
+
+@known_answer("weather_alert")
+@require_POST
+async def wants_json_by_its_type(request):
+    if request.content_type != "application/json":
+        return HttpResponse(status=400)
+    return await alert_in(request.body)
+
+
+@known_answer("weather_alert", breaks="asks_for_this_city", says="expected a question for /weather/ Lisbon")
+@require_POST
+async def strips_the_city(request):
+    return await alert_in(request.body, lambda city: quote(city.strip(), safe=""))
+
+
+@known_answer("weather_alert", breaks="refuses_bad_bodies", says="201")
+@require_POST
+async def reads_the_body_by_a_pattern(request):
+    found = re.search(rb'"city":\s*"([^"]*)"', request.body)
+    try:
+        return await an_alert({"city": found[1].decode()})
+    except (TypeError, ValueError):
+        return HttpResponse(status=400)
 
 
 EQUAL_MUTANTS = {

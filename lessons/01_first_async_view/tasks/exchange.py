@@ -42,12 +42,13 @@ async def multiplies(trial: Trial) -> None:
 
 @exchange.requirement("changes one euro when the query string names no amount")
 async def has_a_default(trial: Trial) -> None:
-    reply = await trial.get("/exchange/ISK/")
-    why = "`request.GET[…]` raises when the query string does not hold the name"
-    if "'NoneType'" in str(reply.error):
-        why = "`request.GET.get(…)` gives None when the query string does not hold the name"
-    words = about(reply, (MultiValueDictKeyError, TypeError), why, '`request.GET.get("euros", 1)`')
-    reply.expect(200, json={"currency": "ISK", "euros": 1, "amount": 149}, **words)
+    for query in ("", "?lang=pt"):
+        reply = await trial.get(f"/exchange/ISK/{query}")
+        why = "`request.GET[…]` raises when the query string does not hold the name"
+        if "'NoneType'" in str(reply.error):
+            why = "`request.GET.get(…)` gives None when the query string does not hold the name"
+        words = about(reply, (MultiValueDictKeyError, TypeError), why, '`request.GET.get("euros", 1)`')
+        reply.expect(200, json={"currency": "ISK", "euros": 1, "amount": 149}, **words)
 
 
 @exchange.requirement(
@@ -66,9 +67,11 @@ def expect_404(reply: Reply) -> None:
     reply.expect(404, **about(reply, (KeyError, TypeError), why, "`raise Http404(…)` for it"))
 
 
-@exchange.requirement("answers 400 when `euros` is no whole number, such as `ten`, `2.5` or `²`")
+@exchange.requirement(
+    "answers 400 when `euros` is no whole number in digits, such as `ten`, `2.5`, `1e3` or `²`"
+)
 async def refuses_text(trial: Trial) -> None:
-    for euros in ("ten", "2.5", "²"):
+    for euros in ("ten", "2.5", "²", "1e3", "inf", "nan", "0x10"):
         reply = await trial.get(f"/exchange/JPY/?euros={euros}")
         words = about(
             reply,

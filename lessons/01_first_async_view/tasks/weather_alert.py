@@ -36,9 +36,10 @@ weather_alert = Task(
 async def tells_the_sky(trial: Trial) -> None:
     first, second = f"Lisbon-{uuid4().hex}", f"Reykjavik-{uuid4().hex}"
     for city in (first, second, first):  # the sky changes
+        headers = {"Content-Type": "application/json; charset=utf-8"} if city == second else {}
         sky = f"{choice(SKIES)} at {randint(2, 12)}"
         with running_services().saying(f"/weather/{city}", {"city": city, "celsius": 7, "sky": sky}):
-            reply = await trial.post("/weather-alerts/", json={"city": city})
+            reply = await trial.post("/weather-alerts/", json={"city": city}, headers=headers)
             words = await about_a_form(trial, reply, city)
         reply.expect(201, json={"city": city, "sky": sky}, **words)
 
@@ -48,8 +49,9 @@ async def tells_the_sky(trial: Trial) -> None:
 )
 async def refuses_bad_bodies(trial: Trial) -> None:
     for body in (
-        *({"content": content} for content in ("Lisbon", b"", b'{"city": "Qu\xe9bec"}')),
+        *({"content": content} for content in ("Lisbon", b"", b'{"city": "Qu\xe9bec"}', '{"city": "Lisbon"')),
         *({"json": value} for value in ({"town": "Lisbon"}, [1], "Lisbon", "my city", ["city"], None, 7)),
+        *({"json": value} for value in ([{"city": "Lisbon"}], {"trip": {"city": "Lisbon"}})),
         *({"json": value} for value in ({}, [], "", 0, False)),  # as false as no body
     ):
         reply = await trial.post("/weather-alerts/", **body)
@@ -97,7 +99,7 @@ async def asks_without_blocking(trial: Trial) -> None:
 
 @weather_alert.requirement(
     'answers 404 when the weather service does not know the city, and when its answer holds no `"sky"`; asks for just '
-    "this city, whatever letters its name has, such as `Lisbon/Belém`"
+    "this city, letter by letter, also for `Lisbon/Belém`, and for ` Lisbon` with a space before it"
 )
 async def asks_for_this_city(trial: Trial) -> None:
     services, unknown, skyless = running_services(), f"Atlantis-{uuid4().hex}", f"Vineta-{uuid4().hex}"
@@ -117,6 +119,7 @@ async def asks_for_this_city(trial: Trial) -> None:
         ("Lisbon", "?"),
         ("lisbon", " 100%+ö #"),
         ("Lisbon", " and " * 50),
+        (" Lisbon", '\\ "'),
     ):
         city = f"{begins}{between}{(unique := uuid4().hex)}"
         services.forget()
