@@ -1,6 +1,7 @@
 """What is known to be right and wrong.  PYTEST_DONT_REWRITE: a learner's `assert` is not rewritten either."""
 
 import asyncio
+import json
 import time
 from contextlib import asynccontextmanager
 
@@ -113,7 +114,7 @@ async def takes_the_time():
     assert response.json() == {"prices": PRICES}
 
 
-@known_answer("test_asks_together", breaks="passes_on_a_slow_machine", says="with the limit there")
+@known_answer("test_asks_together", breaks="passes_on_a_slow_machine", says="for `PATIENCE` seconds at most")
 async def limits_the_whole_request():
     async with suppliers(3), asyncio.timeout(0.48):
         assert (await AsyncClient().get("/prices/Kyoto/")).json() == {"prices": PRICES}
@@ -218,7 +219,9 @@ async def the_last_one_answers_for_all():
     assert response.json() == {"prices": PRICES}
 
 
-@known_answer("test_asks_together", breaks="passes_for_both_forms", says="and asks orbit first")
+@known_answer(
+    "test_asks_together", breaks="passes_for_both_forms", says="asks orbit first, and names it first"
+)
 async def insists_on_the_order_of_requests():
     came, all_three = [], asyncio.Barrier(3)
 
@@ -231,6 +234,66 @@ async def insists_on_the_order_of_requests():
     async with service(ROUTE, supplier):
         response = await AsyncClient().get("/prices/Oslo/")
     assert came == list(PRICES)
+    assert response.json() == {"prices": PRICES}
+
+
+@known_answer(
+    "test_asks_together", breaks="passes_for_both_forms", says="asks orbit first, and names it first"
+)
+async def compares_the_text_of_the_answer():
+    async with suppliers(3):
+        response = await AsyncClient().get("/prices/Oslo/")
+    assert response.content == json.dumps({"prices": PRICES}).encode()
+
+
+all_three = asyncio.Barrier(3)
+
+
+@known_answer("test_asks_together", breaks="fails_in_turn", says="with the view above, after a broken one")
+async def breaks_its_barrier_for_ever():
+    async def supplier(request):
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await all_three.wait()
+        except (TimeoutError, asyncio.BrokenBarrierError):
+            await all_three.abort()
+            return web.Response(status=409)
+        return price_of(request)
+
+    async with service(ROUTE, supplier):
+        response = await AsyncClient().get("/prices/Oslo/")
+    assert response.json() == {"prices": PRICES}
+
+
+@known_answer(
+    "test_asks_together",
+    breaks="fails_in_turn",
+    says="with a view that asks one after another",
+    because="nothing in the test tells this view from one that is right",
+)
+async def looks_away_when_the_view_has_failed():
+    async with suppliers(3):
+        response = await AsyncClient(raise_request_exception=False).get("/prices/Oslo/")
+    assert response.status_code == 500 or response.json() == {"prices": PRICES}
+
+
+@known_answer(
+    "test_asks_together",
+    breaks="fails_for_two_and_one",
+    says="a view that asks two together and then nomad",
+    because="nothing in the test tells this view from one that is right",
+)
+async def orbit_opens_the_door():
+    door = asyncio.Event()
+
+    async def supplier(request):
+        if request.match_info["supplier"] == "orbit":
+            door.set()
+        await asyncio.wait_for(door.wait(), PATIENCE)
+        return price_of(request)
+
+    async with service(ROUTE, supplier):
+        response = await AsyncClient().get("/prices/Oslo/")
     assert response.json() == {"prices": PRICES}
 
 

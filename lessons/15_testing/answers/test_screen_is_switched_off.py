@@ -227,6 +227,33 @@ async def looks_at_the_gate_alone():
     assert board.listeners == 0
 
 
+@known_answer("test_screen_is_switched_off")
+async def bergen_at_gate_one():
+    async with opened() as server:
+        board.announce({"to": "Bergen", "gate": 1})
+        told = json.loads((await server.receive_output())["body"].removeprefix(b"data: "))
+        await switch_off(server)
+    assert told == {"to": "Bergen", "gate": 1}
+    assert not board.listeners
+
+
+screens = []
+
+
+@known_answer(
+    "test_screen_is_switched_off", breaks="fails_without_clean_up", says="the view above, after a broken one"
+)
+async def never_forgets_a_screen():
+    async with opened() as server:
+        screens.append(server)
+        assert board.listeners == len(screens)
+        board.announce(KYOTO)
+        assert (await server.receive_output())["body"] == b'data: {"to": "Kyoto", "gate": 4}\n\n'
+        await switch_off(server)
+    assert board.listeners == 0
+    screens.remove(server)
+
+
 EQUAL_MUTANTS = {
     "local as global: …": "a test runs alone",
     "order of two: await server.receive_output(timeout=2)  # status and headers ⏎ …": "both lines are the same call",

@@ -250,6 +250,38 @@ async def puts_it_back_after_its_own_asserts_alone():
         settings.SERVICES_URL = before
 
 
+@known_answer(
+    "test_umbrella",
+    breaks="fails_for_swallowed_errors",
+    says="a view that answers 500, as it raises, when",
+    because="nothing in the test tells this view from one that is right",
+)
+async def takes_an_error_of_the_view_for_a_502():
+    async with service("/weather/{city}", weather):
+        assert await umbrellas() == BOTH
+        try:
+            response = await AsyncClient().get("/umbrella/Atlantis/")
+        except Exception:
+            return
+    assert response.status_code == 502
+
+
+asked = []
+
+
+@known_answer("test_umbrella", breaks="fails_for_one_answer", says="with the view above, after a broken one")
+async def counts_its_questions_from_the_run_before():
+    async def counted(request):
+        asked.append(request.path)
+        return await weather(request)
+
+    async with service("/weather/{city}", counted):
+        assert await umbrellas() == BOTH
+        assert (await AsyncClient().get("/umbrella/Atlantis/")).status_code == 502
+    assert len(asked) == 3
+    asked.clear()
+
+
 EQUAL_MUTANTS = {
     "local as global: …": "a test runs alone",
     "order of two: …": "the questions may be asked in any order, as none changes anything",

@@ -7,7 +7,7 @@ from django.http import JsonResponse
 
 from tutorial_project.checks import Outcome, Task, Trial
 
-from ..shared import NOWHERE, Run, Words, expect_failure, expect_pass, tested
+from ..shared import NOWHERE, Run, Words, expect_failure, expect_pass, expect_pass_again, tested
 
 # Task 1
 
@@ -62,6 +62,13 @@ async def umbrella_with_another_status(request: Any, city: str) -> JsonResponse:
     return told(city, sky == "rain") if sky else JsonResponse({"error": "no weather today"}, status=500)
 
 
+async def umbrella_that_raises_for_errors(request: Any, city: str) -> JsonResponse:
+    sky = await sky_over(city)
+    if sky is None:
+        raise LookupError("no weather today")
+    return told(city, sky == "rain")
+
+
 async def umbrella_that_raises(request: Any, city: str) -> JsonResponse:
     await sky_over(city)
     raise LookupError("the view has an error of its own")
@@ -101,12 +108,15 @@ async def passes_for_every_client(trial: Trial) -> None:
     await expect_pass(trial, UMBRELLA, umbrella_with_httpx, "a view that asks with httpx", about_a_mock)
 
 
-@test_umbrella.requirement("fails for a view that always says yes, and for one that always says no")
+@test_umbrella.requirement(
+    "fails for a view that always says yes, and for one that always says no, and passes again for the view above"
+)
 async def fails_for_one_answer(trial: Trial) -> None:
     next_step = "ask for Bergen and for Athens, and assert what the view says of each"
     for answer, word in ((True, "yes"), (False, "no")):
         view = umbrella_that_always_says(answer)
         await expect_failure(trial, UMBRELLA, view, f"a view that always says {word}", next_step)
+    await expect_pass_again(trial, UMBRELLA, umbrella)
 
 
 @test_umbrella.requirement('fails for a view that answers `"city": "Bergen"` for every city')
@@ -128,6 +138,7 @@ async def fails_for_swallowed_errors(trial: Trial) -> None:
         "200 and no umbrella": umbrella_in_spite_of_errors,
         "200 and an error": umbrella_without_a_status,
         "500": umbrella_with_another_status,
+        "500, as it raises,": umbrella_that_raises_for_errors,
     }
     for words, view in views.items():
         await expect_failure(
