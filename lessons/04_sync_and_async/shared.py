@@ -1,3 +1,4 @@
+import itertools
 import threading
 import traceback
 from collections.abc import Iterator
@@ -14,20 +15,21 @@ from tutorial_project.classroom.data.connections import let_go
 
 
 @contextmanager
-def connections_watched(*, failing: bool = False) -> Iterator[list[int]]:
+def connections_watched(*, queries_that_work: int | None = None) -> Iterator[list[int]]:
     """Collect the threads whose connection a query used, and that was still open at the end.
 
     Args:
-        failing: let each query fail on the open connection.
+        queries_that_work: let each query after so many fail on the open connection; None lets none fail.
     """
     used: dict[BaseDatabaseWrapper, int] = {}
+    asked = itertools.count(1)
     left_open: list[int] = []
     real = BaseDatabaseWrapper.cursor
 
     def cursor(connection: BaseDatabaseWrapper) -> Any:
         used.setdefault(connection, threading.get_ident())
         found = real(connection)
-        if failing:
+        if queries_that_work is not None and next(asked) > queries_that_work:
             raise OperationalError("the database is in trouble")
         return found
 
@@ -60,14 +62,26 @@ def was_a_query(error: BaseException) -> bool:
 
 
 async def expect_no_connection_left(
-    trial: Trial, path: str, status: int = 200, *, failing: bool = False
-) -> None:
-    """Refuse when a connection is open after the request; what a failing query makes of the answer does not matter."""
-    with connections_watched(failing=failing) as left_open:
+    trial: Trial,
+    path: str,
+    status: int | None = 200,
+    *,
+    queries_that_work: int | None = None,
+    meanwhile: str = "",
+) -> Reply:
+    """Refuse when a connection is open after the request.
+
+    Args:
+        trial: the answer.
+        path: the request.
+        status: of the reply; None where it does not matter, as where something fails.
+        queries_that_work: as for `connections_watched`.
+        meanwhile: what fails, in the words of the verdict.
+    """
+    with connections_watched(queries_that_work=queries_that_work) as left_open:
         reply = await trial.get(path)
-    if failing:
-        reply.sent += "  while each query fails"
-    else:
+    reply.sent += f"  {meanwhile}" * bool(meanwhile)
+    if status is not None:
         reply.expect(status)
     on_the_loop = threading.get_ident() in left_open
     Outcome(reply.sent, f"still open after the request: {len(left_open)}").expect_that(
@@ -79,3 +93,4 @@ async def expect_no_connection_left(
         if on_the_loop
         else "`sync_to_async` without `thread_sensitive=False` for the function with the query",
     )
+    return reply

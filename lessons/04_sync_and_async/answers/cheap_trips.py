@@ -2,7 +2,7 @@ import asyncio
 import functools
 
 from asgiref.sync import sync_to_async
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.http import JsonResponse
 
 from tutorial_project.checks import known_answer
@@ -192,6 +192,60 @@ async def closes_only_after_success(request, euros):
 async def describes_prefetched_trips(request, euros):
     trips = await sync_to_async(list)(trips_below(euros).prefetch_related("destination"))
     return JsonResponse({"trips": [described(trip) for trip in trips]})
+
+
+@known_answer(
+    "cheap_trips",
+    breaks="closes_what_it_opened",
+    says="while all queries but the first fail",
+    because="a query ran on a thread of a pool: it opened a connection there,",
+)
+async def closes_when_the_first_query_fails(request, euros):
+    def descriptions():
+        try:
+            trips = list(trips_below(euros))
+        except DatabaseError:
+            connection.close()
+            raise
+        found = [described(trip) for trip in trips]
+        connection.close()
+        return found
+
+    return JsonResponse({"trips": await asyncio.to_thread(descriptions)})
+
+
+@known_answer("cheap_trips", breaks="closes_what_it_opened", says='got 200 {"trips": []}')
+async def no_trips_where_a_query_fails(request, euros):
+    def descriptions():
+        try:
+            return [described(trip) for trip in trips_below(euros)]
+        except DatabaseError:
+            return []
+
+    return JsonResponse({"trips": await sync_to_async(descriptions)()})
+
+
+@known_answer("cheap_trips", breaks="closes_what_it_opened", says="no 200: not all trips could be read")
+async def the_trips_read_so_far(request, euros):
+    def descriptions():
+        found = []
+        try:
+            for trip in trips_below(euros):
+                found.append(described(trip))
+        except DatabaseError:
+            pass
+        return found
+
+    return JsonResponse({"trips": await sync_to_async(descriptions)()})
+
+
+@known_answer("cheap_trips", breaks="follows_the_database", says="got")
+async def sorts_by_the_price_in_the_line(request, euros):
+    def descriptions():
+        lines = [described(trip) for trip in trips_below(euros)]
+        return sorted(lines, key=lambda line: float(line.split(": ")[1].removesuffix(" €")))
+
+    return JsonResponse({"trips": await sync_to_async(descriptions)()})
 
 
 EQUAL_MUTANTS = {

@@ -1,4 +1,5 @@
 import asyncio
+from urllib.parse import quote
 
 from asgiref.sync import sync_to_async
 from django.http import Http404, HttpResponseNotFound, JsonResponse
@@ -23,7 +24,7 @@ async def asks_on_the_requests_thread(request, city):
 async def asks_in_a_thread_of_asyncio(request, city):
     try:
         euros = await asyncio.to_thread(cheapest_fare, city)
-    except LookupError:
+    except NotFlownTo:
         raise Http404 from None
     return JsonResponse({"euros": euros, "city": city})
 
@@ -191,6 +192,24 @@ async def catches_a_value_error_as_well(request, city):
     try:
         euros = await asyncio.to_thread(cheapest_fare, city)
     except (NotFlownTo, ValueError):
+        raise Http404 from None
+    return JsonResponse({"city": city, "euros": euros})
+
+
+@known_answer("fare", breaks="knows_where_nobody_flies", says="the view catches more than `NotFlownTo`")
+async def takes_every_lookup_error_for_no_flight(request, city):
+    try:
+        euros = await asyncio.to_thread(cheapest_fare, city)
+    except LookupError:
+        raise Http404 from None
+    return JsonResponse({"city": city, "euros": euros})
+
+
+@known_answer("fare", breaks="tells_the_fare", says="GET /fares/Reykjavík/")
+async def quotes_the_city_for_the_package(request, city):
+    try:
+        euros = await asyncio.to_thread(cheapest_fare, quote(city))
+    except NotFlownTo:
         raise Http404 from None
     return JsonResponse({"city": city, "euros": euros})
 

@@ -9,7 +9,7 @@ from django.utils.formats import date_format
 
 from tutorial_project.checks import known_answer
 from tutorial_project.services.airline import cheapest_fare
-from tutorial_project.services.client import ask_blocking
+from tutorial_project.services.client import ServiceError, ask_blocking
 from tutorial_project.trips.models import Trip
 
 
@@ -235,6 +235,53 @@ async def knows_french_only(request, city):
 
     threads = [asyncio.to_thread(ask, city) for ask in (cheapest_fare, forecast)]
     return offered(*await asyncio.gather(*threads, asyncio.to_thread(trip)))
+
+
+@known_answer(
+    "offer",
+    breaks="leaves_no_connection",
+    says="while rates/GBP fails",
+    because="a query ran on a thread of a pool: it opened a connection there,",
+)
+async def closes_after_a_trip_and_after_none(request, city):
+    def trip_and_close():
+        try:
+            trip = next_trip(city)
+        except Http404:
+            connection.close()
+            raise
+        connection.close()
+        return trip
+
+    questions = (cheapest_fare, city), (forecast, city), (trip_and_close,)
+    in_the_pool = (sync_to_async(ask, thread_sensitive=False)(*args) for ask, *args in questions)
+    return offered(*await asyncio.gather(*in_the_pool))
+
+
+def closing_what_was_asked(city):
+    try:
+        return next_trip(city)
+    except (Http404, ServiceError):
+        connection.close()
+        raise
+
+
+@known_answer("offer", breaks="leaves_no_connection", says="a query ran on a thread of a pool")
+async def closes_after_errors_alone(request, city):
+    questions = (cheapest_fare, forecast, closing_what_was_asked)
+    in_the_pool = (sync_to_async(ask, thread_sensitive=False)(city) for ask in questions)
+    return offered(*await asyncio.gather(*in_the_pool))
+
+
+@known_answer("offer")
+async def starts_two_tasks_and_awaits_the_trip(request, city):
+    euros = asyncio.create_task(asyncio.to_thread(cheapest_fare, city))
+    sky = asyncio.create_task(asyncio.to_thread(forecast, city))
+    try:
+        trip = await sync_to_async(next_trip)(city)
+        return offered(await euros, await sky, trip)
+    finally:
+        await asyncio.gather(euros, sky, return_exceptions=True)
 
 
 TROUBLE = "what becomes of a helper that fails is left open, but for the 404 of `next_trip`"

@@ -85,7 +85,9 @@ def words_about_a_group(reply: Reply) -> dict[str, str]:
     return {}
 
 
-@offer.requirement("says what the services and the database say at that moment")
+@offer.requirement(
+    "says what the services and the database say at that moment, and answers neither 200 nor 404 where a service fails"
+)
 async def follows_the_services(trial: Trial) -> None:
     for city in ("Reykjavik", "Lisbon", "Lisbon"):
         said, expected = await sync_to_async(made_up)(city)
@@ -113,7 +115,11 @@ def made_up(city: str) -> tuple[dict[str, Any], dict[str, Any]]:
     "writes the date in the traveller's language: with `Accept-Language: fr` the trip is on `12 mars`"
 )
 async def speaks_the_language(trial: Trial) -> None:
-    wishes = (("fr", "12 mars"), ("de", "12 März"), ("en;q=0.2, de;q=0.4, fr;q=0.8", "12 mars"))
+    wishes = (
+        ("fr", "12 mars"),
+        ("de", "12 März"),
+        ("en;q=0.2, de;q=0.4, fr;q=0.8", "12 mars"),
+    )
     for language, day in wishes:
         with languages_watched() as nothing_active:
             reply = await get(trial, "/offers/Lisbon/", headers={"Accept-Language": language})
@@ -177,8 +183,13 @@ async def asks_all_three_together(trial: Trial) -> None:
     reply.expect(200, json=expected)
 
 
-@offer.requirement("leaves no database connection open after the request")
+@offer.requirement("leaves no database connection open after the request, whatever fails in `next_trip`")
 async def leaves_no_connection(trial: Trial) -> None:
     await expect_no_connection_left(trial, "/offers/Lisbon/")
     await sync_to_async(Trip.objects.filter(destination__name="Marrakesh").delete)()
     await expect_no_connection_left(trial, "/offers/Marrakesh/", status=404)
+    with running_services().replaced("/rates/GBP", by="/failing?status=503"):
+        await expect_no_connection_left(trial, "/offers/Lisbon/", None, meanwhile="while rates/GBP fails")
+    await expect_no_connection_left(
+        trial, "/offers/Lisbon/", None, queries_that_work=0, meanwhile="while each query fails"
+    )
