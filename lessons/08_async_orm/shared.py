@@ -63,7 +63,7 @@ def expect_few_queries(reply: Reply, sent: list[str], most: int, rows: int, next
         f"{counted(most, 'query', 'queries')} at most",
         got=counted(len(sent), "query", "queries"),
         because=one_by_one,
-        next=next,
+        next=next if one_by_one else None,
     )
 
 
