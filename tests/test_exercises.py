@@ -18,7 +18,7 @@ from solved import LESSONS, TASKS, answer_in
 from tutorial_project.checks.gaps import broken_cell
 from tutorial_project.checks.judge import judge
 from tutorial_project.checks.known_answers import KnownAnswer
-from tutorial_project.checks.loading import load_broken, load_known_answers, load_tasks
+from tutorial_project.checks.loading import load_broken, load_known_answers, load_task
 from tutorial_project.checks.task import Task
 from tutorial_project.checks.verdict import Verdict
 
@@ -66,7 +66,7 @@ def verdict(database: Any, task: Task, answer: Any, until_refused: bool = False)
 
 
 def fresh_task(lesson_name: str, task_name: str) -> Task:
-    return load_tasks(lesson_name)[task_name]
+    return load_task(lesson_name, task_name)
 
 
 def stub_of(lesson_name: str, task_name: str) -> Any:

@@ -4,7 +4,7 @@ from tutorial_project.checks.judge import judge
 from tutorial_project.checks.loading import (
     load_equal_mutants,
     load_known_answers,
-    load_tasks,
+    load_task,
     task_names,
 )
 from tutorial_project.checks.outcome import Refusal
@@ -22,6 +22,6 @@ __all__ = [
     "judge",
     "load_equal_mutants",
     "load_known_answers",
-    "load_tasks",
+    "load_task",
     "task_names",
 ]

@@ -15,7 +15,7 @@ from solved import TASKS, solution
 from tutorial_project.checks import general
 
 from .calls import around
-from .checks import load_tasks
+from .checks import load_task
 from .meeting import judged, rehearse
 from .rehearsal import Rehearsal
 from .table import ADVERSARIES, excuse
@@ -55,7 +55,7 @@ def what_adversaries_leave() -> Iterator[None]:
 
 @functools.cache  # the proofs of a lesson run one after another, in one process
 def rehearsal(lesson_name: str, task_name: str, database: Any) -> Rehearsal:
-    task = load_tasks(lesson_name)[task_name]
+    task = load_task(lesson_name, task_name)
     return rehearse(task, solution(lesson_name, task_name), database.restore)
 
 
@@ -64,7 +64,7 @@ def test_an_adversary_is_refused_or_excused(
     lesson_name: str, task_name: str, adversary: str, sample_database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard = rehearsal(lesson_name, task_name, sample_database)
-    task = load_tasks(lesson_name)[task_name]
+    task = load_task(lesson_name, task_name)
     listed = f"{lesson_name} {task_name}: {adversary}" in to_do()
     chosen = ADVERSARIES[adversary](heard)
     if not chosen.can_act(heard):
@@ -86,7 +86,7 @@ def test_every_excuse_names_an_adversary() -> None:
     excuses = {
         (lesson, name): excused
         for lesson, name in TASKS
-        for excused in load_tasks(lesson)[name].excused
+        for excused in load_task(lesson, name).excused
         if not any(adversary.startswith(excused) for adversary in (*ADVERSARIES, "beside itself"))
     }
     assert excuses == {}

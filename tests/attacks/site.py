@@ -16,7 +16,7 @@ from django.contrib.sessions.models import Session
 from django.test import AsyncClient, override_settings
 from solved import solution
 
-from tutorial_project.checks.loading import load_tasks
+from tutorial_project.checks.loading import load_task
 from tutorial_project.checks.trial import Trial
 from tutorial_project.classroom.data.connections import connected_to
 from tutorial_project.classroom.opening import fresh_sample_database
@@ -37,7 +37,7 @@ class Site:
     """
 
     def __init__(self, lesson: str, name: str, database: Any) -> None:
-        self.task = load_tasks(lesson)[name]
+        self.task = load_task(lesson, name)
         self._answer, self._database = solution(lesson, name), database
         self._cookies: dict[str, str] = {}
 

@@ -41,7 +41,26 @@ def load_tasks(lesson: str) -> dict[str, Task]:
     Raises:
         LookupError: when there is no such exercise, or a task has no file; the message says what to do.
     """
-    return {name: _load_task(lesson, name) for name in task_names(lesson)}
+    return {name: load_task(lesson, name) for name in task_names(lesson)}
+
+
+def load_task(lesson: str, name: str) -> Task:
+    """One task of a lesson, loaded anew.
+
+    Raises:
+        LookupError: when it has no file; the message says what to do.
+    """
+    file = _file(lesson, "tasks", name)
+    shown = file.relative_to(paths.LESSONS.parent).as_posix()
+    if not file.is_file():
+        raise LookupError(
+            f"lessons/{lesson}/exercise.md names a task {name!r}: write it into {shown}, or mend the name"
+        )
+    task = getattr(_load(lesson, "tasks", name), name, None)
+    if not isinstance(task, Task) or task.name != name:
+        raise LookupError(f'{shown} has to hold  {name} = Task("{name}", …)')
+    task.broken = broken_cell((paths.LESSONS / lesson / "exercise.md").read_text(encoding="utf-8"), name)
+    return task
 
 
 def load_known_answers(lesson: str) -> list[KnownAnswer]:
@@ -68,20 +87,6 @@ def load_broken(lesson: str, task: str) -> str:
         return ""
     named: str = getattr(_load(lesson, "answers", task), "BROKEN", "")
     return named
-
-
-def _load_task(lesson: str, name: str) -> Task:
-    file = _file(lesson, "tasks", name)
-    shown = file.relative_to(paths.LESSONS.parent).as_posix()
-    if not file.is_file():
-        raise LookupError(
-            f"lessons/{lesson}/exercise.md names a task {name!r}: write it into {shown}, or mend the name"
-        )
-    task = getattr(_load(lesson, "tasks", name), name, None)
-    if not isinstance(task, Task) or task.name != name:
-        raise LookupError(f'{shown} has to hold  {name} = Task("{name}", …)')
-    task.broken = broken_cell((paths.LESSONS / lesson / "exercise.md").read_text(encoding="utf-8"), name)
-    return task
 
 
 def _file(lesson: str, kind: str, name: str) -> Path:

@@ -40,7 +40,7 @@ class Task:
         state: makes what a view finds in `request.scope["state"]`, where a layer that hears the server's lifespan puts it.
         beside: the name of the proof that is made a second time, while a call of the answer waits inside; by default
             that of the first requirement.
-        broken: the cell that the learner gets, where its gap holds broken code to repair; `load_tasks` reads it from
+        broken: the cell that the learner gets, where its gap holds broken code to repair; `load_task` reads it from
             `exercise.md`.
         operations: shows what operations see of an answer: see `seen_by_operations`.
         excused: why a machine-made adversary passes as right, by its name in `tests/adversaries`, such as

@@ -71,13 +71,13 @@ database: Any = None
 
 def judge_one(job: Job) -> str:
     """What refuses a mutant, or an empty string."""
-    from adversaries.checks import load_tasks
+    from adversaries.checks import load_task
     from adversaries.meeting import judged
 
     try:
         database.restore()
         answer = answer_of(job)
-        verdict = judged(load_tasks(job.lesson)[job.task], answer, database.restore)
+        verdict = judged(load_task(job.lesson, job.task), answer, database.restore)
     except BaseException as error:  # also SystemExit: a mutant may do whatever it likes
         return type(error).__name__
     return verdict.broken or ("" if verdict.state == "done" else verdict.state)
