@@ -86,8 +86,8 @@ async def expect_405(trial: Trial, path: str, *methods: str, allowed: set[str], 
     """Refuse unless each of these methods is answered with 405."""
     for method in methods:
         reply, words = await sent(trial, method, path, **request)
-        went_on = reply.status is not None and reply.status < 300
-        expect(reply, 405, **(words or (WENT_ON if went_on else {})))
+        served = reply.status is not None and reply.status < 300
+        expect(reply, 405, **(words or (went_on(method) if served else {})))
         expect_right_allow(reply, allowed)
 
 
@@ -101,7 +101,9 @@ def expect_right_allow(reply: Reply, allowed: set[str]) -> None:
     )
 
 
-WENT_ON = {
-    "because": "the view went on, whatever the method was",
-    "next": "`@require_http_methods([…])` above it",
-}
+def went_on(method: str) -> dict[str, str]:
+    """Words for a view that has served a method which it should refuse."""
+    return {
+        "because": f"the view served {method} as one of its own methods",
+        "next": "refuse every method that it does not know, as `@require_http_methods([…])` does",
+    }

@@ -6,6 +6,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth import aauthenticate, aget_user, alogin, alogout, authenticate, login
 from django.contrib.auth.models import User
 from django.core.exceptions import BadRequest
+from django.db.models import Q
 from django.http import HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.views import View
 
@@ -295,6 +296,20 @@ async def takes_any_value_for_a_text(request):
     return await finish(request, await aauthenticate(request, **found))
 
 
+@wrong_login("refuses_bad_bodies", "`UnicodeDecodeError` reaches Django")
+async def takes_any_bytes_for_utf_8(request):
+    try:
+        sent = json.loads(request.body)
+    except json.JSONDecodeError:
+        raise BadRequest from None
+    if not isinstance(sent, dict):
+        raise BadRequest
+    found = {name: sent.get(name) for name in ("username", "password")}
+    if not all(isinstance(value, str) for value in found.values()):
+        raise BadRequest
+    return await finish(request, await aauthenticate(request, **found))
+
+
 @wrong_login("chooses_the_arguments", "the client chose an argument")
 async def lets_the_client_choose_the_arguments(request):
     credentials(request)
@@ -309,6 +324,15 @@ async def lets_inactive_accounts_in(request):
         user.backend = "django.contrib.auth.backends.ModelBackend"
         return await finish(request, user)
     return unknown()
+
+
+@wrong_login("refuses_wrong_credentials", "got 200")
+async def takes_the_first_name_or_the_address(request):
+    sent = credentials(request)
+    known = Q(username=sent["username"]) | Q(first_name=sent["username"]) | Q(email=sent["username"])
+    found = await User.objects.filter(known).afirst()
+    name = found.username if found else ""
+    return await finish(request, await aauthenticate(request, username=name, password=sent["password"]))
 
 
 @wrong_login("logs_in", "the session does not hold the user")
@@ -419,7 +443,7 @@ async def keeps_the_wish_alone(request):
     "login_session",
     breaks="knows_three_methods",
     says="REPORT",
-    because="the view went on, whatever the method was",
+    because="the view served REPORT as one of its own methods",
 )
 async def reads_with_a_method_that_nobody_thought_of(request):
     if request.method in ("GET", "POST", "DELETE", "PUT", "PATCH"):

@@ -224,7 +224,7 @@ async def writes_on_get(request, pk):
     return await off_sale(request, pk)
 
 
-@known_answer("take_off_sale", breaks="writes_on_post_alone", says="whatever the method was")
+@known_answer("take_off_sale", breaks="writes_on_post_alone", says="as one of its own methods")
 @require_http_methods(["POST", "PUT"])
 @login_required
 @user_passes_test(staff_or_403)
@@ -272,7 +272,8 @@ async def keeps_the_request_in_the_module(request, pk):
 async def looks_for_the_permission_itself(request, pk):
     user = await request.auser()
     named = Q(user=user) | Q(group__user=user)
-    if not user.is_staff or not await Permission.objects.filter(named, codename="change_trip").aexists():
+    change = Permission.objects.filter(named, codename="change_trip", content_type__app_label="trips")
+    if not user.is_staff or not await change.aexists():
         raise PermissionDenied
     return await off_sale(request, pk)
 
@@ -301,7 +302,7 @@ async def tells_the_full_name(request, pk):
     return JsonResponse(answer | {"by": user.get_full_name() or user.username})
 
 
-@known_answer("take_off_sale", breaks="writes_on_post_alone", says="whatever the method was")
+@known_answer("take_off_sale", breaks="writes_on_post_alone", says="as one of its own methods")
 @require_http_methods(["POST", "PATCH"])
 @login_required
 @user_passes_test(staff_or_403)
@@ -324,7 +325,7 @@ async def a_superuser_may_everything(request, pk):
     "take_off_sale",
     breaks="writes_on_post_alone",
     says="REPORT",
-    because="the view went on, whatever the method was",
+    because="the view served REPORT as one of its own methods",
 )
 async def refuses_the_methods_that_it_has_heard_of(request, pk):
     if request.method in ("GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"):
@@ -335,3 +336,28 @@ async def refuses_the_methods_that_it_has_heard_of(request, pk):
     if not (user.is_staff and await user.ahas_perm(CHANGE)):
         raise PermissionDenied
     return await off_sale(request, pk)
+
+
+@known_answer(
+    "take_off_sale", breaks="refuses_staff_without_the_permission", says="staff without this permission"
+)
+@require_POST
+@login_required
+async def takes_the_permission_of_any_app(request, pk):
+    user = await request.auser()
+    names = {permission.partition(".")[2] for permission in await user.aget_all_permissions()}
+    if not user.is_staff or "change_trip" not in names:
+        raise PermissionDenied
+    return await off_sale(request, pk)
+
+
+@known_answer("take_off_sale", breaks="refuses_travellers", says="on sale again")
+@require_POST
+@login_required
+async def acts_and_takes_it_back(request, pk):
+    user = await request.auser()
+    answer = await off_sale(request, pk)
+    if not user.is_staff or not await user.ahas_perm(CHANGE):
+        await Trip.objects.filter(pk=pk).aupdate(active=True)
+        raise PermissionDenied
+    return answer

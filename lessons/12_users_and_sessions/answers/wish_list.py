@@ -194,7 +194,7 @@ async def answers_200(request):
     return wishes_as_json(wishes)
 
 
-@known_answer("wish_list", breaks="knows_two_methods", says="whatever the method was")
+@known_answer("wish_list", breaks="knows_two_methods", says="as one of its own methods")
 async def adds_with_every_other_method(request):
     wishes = await request.session.aget("wish_list", [])
     if request.method == "GET":
@@ -234,6 +234,17 @@ def takes_any_json_for_an_object(request):
         return int(json.loads(request.body)["trip"])
     except (ValueError, KeyError):
         raise BadRequest from None
+
+
+@wrong_reading("UnicodeDecodeError")
+def takes_any_bytes_for_utf_8(request):
+    try:
+        sent = json.loads(request.body)
+    except json.JSONDecodeError:
+        raise BadRequest from None
+    if not isinstance(sent, dict) or type(sent.get("trip")) is not int:
+        raise BadRequest
+    return sent["trip"]
 
 
 @wrong_reading("expected 400")
@@ -317,6 +328,14 @@ async def keeps_ten_at_most(request, wishes):
     return wishes[:10]
 
 
+@known_answer("wish_list", breaks="serves_who_has_a_session", says="as before")
+@writes_with
+async def keeps_the_login_alone(request, wishes):
+    for key in list(await request.session.akeys()):
+        if not key.startswith("_auth"):
+            await request.session.apop(key)
+
+
 reading = {}
 
 
@@ -332,7 +351,7 @@ async def keeps_the_list_in_the_module(request, wishes):
     "wish_list",
     breaks="knows_two_methods",
     says="REPORT",
-    because="the view went on, whatever the method was",
+    because="the view served REPORT as one of its own methods",
 )
 async def reads_with_a_method_that_nobody_thought_of(request):
     if request.method in ("GET", "POST", "PUT", "PATCH", "DELETE"):

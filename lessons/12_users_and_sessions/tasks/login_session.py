@@ -102,7 +102,8 @@ async def expect_nobody_after(trial: Trial, ended: dict[str, Any], why: str) -> 
     '`{"traveller": "ada"}`; the next GET says the same'
 )
 async def logs_in(trial: Trial) -> None:
-    credentials = {made_up("traveller"): made_up("traveller"), made_up("Ada"): f" {made_up('traveller')} "}
+    long = "-".join(made_up("Ada") for _ in range(10))
+    credentials = {made_up("traveller"): made_up("traveller"), long: f" {made_up('traveller')} "}
     for name, password in credentials.items():
         await new_user(password, name=name)
         reply, words = await log_in(trial, name, password)
@@ -175,9 +176,15 @@ def named_old_user(what_worked: str, right: str) -> dict[str, str]:
 )
 async def refuses_wrong_credentials(trial: Trial) -> None:
     password = made_up("traveller")
-    name, gone = await new_user(password), await new_user(password, is_active=False)
+    first, email = made_up("Mary"), f"{made_up('mary')}@example.com"
+    name, gone = (
+        await new_user(password, first_name=first, email=email),
+        await new_user(password, is_active=False),
+    )
     for username, guess in (
         (name, made_up("traveller")),
+        (first, password),
+        (email, password),
         (made_up("traveller"), password),
         (name.upper(), password),
         (gone, password),
@@ -218,6 +225,7 @@ def frame_named(error: BaseException, name: str) -> bool:
 NO_CREDENTIALS = (
     {"content": "username=ada"},
     {"content": b"\xff\xfe"},
+    {"content": b"\xe9t\xe9"},
     {"json": ["ada", "engine"]},
     {"json": "ada"},
     {"json": None},

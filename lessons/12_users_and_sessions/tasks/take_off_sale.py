@@ -4,13 +4,14 @@ from typing import Any
 from urllib.parse import unquote
 
 from django.contrib.auth.models import Group, Permission, User
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ObjectDoesNotExist
 
 from tutorial_project.checks import Task, Trial
 from tutorial_project.checks.kinds.made_up import made_up, one_of
 from tutorial_project.trips.models import Trip
 
-from ..shared import WENT_ON, expect, expect_right_allow, sent
+from ..shared import expect, expect_right_allow, sent, went_on
 
 take_off_sale = Task(
     "take_off_sale",
@@ -71,7 +72,7 @@ async def pressed_by(trial: Trial, user: User, who: str, pk: int) -> tuple[Any, 
 
 
 async def expect_refusal(trial: Trial, user: User, who: str) -> None:
-    """Refuse unless the button answers 403 to this user, and leaves the trip on sale."""
+    """Refuse unless the button answers 403 to this user, and leaves a trip as it is."""
     pk = await a_trip()
     reply, words = await pressed_by(trial, user, who, pk)
     place = reply.response.headers.get("location", "") if reply.status == 302 else ""
@@ -85,6 +86,12 @@ async def expect_refusal(trial: Trial, user: User, who: str) -> None:
         await on_sale(pk),
         f"403, and trip {pk} still on sale",
         got=f"403, and trip {pk} off sale in the database",
+    )
+    await Trip.objects.filter(pk=pk).aupdate(active=False)
+    reply, words = await pressed_by(trial, user, f"{who}, now that the trip is off sale", pk)
+    expect(reply, 403, **words)
+    reply.expect_that(
+        not await on_sale(pk), f"403, and trip {pk} still off sale", got=f"403, and trip {pk} on sale again"
     )
 
 
@@ -153,9 +160,19 @@ async def refuses_travellers(trial: Trial) -> None:
 @take_off_sale.requirement("answers 403 to staff without the permission `trips.change_trip`")
 async def refuses_staff_without_the_permission(trial: Trial) -> None:
     user = await member(staff=True)
-    others = Permission.objects.filter(codename__in=["view_trip", "delete_trip", "change_booking"])
-    await user.user_permissions.aset([p async for p in others])
+    others = Permission.objects.filter(
+        codename__in=["view_trip", "add_trip", "delete_trip", "change_booking"]
+    )
+    await user.user_permissions.aset([*[p async for p in others], await of_another_app()])
     await expect_refusal(trial, user, "staff without this permission")
+
+
+async def of_another_app() -> Permission:
+    """A permission `auth.change_trip`, whose codename is that of `trips.change_trip`."""
+    users = await ContentType.objects.aget(app_label="auth", model="user")
+    return await Permission.objects.acreate(
+        codename="change_trip", content_type=users, name="a trip of users"
+    )
 
 
 @take_off_sale.requirement(
@@ -231,10 +248,8 @@ async def writes_on_post_alone(trial: Trial) -> None:
     await trial.log_in(user.username)
     for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE", "REPORT"):
         reply, words = await sent(trial, method, button(pk))
-        went_on = reply.status == 200
-        expect(
-            reply, 405, **(words or (BY_GET if went_on and method == "GET" else WENT_ON if went_on else {}))
-        )
+        served = BY_GET if method == "GET" else went_on(method)
+        expect(reply, 405, **(words or (served if reply.status == 200 else {})))
         expect_right_allow(reply, {"POST"})
         reply.expect_that(await on_sale(pk), f"trip {pk} still on sale", got=f"405, and trip {pk} off sale")
 

@@ -9,6 +9,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.test import override_settings
 
 from tutorial_project.checks import Reply, Task, Trial
+from tutorial_project.checks.kinds.made_up import made_up
 
 from ..shared import expect, expect_405, sent
 
@@ -171,17 +172,25 @@ async def serves_who_has_a_session(trial: Trial) -> None:
         expect(reply, json={"wish_list": added})
     ada = Trial(trial.answer, trial.task)
     await ada.log_in("ada")
+    held = SessionStore(ada.cookies.get(settings.SESSION_COOKIE_NAME))
+    await held.aset(currency := made_up("currency"), "JPY")
+    await held.asave()
     reply, _ = await sent(ada, "GET", "/wish-list/")
     reply.sent += "   logged in as ada"
     expect(reply, json={"wish_list": []})
     reply, _ = await add(ada, added[1])
     expect(reply, 201, json={"wish_list": [added[1]]})
-    session = SessionStore(ada.cookies.get(settings.SESSION_COOKIE_NAME))
+    left = await SessionStore(ada.cookies.get(settings.SESSION_COOKIE_NAME)).aload()
     reply.expect_that(
-        SESSION_KEY in await session.aload(),
+        SESSION_KEY in left,
         "ada still logged in afterwards",
         got="a session without her login",
         because="the session holds more than the wishes",
+    )
+    reply.expect_that(
+        left.get(currency) == "JPY",
+        f"a session that still holds {currency!r}, as before",
+        got=f"a session with {sorted(left)}",
     )
 
 
@@ -205,6 +214,7 @@ async def keeps_lists_apart(trial: Trial) -> None:
 NO_TRIP = (
     {"content": "trip=7"},
     {"content": b"\xff\xfe"},
+    {"content": b"\xe9t\xe9"},
     {"json": [7]},
     {"json": 7},
     {"json": None},
