@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 from django.urls import URLPattern
+from django.utils.decorators import sync_only_middleware
 
 from tutorial_project.checks.outcome import NotStarted, Refusal, Reply, described
 from tutorial_project.checks.proofs.event_loop import run_without_a_loop
@@ -37,6 +38,35 @@ def asgi_site(
     """
     with _installed(answer, outside, inside):
         return TrialHandler(views)
+
+
+@sync_only_middleware
+def sync_only(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Passes every request on: who is called before it gets a sync `get_response`, under ASGI too."""
+    return lambda request: get_response(request)
+
+
+SYNC_ONLY = f"{__name__}.sync_only"
+"""The dotted path of `sync_only`."""
+
+
+def behind_an_async_server(trial: Trial, views: Sequence[URLPattern]) -> Trial:
+    """The same answer on an ASGI site whose next middleware is sync only."""
+    site = Trial(trial.answer, trial.task)
+    site.application = asgi_site(trial.answer, views, inside=[SYNC_ONLY])
+    return site
+
+
+def expect_for_sync(reply: Reply) -> Reply:
+    """Refuse an answer that fails before a sync middleware; return the reply."""
+    reply.sent += "  with a middleware behind yours that is sync only"
+    if reply.error is not None:
+        reply.cause = (
+            "`get_response` is a plain function there, though the server is async",
+            "`iscoroutinefunction(get_response)` tells which form fits",
+        )
+        reply.refuse(expected="an answer")
+    return reply
 
 
 OUTSIDE = "django.middleware.security"
