@@ -169,14 +169,18 @@ class GivesTheDefaultBack(Named):
         return await self.answered(request, current_id.get())
 
 
-@known_answer("RequestId", breaks="names_log_lines", says="`current_id` was not set in the task")
+@known_answer(
+    "RequestId", breaks="names_log_lines", says="no id was set in `current_id` before the view started"
+)
 class KeepsItOnTheRequest(Named):
     async def __call__(self, request):
         request.id = self.id_of(request)
         return await self.answered(request, request.id)
 
 
-@known_answer("RequestId", breaks="names_log_lines", says="`current_id` was not set in the task")
+@known_answer(
+    "RequestId", breaks="names_log_lines", says="no id was set in `current_id` before the view started"
+)
 class KeepsItInTheThread(Named):
     local = threading.local()
 
@@ -225,7 +229,7 @@ class KeepsItOnTheMiddleware(Named):
         return response
 
 
-@known_answer("RequestId", breaks="names_streams", says="the stream is made after that")
+@known_answer("RequestId", breaks="names_streams", says="no id was set there by then")
 class PutsItBack(Named):
     async def __call__(self, request):
         request_id = self.id_of(request)
@@ -387,3 +391,32 @@ class WantsALetterOrADigit(TrustsTheHeader):
         brought = request.headers.get("X-Request-ID", "")
         plain = brought.replace("-", "").replace("_", "")
         return brought if len(brought) <= 64 and plain.isascii() and plain.isalnum() else uuid4().hex
+
+
+@known_answer("RequestId", breaks="names_streams", says="no id was set there by then")
+class HandlesItInATaskOfItsOwn(Named):
+    async def __call__(self, request):
+        return await asyncio.create_task(self.handled(request))
+
+    async def handled(self, request):
+        current_id.set(request_id := self.id_of(request))
+        return await self.answered(request, request_id)
+
+
+@known_answer("RequestId", breaks="names_streams", says="got log lines with the ids ")
+class PutsItBackAfterTheFirstPart(Named):
+    async def __call__(self, request):
+        request_id = self.id_of(request)
+        token = current_id.set(request_id)
+        response = await self.answered(request, request_id)
+        current_id.reset(token)
+        if response.streaming:
+            response.streaming_content = self.named(response.streaming_content, request_id)
+        return response
+
+    async def named(self, content, request_id):
+        token = current_id.set(request_id)
+        yield await anext(content)
+        current_id.reset(token)
+        async for chunk in content:
+            yield chunk

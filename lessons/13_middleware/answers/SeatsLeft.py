@@ -2,6 +2,7 @@ import asyncio
 import threading
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
+from django.core.handlers.asgi import ASGIRequest
 from django.http import JsonResponse
 from django.utils.decorators import sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
@@ -358,6 +359,52 @@ class CallsTheViewTwice(InTwoForms):
         if (await self.get_response(request)).status_code >= 500:
             trip = None
         return stamped(await self.get_response(request), trip)
+
+
+class FindsAnother(InTwoForms):
+    """The answers below find another trip than the one that is named behind the question mark."""
+
+    def find(self, request):
+        return asked(request)
+
+    def in_a_thread(self, request):
+        trip = self.find(request)
+        if trip and trip.seats_left == 0:
+            return sold_out()
+        return stamped(self.get_response(request), trip)
+
+    async def __acall__(self, request):
+        trip = await sync_to_async(self.find)(request)
+        if trip and trip.seats_left == 0:
+            return sold_out()
+        return stamped(await self.get_response(request), trip)
+
+
+@known_answer("SeatsLeft", breaks="adds_the_seats", says="no such header")
+class LooksForTripsOnSale(FindsAnother):
+    def find(self, request):
+        return Trip.objects.filter(pk=number(request), active=True).first()
+
+
+@known_answer("SeatsLeft", breaks="adds_the_seats", says='409 {"error": "sold out"}')
+class LooksIntoTheBodyFirst(FindsAnother):
+    def find(self, request):
+        text = request.POST.get("trip") or request.GET.get("trip", "")
+        return Trip.objects.filter(pk=int(text)).first() if text.isdecimal() else None
+
+
+@known_answer("SeatsLeft", breaks="serves_wsgi_too", says="`get_response` is a plain function there")
+class ChoosesTheFormByTheServer(InTwoForms):
+    sync_capable = async_capable = True
+
+    def __call__(self, request):
+        return self.__acall__(request) if isinstance(request, ASGIRequest) else self.in_a_thread(request)
+
+    def in_a_thread(self, request):
+        trip = asked(request)
+        if trip and trip.seats_left == 0:
+            return sold_out()
+        return stamped(self.get_response(request), trip)
 
 
 EQUAL_MUTANTS = {

@@ -1,9 +1,11 @@
 import asyncio
 import time
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from time import perf_counter, process_time
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.core.handlers.asgi import ASGIRequest
 from django.utils.decorators import async_only_middleware, sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
 
@@ -337,7 +339,56 @@ class KeepsTheStartByPath(OnTheInstance):
 starts = {}
 
 
-EQUAL_MUTANTS = {
-    "number: …started) * 1001))": "a thousandth more is less than the rounding",
-    "one less: …started) * 999))": "a thousandth less is less than the rounding",
-}
+@known_answer("request_timing", breaks="times_an_async_view", says="the whole seconds are missing")
+@in_both_worlds
+async def loses_the_whole_seconds(get_response, request):
+    started = perf_counter()
+    response = await get_response(request)
+    taken = timedelta(seconds=perf_counter() - started)
+    response["X-Time-Ms"] = str(taken.microseconds // 1000)
+    return response
+
+
+@known_answer("request_timing", breaks="times_an_async_view", says="milliseconds expected X-Time-Ms: ")
+@in_both_worlds
+async def rounds_to_hundredths_of_a_second(get_response, request):
+    started = perf_counter()
+    response = await get_response(request)
+    response["X-Time-Ms"] = str(round((perf_counter() - started) * 100) * 10)
+    return response
+
+
+@known_answer("request_timing", breaks="times_errors", says="200 without the header X-Time-Ms")
+@in_both_worlds
+async def times_no_streams(get_response, request):
+    started = perf_counter()
+    response = await get_response(request)
+    return response if response.streaming else timed(response, started)
+
+
+@known_answer("request_timing", breaks="serves_wsgi", says="`get_response` is a plain function there")
+class ChoosesTheFormByTheServer(OnTheInstance):
+    def __call__(self, request):
+        return self.__acall__(request) if isinstance(request, ASGIRequest) else super().__call__(request)
+
+    async def __acall__(self, request):
+        started = perf_counter()
+        return timed(await self.get_response(request), started)
+
+
+@known_answer("request_timing")
+@sync_and_async_middleware
+def by_the_clock_of_the_day(get_response):
+    def stamped(response, started):
+        response["X-Time-Ms"] = (datetime.now() - started) // timedelta(milliseconds=1)
+        return response
+
+    async def on_the_loop(request):
+        started = datetime.now()
+        return stamped(await get_response(request), started)
+
+    def in_a_thread(request):
+        started = datetime.now()
+        return stamped(get_response(request), started)
+
+    return on_the_loop if iscoroutinefunction(get_response) else in_a_thread

@@ -8,7 +8,13 @@ from django.urls import path
 
 from tutorial_project.checks import Reply, Task, Trial
 from tutorial_project.checks.kinds.made_up import one_of
-from tutorial_project.checks.kinds.middleware import WSGISite, asgi_site, expect_a_response
+from tutorial_project.checks.kinds.middleware import (
+    WSGISite,
+    asgi_site,
+    behind_an_async_server,
+    expect_a_response,
+    expect_for_sync,
+)
 from tutorial_project.classroom.watching.crossings import crossings
 from tutorial_project.trips.models import Trip
 
@@ -69,7 +75,7 @@ SeatsLeft = Task(
     "the view"
 )
 async def refuses_sold_out_trips(trial: Trial) -> None:
-    for pk in (8, await some_trip()):
+    for pk in (8, await some_trip(), 8):
         await leave(pk, 0)
         visited.clear()
         expect_refused(expect_a_response(told(await watched_get(trial, f"/page/?trip={pk}"))))
@@ -85,6 +91,11 @@ async def adds_the_seats(trial: Trial) -> None:
         visited.clear()
         for send in (watched_get(trial, f"/page/?trip={one}"), trial.post(f"/page/?trip={one}")):
             expect_passed_once(await send, "async", str(left))
+    await Trip.objects.filter(pk=one).aupdate(active=False)
+    await leave(8, 0)
+    for send in (watched_get(trial, url := f"/page/?trip={one}"), trial.post(url, data={"trip": "8"})):
+        visited.clear()
+        expect_passed_once(await send, "async", str(left))
 
 
 @SeatsLeft.requirement(
@@ -128,7 +139,9 @@ async def leaves_others_alone(trial: Trial) -> None:
         expect_passed_once(await watched_get(trial, f"/page/{query}"), "async", None)
 
 
-@SeatsLeft.requirement("does all this under WSGI too, around a sync view")
+@SeatsLeft.requirement(
+    "does all this where `get_response` is sync, too: under WSGI, and before a sync middleware"
+)
 async def serves_wsgi_too(trial: Trial) -> None:
     site = WSGISite(trial, SYNC_TRIP_PAGES)
     pk, left = await some_trip(), random.randint(1, 50)
@@ -148,6 +161,19 @@ async def serves_wsgi_too(trial: Trial) -> None:
         for method in ("GET", "POST") if seats else ("GET",):
             expect_passed_once(await site.request(f"/page/{query}", method), "sync", seats)
     await keeps_threads_apart(site)
+    await serves_before_a_sync_middleware(trial, pk)
+
+
+async def serves_before_a_sync_middleware(trial: Trial, pk: int) -> None:
+    site = behind_an_async_server(trial, TRIP_PAGES)
+    for left in (0, random.randint(1, 50)):
+        await leave(pk, left)
+        visited.clear()
+        reply = expect_for_sync(told(await site.get(f"/page/?trip={pk}")))
+        if left:
+            expect_passed_once(reply, "async", str(left))
+        else:
+            expect_refused(reply)
 
 
 async def keeps_threads_apart(site: WSGISite) -> None:

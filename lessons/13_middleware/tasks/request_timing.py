@@ -2,16 +2,23 @@ import asyncio
 import math
 import random
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from time import perf_counter
 from uuid import uuid4
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial, blocking_calls_refused
-from tutorial_project.checks.kinds.middleware import WSGISite, asgi_site
+from tutorial_project.checks.kinds.middleware import (
+    WSGISite,
+    asgi_site,
+    behind_an_async_server,
+    expect_for_sync,
+)
 from tutorial_project.checks.proofs.event_loop import first_moment
+from tutorial_project.checks.proofs.own_clock import OwnClock, own_clock
 from tutorial_project.classroom.watching.crossings import Crossings, crossings
 from tutorial_project.words import counted
 
@@ -56,6 +63,53 @@ async def broken(request: HttpRequest) -> HttpResponse:
     return HttpResponse(said(perf_counter()), status=500)
 
 
+async def data(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(said(perf_counter()), content_type="text/csv")
+
+
+async def stream(request: HttpRequest) -> StreamingHttpResponse:
+    async def body() -> AsyncIterator[str]:
+        yield text
+
+    text = said(perf_counter())
+    return StreamingHttpResponse(body())
+
+
+def stream_sync(request: HttpRequest) -> StreamingHttpResponse:
+    return StreamingHttpResponse([said(perf_counter())])
+
+
+class Jump:
+    """A view that takes as long as it is told to, by the clock that the middleware reads, and no time in truth.
+
+    Attributes:
+        measured: whether the middleware has read that clock before the view and after it.
+    """
+
+    def __init__(self, clock: OwnClock, milliseconds: int) -> None:
+        self._clock, self.milliseconds, self._reads = clock, milliseconds, 0
+
+    def view(self) -> HttpResponse:
+        self._reads = self._clock.reads
+        self._clock.forward(self.milliseconds / 1000)
+        return HttpResponse("")
+
+    @property
+    def measured(self) -> bool:
+        return 0 < self._reads < self._clock.reads
+
+
+jump: list[Jump] = []
+
+
+async def jumps(request: HttpRequest) -> HttpResponse:
+    return jump[-1].view()
+
+
+def jumps_sync(request: HttpRequest) -> HttpResponse:
+    return jump[-1].view()
+
+
 def slow_sync(request: HttpRequest) -> HttpResponse:
     started = perf_counter()
     time.sleep(random.uniform(0.03, 0.06))
@@ -85,6 +139,9 @@ PAGES = [
     path("missing/", missing),
     path("forbidden/", forbidden),
     path("broken/", broken),
+    path("data/", data),
+    path("stream/", stream),
+    path("jumps/", jumps),
 ]
 
 
@@ -93,6 +150,8 @@ SYNC_PAGES = [
     path("meets/", meets_sync),
     path("missing/", missing_sync),
     path("broken/", broken_sync),
+    path("stream/", stream_sync),
+    path("jumps/", jumps_sync),
 ]
 
 
@@ -123,6 +182,36 @@ async def times_an_async_view(trial: Trial) -> None:
     slow_may_end.set()
     reply, most = await pending
     expect_the_time(reply, most)
+    await tells_every_millisecond(trial, trial.get)
+
+
+async def tells_every_millisecond(trial: Trial, send: Callable[[str], Awaitable[Reply]]) -> None:
+    """Refuse another number than the clock says, where the answer reads one that a proof can put forward."""
+    for least in (11, 1_001, 61_001):
+        with own_clock(trial.answer) as clock:
+            jump.append(jumped := Jump(clock, random.randrange(least, least + 900) // 10 * 10 + 3))
+            try:
+                reply = told(await send("/jumps/"))
+            finally:
+                jump.remove(jumped)
+        reply.sent += f"  that takes {jumped.milliseconds} milliseconds"
+        if not jumped.measured:
+            return
+        reply.expect_that(reply.error is None, "an answer with the header X-Time-Ms")
+        expect_the_number(reply, jumped.milliseconds)
+
+
+def expect_the_number(reply: Reply, milliseconds: int) -> None:
+    """Refuse unless the header tells this, however it was rounded."""
+    text = reply.response.headers.get("X-Time-Ms", "")
+    near = text.isdecimal() and abs(int(text) - milliseconds) <= 1
+    lost = text.isdecimal() and milliseconds > 1000 and abs(int(text) - milliseconds % 1000) <= 1
+    reply.expect_that(
+        near,
+        f"X-Time-Ms: {milliseconds}",
+        got=f"X-Time-Ms: {text}" if text else "no header X-Time-Ms",
+        because="the whole seconds are missing in it" if lost else None,
+    )
 
 
 @request_timing.requirement("measures each request by itself, also when several are under way")
@@ -159,14 +248,15 @@ async def starts_anew(trial: Trial) -> None:
             "next": "keep the start in a variable of the inner function, or on `request`",
         },
     )
-    started = perf_counter()
-    posted = told(await trial.post("/fast/"))
-    expect_the_time(posted, perf_counter() - started)
+    for method, page in (("POST", "/fast/"), ("PUT", "/fast/"), ("DELETE", "/data/"), ("GET", "/data/")):
+        started = perf_counter()
+        reply = told(await trial.request(method, page))
+        expect_the_time(reply, perf_counter() - started)
 
 
-@request_timing.requirement("adds it to answers of errors too, such as a 404")
+@request_timing.requirement("adds it to answers of errors too, such as a 404, and to a stream, as it begins")
 async def times_errors(trial: Trial) -> None:
-    for name, status in (("missing", 404), ("forbidden", 403), ("broken", 500)):
+    for name, status in (("missing", 404), ("forbidden", 403), ("broken", 500), ("stream", 200)):
         reply, most = await timed_get(trial, f"/{name}/")
         reply.expect_that(reply.status == status, str(status))
         expect_the_time(reply, most)
@@ -182,7 +272,10 @@ async def stays_on_the_loop(trial: Trial) -> None:
     expect_no_crossing(trial, "GET /fast/", seen, 2)
 
 
-@request_timing.requirement("does the same under WSGI around a sync view, and adds no crossing there either")
+@request_timing.requirement(
+    "does the same where `get_response` is sync, under WSGI and before a sync middleware, and adds no crossing under "
+    "WSGI either"
+)
 async def serves_wsgi(trial: Trial) -> None:
     site = WSGISite(trial, SYNC_PAGES)
     for method, name, status in (
@@ -190,13 +283,17 @@ async def serves_wsgi(trial: Trial) -> None:
         ("POST", "slow", 200),
         ("GET", "missing", 404),
         ("GET", "broken", 500),
+        ("GET", "stream", 200),
     ):
         with crossings() as seen:
             reply, most = await timed_request(site, f"/{name}/", method)
         reply.expect_that(reply.status == status, str(status))
         expect_the_time(reply, most)
         expect_no_crossing(trial, reply.sent, seen, 0)
+    await tells_every_millisecond(trial, site.request)
     await measures_each_thread(site)
+    reply, most = await timed_get(behind_an_async_server(trial, PAGES), "/fast/")
+    expect_the_time(expect_for_sync(reply), most)
 
 
 async def measures_each_thread(site: WSGISite) -> None:
