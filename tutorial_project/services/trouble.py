@@ -21,12 +21,16 @@ async def failing(request: web.Request) -> web.Response:
     """Always fails, with `status` (400 to 599), 500 by default, after `wait` seconds, at once by default.
 
     With `as=page` it answers as a proxy does in front of a service that is gone: with HTML, and not with JSON.
+    With `retry_after` it says after how many seconds to come back.
     """
     status = number(request.query, "status", 500, 400, 599)
+    later = number(request.query, "retry_after", 0, 0, 3600)
+    headers = {"Retry-After": str(later)} if later else {}
     await asyncio.sleep(seconds(request.query, 0.0))
     if request.query.get("as") == "page":
-        return web.Response(text=f"<h1>{_phrase(status)}</h1>", content_type="text/html", status=status)
-    return web.json_response({"error": _phrase(status)}, status=status)
+        page = f"<h1>{_phrase(status)}</h1>"
+        return web.Response(text=page, content_type="text/html", status=status, headers=headers)
+    return web.json_response({"error": _phrase(status)}, status=status, headers=headers)
 
 
 @routes.get("/flaky")
@@ -57,8 +61,16 @@ async def busy(request: web.Request) -> web.Response:
 
 @routes.get("/broken-json")
 async def broken_json(request: web.Request) -> web.Response:
-    """Says that it is JSON, and is not; `wait` in seconds."""
+    """Says that it is JSON, and is not; `wait` in seconds.
+
+    With `as=bytes` it is no text either, and with `as=packed` it says that it is packed, and is not.
+    """
     await asyncio.sleep(seconds(request.query, 0.0))
+    if request.query.get("as") == "bytes":
+        return web.Response(body=b"\x9c\xff\xb1", content_type="application/json")
+    if request.query.get("as") == "packed":
+        packed = {"Content-Encoding": "gzip"}
+        return web.Response(body=b"{}", content_type="application/json", headers=packed)
     return web.Response(text='{"city": "Lisbon", "celsius": ', content_type="application/json")
 
 
