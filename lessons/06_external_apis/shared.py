@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import wraps
 from typing import Any
@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 import aiohttp
 import httpx
 from aiohttp import web
+from asgiref.sync import iscoroutinefunction
 from django.http import JsonResponse
 
 import tutorial_project.services.client  # noqa: F401 - what httpx loads at its first request, before a LIMIT counts
@@ -42,10 +43,12 @@ TRICKLING = "/trickle?chunks=500&wait=0.02"
 
 NO_OBJECTS = {
     "/broken-json": "broken JSON",
+    "/broken-json?as=bytes": "bytes that are no text",
     "/half": "half of its answer",
     "/says?json=[17]": "a JSON list",
     "/says?json=null": "`null`",
     '/says?json=[["city","Lisbon"]]': "a JSON list of pairs",
+    "/broken-json?as=packed": "something that calls itself packed, and is not",
 }
 """What a service can say with status 200 that is no JSON object, in words."""
 
@@ -70,12 +73,38 @@ class Kept:
         """Keep a client that has just been made."""
         self._made.append((running_loop(), client))
 
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def open(self, after: int = 0) -> list[Any]:
+        """Those that are not closed, and that were made when `after` others had been."""
+        return [client for _, client in self._made[after:] if not is_closed(client)]
+
     async def close(self) -> None:
         """Close those that were made on the running event loop."""
         for loop, client in self._made:
             if loop is asyncio.get_running_loop():
                 with suppress(Exception):
                     await (client.aclose if isinstance(client, httpx.AsyncClient) else client.close)()
+
+
+def is_closed(client: Any) -> bool:
+    """Whether an HTTP client of either library is closed."""
+    return bool(client.is_closed if isinstance(client, httpx.AsyncClient) else client.closed)
+
+
+def noting_open_clients(trial: Trial, kept: Kept) -> tuple[Trial, list[Any]]:
+    """The same answer, and the clients that were open at the moment when its view had answered last."""
+    open_then: list[Any] = []
+
+    async def noting(*args: Any, **kwargs: Any) -> Any:
+        before = len(kept)  # the client that sends the request among them
+        try:
+            return await trial.answer(*args, **kwargs)
+        finally:
+            open_then[:] = kept.open(after=before)
+
+    return (Trial(noting, trial.task) if iscoroutinefunction(trial.answer) else trial), open_then
 
 
 @asynccontextmanager
@@ -260,10 +289,23 @@ async def expect_taken(trial: Trial, service: str, made_up: Callable[[str], dict
             await arrival(visit)
             await visit.clock.advance(IN_TIME)
             await visit.clock.pause(SHORTLY)
+            given_up = services.clients_left
             hold.release()
             reply = await late_reply(visit, f"GET {path}/  while the service answers after {IN_TIME} seconds")
+    if reply.status == 200:
+        expect_first_question_answered(reply, given_up)
     early = {"because": "the view gave up before `LIMIT` seconds were over"} if reply.status == 504 else {}
     reply.expect(200, json=said, **early)
+
+
+def expect_first_question_answered(outcome: Outcome, given_up: int) -> None:
+    """Refuse an answer that gave up `given_up` questions before the service had answered in time."""
+    outcome.expect_that(
+        not given_up,
+        "one question to the service, and its answer",
+        got="a question that was given up, and another one",
+        because="a question was given up before `LIMIT` seconds were over",
+    )
 
 
 async def expect_504(trial: Trial, service: str, *, hangs_up: bool = False) -> None:
@@ -330,7 +372,7 @@ def pieces_sent() -> Iterator[list[None]]:
 def expect_given_up(reply: Reply) -> None:
     """Refuse when the service still works for a view that has answered 504."""
     reply.expect_that(
-        running_services().clients_left == 1,
+        not running_services().waiting,
         "504, and the call to the service given up",
         got="504, and the service still works for a client that waits",
         because="the view stopped waiting, but what it waited for goes on: a task that nobody cancels, or a thread, "
@@ -403,6 +445,8 @@ def words_about_broken(reply: Reply) -> dict[str, str]:
             "next": f"catch `{'httpx.HTTPStatusError' if isinstance(reply.error, httpx.HTTPError) else 'aiohttp.ClientResponseError'}`"
             " and look at the status",
         }
+    if isinstance(reply.error, httpx.DecodingError) or "content-encoding" in str(reply.error):
+        return {"next": "`except aiohttp.ClientError`, or `except httpx.HTTPError`, around the whole call"}
     if isinstance(reply.error, aiohttp.ClientError | httpx.HTTPError):
         return {
             "because": "the connection broke while the answer was read, after its status had come",
@@ -419,13 +463,22 @@ def words_about_broken(reply: Reply) -> dict[str, str]:
 # Connections
 
 
-async def expect_closed(services: Services, sent: str, words: dict[str, str]) -> None:
+async def expect_closed(
+    services: Services, sent: str, words: dict[str, str], open_then: Sequence[Any] = ()
+) -> None:
+    """Refuse connections that stay open, and a client of `open_then` that was closed meanwhile: too late."""
     opened = services.connections_opened
     with suppress(TimeoutError):
         await services.closed(opened, timeout=0.5)
     still_open = services.connections_open
     Outcome(sent, f"{still_open} of {counted(opened, 'connection')} still open").expect_that(
         still_open == 0, "no connection left open, as the service sees it", **words
+    )
+    Outcome(sent, "a client that is closed only afterwards").expect_that(
+        not any(map(is_closed, open_then)),
+        "every client closed at that moment",
+        because="something closes it that nobody waits for",
+        next="`async with`, or await its `close` or `aclose`",
     )
 
 

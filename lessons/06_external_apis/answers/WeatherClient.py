@@ -416,6 +416,44 @@ class RaisesForTheClientsErrorsOnly(TakesWhatComes):
         return json_object(response.json())
 
 
+@known_answer("WeatherClient", breaks="asks_two_at_once", says="while another call fails")
+class FreshAfterAnError(OneClientEach):
+    async def ask(self, city):
+        try:
+            return await super().ask(city)
+        except Exception:
+            await self.close()
+            raise
+
+
+@known_answer("WeatherClient", breaks="keeps_its_connection", says="6 clients")
+class MakesOneToThrowItAway(OneClientEach):
+    async def ask(self, city):
+        client = self.clients.setdefault(asyncio.get_running_loop(), httpx.AsyncClient())
+        async with asyncio.timeout(LIMIT):
+            return await report(client, city)
+
+
+@known_answer("WeatherClient", breaks="serves_a_second_loop", says="when others have asked")
+class ForgetsTheOtherLoops(OneClientEach):
+    async def ask(self, city):
+        for other in [loop for loop in self.clients if loop is not asyncio.get_running_loop()]:
+            del self.clients[other]
+        return await super().ask(city)
+
+
+@known_answer(
+    "WeatherClient",
+    breaks="closes_its_connection",
+    says="a client that is closed only afterwards",
+    because="something closes it that nobody waits for",
+)
+class ClosesInTheBackground(OneClientEach):
+    async def close(self):
+        if client := self.clients.pop(asyncio.get_running_loop(), None):
+            self.closing = asyncio.create_task(client.aclose())
+
+
 EQUAL_MUTANTS = {
     "arg removal: self.clients[loop] = httpx.AsyncClient(base_url=services.url, timeout=None) → …": "httpx's own limit is longer",
     "text: response = …safe='XXXX')}\")": "letters are never quoted",

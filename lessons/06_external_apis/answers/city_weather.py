@@ -514,6 +514,76 @@ async def leaves_it_open_after_an_error(request, city):
     return JsonResponse(report)
 
 
+@known_answer(
+    "city_weather",
+    breaks="leaves_no_connection",
+    says="a client that is closed only afterwards",
+    because="something closes it that nobody waits for",
+)
+async def closes_it_in_the_background(request, city):
+    client = httpx.AsyncClient()
+    try:
+        async with asyncio.timeout(LIMIT):
+            report = checked(await client.get(weather_url(city)))
+    except TimeoutError:
+        return too_slow()
+    except TROUBLE:
+        return no_good()
+    finally:
+        asyncio.get_running_loop().call_later(0.1, asyncio.ensure_future, client.aclose())
+    return JsonResponse(report)
+
+
+@known_answer(
+    "city_weather",
+    breaks="calls_what_is_no_good_502",
+    says="while the service answers bytes that are no text",
+    because="which is no error of the HTTP library",
+)
+async def knows_json_errors_only(request, city):
+    try:
+        async with asyncio.timeout(LIMIT), httpx.AsyncClient() as client:
+            report = (await client.get(weather_url(city))).raise_for_status().json()
+    except TimeoutError:
+        return too_slow()
+    except (httpx.HTTPError, json.JSONDecodeError):
+        return no_good()
+    return JsonResponse(report) if isinstance(report, dict) else no_good()
+
+
+@known_answer(
+    "city_weather",
+    breaks="calls_what_is_no_good_502",
+    says="something that calls itself packed, and is not",
+)
+async def knows_errors_of_the_network_only(request, city):
+    try:
+        async with asyncio.timeout(LIMIT), httpx.AsyncClient() as client:
+            return JsonResponse(checked(await client.get(weather_url(city))))
+    except TimeoutError:
+        return too_slow()
+    except (httpx.HTTPStatusError, httpx.TransportError, ValueError):
+        return no_good()
+
+
+@known_answer(
+    "city_weather",
+    breaks="gives_up_on_silence",
+    says="a question that was given up, and another one",
+    because="a question was given up before `LIMIT`",
+)
+async def tries_twice_for_half_of_the_time(request, city):
+    for _ in range(2):
+        try:
+            async with asyncio.timeout(LIMIT / 2), httpx.AsyncClient() as client:
+                return JsonResponse(checked(await client.get(weather_url(city))))
+        except TimeoutError:
+            continue
+        except TROUBLE:
+            return no_good()
+    return too_slow()
+
+
 EQUAL_MUTANTS = {
     "arg removal: url = …": NO_SLASH,
     "text: url = …safe='XXXX')}\"": NO_SLASH,

@@ -357,7 +357,7 @@ async def catches_the_wrong_timeout(request, city):
         return all_translated(response.status_code, answer, response.headers)
     except (TimeoutError, httpx.HTTPStatusError):
         return too_slow()
-    except (httpx.NetworkError, httpx.ProtocolError, ValueError):
+    except (httpx.NetworkError, httpx.ProtocolError, httpx.DecodingError, ValueError):
         return HttpResponse(status=502)
 
 
@@ -534,6 +534,48 @@ async def reads_the_json_first(request, city):
 
 
 NO_SLASH = "a `str` of a route has no slash, which is all that `safe` is about"
+
+
+async def asked_with_httpx(city):
+    async with asyncio.timeout(LIMIT), httpx.AsyncClient() as client:
+        return await client.get(flights_url(city))
+
+
+def no_good():
+    return JsonResponse({"error": "our partner is in trouble"}, status=502)
+
+
+@known_answer(
+    "flights", breaks="calls_other_errors_502", says="/flights/Gate%20404/ while the service answers 500"
+)
+async def looks_for_the_number_in_the_text(request, city):
+    try:
+        return JsonResponse(json_object((await asked_with_httpx(city)).raise_for_status().json()))
+    except TimeoutError:
+        return too_slow()
+    except httpx.HTTPStatusError as error:
+        if "429" in str(error):
+            later = error.response.headers.get("Retry-After")
+            return JsonResponse({}, status=503, headers={"Retry-After": later} if later else {})
+        return JsonResponse({}, status=404) if "404" in str(error) else no_good()
+    except (httpx.HTTPError, ValueError):
+        return no_good()
+
+
+@known_answer("flights", breaks="calls_other_errors_502", says="503 and Retry-After: 30 expected 502")
+async def takes_each_retry_after_for_busy(request, city):
+    try:
+        response = await asked_with_httpx(city)
+        if later := response.headers.get("Retry-After"):
+            return JsonResponse({}, status=503, headers={"Retry-After": later})
+        if response.is_error:
+            return JsonResponse({}, status={404: 404, 429: 503}.get(response.status_code, 502))
+        return JsonResponse(json_object(response.json()))
+    except TimeoutError:
+        return too_slow()
+    except (httpx.HTTPError, ValueError):
+        return no_good()
+
 
 EQUAL_MUTANTS = {
     "arg removal: session.get(…": NO_SLASH,

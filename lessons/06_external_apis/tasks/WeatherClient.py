@@ -32,6 +32,7 @@ from ..shared import (
     every_client_kept,
     expect_asked_for,
     expect_closed,
+    expect_first_question_answered,
     keeping_every_client,
     odd_cities,
     pieces_sent,
@@ -79,13 +80,15 @@ async def is_made_at_import_and_asks_later(trial: Trial) -> None:
         outcome.expect(weather_of(city))
 
 
-@WeatherClient.requirement("opens one connection for six calls, one after another, on the same event loop")
-@keeping_every_client
+@WeatherClient.requirement(
+    "makes one client, which opens one connection, for six calls, one after another, on the same event loop"
+)
 async def keeps_its_connection(trial: Trial) -> None:
     services = counting_anew()
-    weather = await _made_at_import(trial)
-    for city in ("Lisbon", "Reykjavik") * 3:
-        await _ask_for_news(weather, city)
+    async with every_client_kept() as kept:
+        weather = await _made_at_import(trial)
+        for city in ("Lisbon", "Reykjavik") * 3:
+            await _ask_for_news(weather, city)
     number = services.connections_opened
     Outcome("six times  await weather.ask(…)", counted(number, "connection")).expect_that(
         number == 1,
@@ -93,10 +96,16 @@ async def keeps_its_connection(trial: Trial) -> None:
         because="no call found a connection that was still open: a new client has none, and neither has one that keeps none",
         next="keep the client of this loop in `self.clients`, and take it from there",
     )
+    Outcome("six times  await weather.ask(…)", counted(len(kept), "client")).expect_that(
+        len(kept) <= 1,
+        "1 client made",
+        next="make a client only where the loop has none: the second argument of `setdefault` is made at each call",
+    )
 
 
 @WeatherClient.requirement(
-    "leaves the event loop free: two calls at the same time reach the service together"
+    "leaves the event loop free: two calls at the same time reach the service together, and where one of them fails, "
+    "the other one goes on"
 )
 @keeping_every_client
 async def asks_two_at_once(trial: Trial) -> None:
@@ -111,6 +120,7 @@ async def asks_two_at_once(trial: Trial) -> None:
     for outcome, expected in zip(outcomes, (LISBON, REYKJAVIK), strict=True):
         outcome.sent = f"two calls together, one of them  {outcome.sent}"
         outcome.expect(expected, **_words_about_turns(barrier.most_waiting))
+    await _expect_to_go_on_beside_a_failure(weather)
 
 
 @WeatherClient.requirement(
@@ -153,6 +163,7 @@ async def limits_the_whole_call(trial: Trial) -> None:
                 await clock.advance(IN_TIME / 2)
                 await clock.pause(SHORTLY)
                 await clock.advance(IN_TIME / 2)
+                given_up = services.clients_left
                 lisbon.release()
                 await clock.until(asking[0].done)
                 bergen.release()
@@ -169,6 +180,7 @@ async def limits_the_whole_call(trial: Trial) -> None:
     )
     taken.sent += f"  while the service answers after {IN_TIME} seconds"
     taken.expect(report)
+    expect_first_question_answered(taken, given_up)
     silent.sent += "  while the service says nothing"
     _expect_an_error(
         silent,
@@ -184,7 +196,7 @@ async def limits_the_whole_call(trial: Trial) -> None:
 
 @WeatherClient.requirement(
     "works on a second event loop while the first one still runs, over a connection of its own, and on a third one "
-    "when the second has ended"
+    "when the second has ended; the first one keeps its connection"
 )
 async def serves_a_second_loop(trial: Trial) -> None:
     services = counting_anew()
@@ -204,27 +216,34 @@ async def serves_a_second_loop(trial: Trial) -> None:
             got="two loops used the same connection",
             **words,
         )
+        again = await _ask(weather, "Reykjavik")
+        again.sent = f"{again.sent}  on the first loop, when others have asked"
+        again.expect(REYKJAVIK)
+        again.expect_that(
+            services.requests[-1].connection == connections[0],
+            "the connection that the first loop had opened before",
+            got="a new connection",
+        )
 
 
 @WeatherClient.requirement(
     "`await weather.close()` closes the connections of the running event loop's client"
 )
-@keeping_every_client
 async def closes_its_connection(trial: Trial) -> None:
     services = counting_anew()
-    weather = await _made_at_import(trial)
-    for _ in range(2):
-        for outcome in await asyncio.gather(*(_ask(weather, city) for city in ("Lisbon", "Lisbon"))):
-            outcome.expect(LISBON)
-        for by in ("/failing?status=500", "/broken-json"):
-            with services.replaced("/weather", by=by):
-                await _ask(weather, "Lisbon")
-    closed, next_step = (
-        await _close(weather),
-        "`await client.aclose()` with httpx, `await session.close()` with aiohttp",
-    )
-    closed.expect_that(True, "no error", next=next_step)
-    await expect_closed(services, "await weather.close()", unclosed_words("after it") | {"next": next_step})
+    next_step = "`await client.aclose()` with httpx, `await session.close()` with aiohttp"
+    async with every_client_kept() as kept:
+        weather = await _made_at_import(trial)
+        for _ in range(2):
+            for outcome in await asyncio.gather(*(_ask(weather, city) for city in ("Lisbon", "Lisbon"))):
+                outcome.expect(LISBON)
+            for by in ("/failing?status=500", "/broken-json"):
+                with services.replaced("/weather", by=by):
+                    await _ask(weather, "Lisbon")
+        closed, open_then = await _close(weather), kept.open()
+        closed.expect_that(True, "no error", next=next_step)
+        words = unclosed_words("after it") | {"next": next_step}
+        await expect_closed(services, "await weather.close()", words, open_then)
 
 
 @WeatherClient.requirement("closing on one event loop leaves the clients of the others as they are")
@@ -342,6 +361,28 @@ async def _outcome(sent: str, call: Callable[[], Awaitable[Any]]) -> Outcome:
         raise NotStarted from error
     except Exception as error:
         return Outcome(sent, error=error)
+
+
+async def _expect_to_go_on_beside_a_failure(weather: Any) -> None:
+    services = counting_anew()
+    with (
+        services.replaced("/weather/Oslo", by="/failing?status=500"),
+        services.held("/weather/Lisbon") as hold,
+    ):
+        waiting = asyncio.ensure_future(_ask(weather, "Lisbon"))
+        try:
+            with held_clock() as clock:
+                await clock.until(lambda: hold.waiting or waiting.done())
+                await _ask(weather, "Oslo")
+                hold.release()
+                await clock.until(waiting.done)
+        finally:
+            waiting.cancel()
+            await asyncio.wait([waiting])
+    sent = 'await weather.ask("Lisbon")  while another call fails'
+    went_on = Outcome(sent, STILL_WAITING) if waiting.cancelled() else waiting.result()
+    went_on.sent = sent
+    went_on.expect(LISBON)
 
 
 async def _ask_and_close(weather: Any) -> None:

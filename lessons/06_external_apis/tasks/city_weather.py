@@ -14,6 +14,7 @@ from ..shared import (
     NO_OBJECTS,
     SOMETHING_MORE,
     counting_anew,
+    every_client_kept,
     expect_504,
     expect_504_for_a_trickle,
     expect_asked_for,
@@ -23,6 +24,7 @@ from ..shared import (
     get,
     get_while,
     keeping_every_client,
+    noting_open_clients,
     odd_cities,
     unclosed_words,
     words_about_broken,
@@ -115,18 +117,16 @@ async def calls_what_is_no_good_502(trial: Trial) -> None:
 @city_weather.requirement(
     "closes its connection to the service before it answers, also when the answer is no JSON"
 )
-@keeping_every_client
 async def leaves_no_connection(trial: Trial) -> None:
-    services = counting_anew()
-    (await get(trial, "/weather/Lisbon/")).expect(200)
-    await expect_closed(services, "GET /weather/Lisbon/", unclosed_words("when the view had answered"))
-    for by, named in (NO_OBJECTS | {"/failing?status=500": "500"}).items():
-        await get_while(trial, "/weather/Lisbon/", by, named)
-        await expect_closed(
-            services,
-            f"GET /weather/Lisbon/  answered by the service with {named}",
-            unclosed_words("when the view had answered"),
-        )
+    services, words = counting_anew(), unclosed_words("when the view had answered")
+    async with every_client_kept() as kept:
+        trial, open_then = noting_open_clients(trial, kept)
+        (await get(trial, "/weather/Lisbon/")).expect(200)
+        await expect_closed(services, "GET /weather/Lisbon/", words, open_then)
+        for by, named in (NO_OBJECTS | {"/failing?status=500": "500"}).items():
+            await get_while(trial, "/weather/Lisbon/", by, named)
+            sent = f"GET /weather/Lisbon/  answered by the service with {named}"
+            await expect_closed(services, sent, words, open_then)
 
 
 def _words_about_status(reply: Reply) -> dict[str, str]:

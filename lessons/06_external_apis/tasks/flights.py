@@ -146,6 +146,12 @@ async def calls_other_errors_502(trial: Trial) -> None:
     for status in (403, 500, 503, 418, *mixed([400, 401, 405, 408, 410, 422, 451, 501, 504, 511])):
         reply = await get_while(trial, "/flights/Kyoto/", f"/failing?status={status}", str(status))
         reply.expect(502, **_words_about_status(reply, status))
+    for city in ("Gate%20404", "Gate%20429"):  # numbers that are no status
+        reply = await get_while(trial, f"/flights/{city}/", "/failing?status=500", "500")
+        reply.expect(502, **_words_about_status(reply))
+    by, named = "/failing?status=503&retry_after=30", "503 and Retry-After: 30"
+    reply = await get_while(trial, "/flights/Kyoto/", by, named)
+    reply.expect(502)
 
 
 @flights.requirement("answers 502 when the service's answer breaks off half-way, or is no JSON object")
