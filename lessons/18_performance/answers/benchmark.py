@@ -335,3 +335,134 @@ async def gives_the_warm_up_up_at_a_failure(page, *, visitors, requests, warm_up
     return await takes_numbers_from_a_queue(
         page, visitors=visitors, requests=requests, warm_up=0, clock=clock
     )
+
+
+@known_answer(
+    "benchmark", when="Where no coroutine of your own is wanted: the end of one request begins the next."
+)
+async def begins_the_next_in_a_callback(page, *, visitors, requests, warm_up, clock):
+    found = {"times": [], "failed": 0}
+
+    def report(good, took):
+        if good:
+            found["times"].append(took)
+        else:
+            found["failed"] += 1
+
+    await by_callbacks(page, visitors, warm_up, clock, lambda good, took: None)
+    await by_callbacks(page, visitors, requests, clock, report)
+    return found
+
+
+def by_callbacks(page, visitors, requests, clock, report):
+    over, left, under_way = asyncio.get_running_loop().create_future(), iter(range(requests)), set()
+
+    def begin():
+        if next(left, None) is not None:
+            task, began = asyncio.ensure_future(page()), clock()
+            under_way.add(task)
+            task.add_done_callback(lambda task: end(task, clock() - began))
+        elif not under_way and not over.done():
+            over.set_result(None)
+
+    def end(task, took):
+        under_way.discard(task)
+        report(not task.exception() and task.result() == 200, took)
+        begin()
+
+    for _ in range(visitors):
+        begin()
+    return over
+
+
+async def measured_by(page, visitors, requests, clock, *, good=lambda status: status == 200, after=None):
+    left, found = iter(range(requests)), {"times": [], "failed": 0}
+
+    async def visitor():
+        for _ in left:
+            began = clock()
+            status = await ask(page)
+            if status is not None and good(status):
+                found["times"].append(clock() - began)
+            else:
+                found["failed"] += 1
+            if after is not None:
+                await after()
+
+    await asyncio.gather(*(visitor() for _ in range(visitors)))
+    return found
+
+
+@known_answer(
+    "benchmark",
+    breaks="counts_failures_apart",
+    says='"failed": 1',
+    because="there is a time for each request, also for those that failed:",
+)
+async def takes_every_status_of_success(page, *, visitors, requests, warm_up, clock):
+    await warmed(page, warm_up)
+    return await measured_by(page, visitors, requests, clock, good=lambda status: 200 <= status < 300)
+
+
+@known_answer("benchmark", breaks="keeps_the_visitors_busy", says="when one of them has its answer")
+async def pauses_for_a_moment(page, *, visitors, requests, warm_up, clock):
+    await warmed(page, warm_up)
+    return await measured_by(page, visitors, requests, clock, after=lambda: asyncio.sleep(0.001))
+
+
+@known_answer("benchmark", breaks="keeps_the_visitors_busy", says="a limit was set to a request")
+async def gives_up_after_ten_seconds(page, *, visitors, requests, warm_up, clock):
+    async def limited():
+        async with asyncio.timeout(10):
+            return await page()
+
+    await warmed(page, warm_up)
+    return await measured_by(limited, visitors, requests, clock)
+
+
+@known_answer(
+    "benchmark", breaks="counts_failures_apart", says="under way when one of them has had PageError"
+)
+async def who_has_an_error_waits_for_the_others(page, *, visitors, requests, warm_up, clock):
+    await warmed(page, warm_up)
+    left, found = iter(range(requests)), {"times": [], "failed": 0}
+
+    async def visitor():
+        for _ in left:
+            began = clock()
+            try:
+                status = await page()
+            except Exception:
+                found["failed"] += 1
+                return
+            if status == 200:
+                found["times"].append(clock() - began)
+            else:
+                found["failed"] += 1
+
+    while len(found["times"]) + found["failed"] < requests:
+        await asyncio.gather(*(visitor() for _ in range(visitors)))
+    return found
+
+
+@known_answer("benchmark", breaks="counts_failures_apart", says="the times in any order")
+async def counts_from_the_last_answer(page, *, visitors, requests, warm_up, clock):
+    await warmed(page, warm_up)
+    left, found = iter(range(requests)), {"times": [], "failed": 0}
+
+    async def visitor():
+        last = clock()
+        for _ in left:
+            try:
+                status = await page()
+            except Exception:
+                found["failed"] += 1
+                continue
+            last, took = clock(), clock() - last
+            if status == 200:
+                found["times"].append(took)
+            else:
+                found["failed"] += 1
+
+    await asyncio.gather(*(visitor() for _ in range(visitors)))
+    return found
