@@ -234,7 +234,7 @@ async def knows_trips_on_sale_alone(request, pk):
     return shown(trip, *await asyncio.gather(gated_weather(city), told("flights", city)))
 
 
-@known_answer("trip_page", breaks="lets_go_of_the_gate", says="got 4 questions")
+@known_answer("trip_page", breaks="keeps_the_gate", says="got 0 questions")
 async def says_nothing_at_a_full_gate(request, pk):
     trip = await trip_with(pk)
     city = trip.destination.name
@@ -243,3 +243,80 @@ async def says_nothing_at_a_full_gate(request, pk):
         return None if gate().locked() else await gated_weather(city)
 
     return shown(trip, *await asyncio.gather(weather_there(), told("flights", city)))
+
+
+@known_answer(
+    "trip_page", breaks="keeps_the_gate", says="and 4 questions fail", because="the agency may ask four"
+)
+async def asks_once_more_without_the_gate(request, pk):
+    trip = await trip_with(pk)
+    city = trip.destination.name
+
+    async def weather_there():
+        return await gated_weather(city) or await told("weather", city)
+
+    return shown(trip, *await asyncio.gather(weather_there(), told("flights", city)))
+
+
+gates_of_cities = WeakKeyDictionary()
+
+
+@known_answer(
+    "trip_page", breaks="keeps_the_gate", says="each for another trip", because="the agency may ask four"
+)
+async def makes_a_gate_for_each_city(request, pk):
+    trip = await trip_with(pk)
+    city = trip.destination.name
+    own = gates_of_cities.setdefault(asyncio.get_running_loop(), {}).setdefault(city, asyncio.Semaphore(4))
+
+    async def weather_there():
+        async with own:
+            return await told("weather", city)
+
+    return shown(trip, *await asyncio.gather(weather_there(), told("flights", city)))
+
+
+@known_answer("trip_page", breaks="keeps_the_gate", says="the agency may ask four at once")
+async def gives_its_place_back_twice(request, pk):
+    trip = await trip_with(pk)
+    city = trip.destination.name
+
+    async def weather_there():
+        await gate().acquire()
+        try:
+            weather = await told("weather", city)
+            gate().release()
+            return weather
+        finally:
+            gate().release()
+
+    return shown(trip, *await asyncio.gather(weather_there(), told("flights", city)))
+
+
+@known_answer("trip_page", breaks="shows_what_is_known", says="expected 200")
+async def takes_an_empty_answer_for_none(request, pk):
+    trip = await trip_with(pk)
+    city = trip.destination.name
+    weather, flights = await asyncio.gather(gated_weather(city), told("flights", city))
+    return shown(trip, weather or None, flights or None)
+
+
+trips_seen = {}
+
+
+@known_answer("trip_page", breaks="shows_what_is_known", says="part 2")
+async def remembers_the_trip(request, pk):
+    trip = trips_seen[pk] = trips_seen.get(pk) or await trip_with(pk)
+    city = trip.destination.name
+    return shown(trip, *await asyncio.gather(gated_weather(city), told("flights", city)))
+
+
+@known_answer("trip_page", breaks="lets_go_of_the_gate", says="hold the gate meanwhile")
+async def waits_in_the_gate_when_the_weather_fails(request, pk):
+    trip = await trip_with(pk)
+    flights = asyncio.ensure_future(told("flights", trip.destination.name))
+    async with gate():
+        weather = await told("weather", trip.destination.name)
+        if weather is None:
+            return shown(trip, None, await flights)
+    return shown(trip, weather, await flights)

@@ -64,8 +64,11 @@ def asked(services: Services, service: str) -> int:
 async def shows_what_is_known(trial: Trial) -> None:
     services = running_services()
     one, other = await made_up_trip(), await made_up_trip(" #2?", active=False)
-    for trip in (one, other, one):
-        weather, flights = made_up_answer(trip), made_up_answer(trip)
+    for number, trip in enumerate((one, other, one, one)):
+        trip.title += f", part {number}"
+        await trip.asave(update_fields=["title"])
+        empty = number == 3
+        weather, flights = ({}, {}) if empty else (made_up_answer(trip), made_up_answer(trip))
         with (
             services.saying(f"/weather/{trip.destination.name}", weather),
             services.saying(f"/flights/{trip.destination.name}", flights),
@@ -110,6 +113,11 @@ async def says_what_is_not_known(trial: Trial) -> None:
 async def keeps_the_gate(trial: Trial) -> None:
     trip = await made_up_trip()
     expect_the_allowed(together(trip), await at_the_weather_service(trial, trip))
+    await keeps_the_gate_of_who_leaves(trial, trip)
+    await keeps_the_gate_of_who_hears_an_error(trial)
+
+
+async def keeps_the_gate_of_who_leaves(trial: Trial, trip: Trip) -> None:
     services = counting_anew()
     with services.held("/weather/") as weather:
         async with visits(trial, *[f"/trips/{trip.pk}/"] * VISITORS) as leaving:
@@ -118,6 +126,29 @@ async def keeps_the_gate(trial: Trial) -> None:
     sent = f"{together(trip)}  after as many visitors have left before their answer"
     lost = "whoever left while the weather service was asked has kept a place at the gate for good"
     expect_the_allowed(sent, waiting, **({"because": lost} if waiting < ALLOWED else {}))
+
+
+async def keeps_the_gate_of_who_hears_an_error(trial: Trial) -> None:
+    """The first four questions fail, and those that come then are counted."""
+    trips = [await made_up_trip() for _ in range(VISITORS)]
+    services = counting_anew()
+    sent = f"{VISITORS} requests together, each for another trip"
+    with (
+        services.replaced("/weather/", by="/failing?status=503"),
+        services.held("/weather/") as first,
+        services.held("/weather/") as later,
+    ):
+        async with visits(trial, *(f"/trips/{trip.pk}/" for trip in trips)) as ten:
+            await ten.until(lambda: first.waiting >= ALLOWED)
+            await ten.clock.pause(SHORTLY)
+            expect_the_allowed(sent, first.waiting)
+            first.release()
+            await ten.until(lambda: later.waiting >= ALLOWED)
+            await ten.clock.pause(SHORTLY)
+            expect_the_allowed(f"{sent}, and {ALLOWED} questions fail", later.waiting)
+            later.release()
+            replies = await ten.replies()
+    expect_all_answered(replies)
 
 
 async def at_the_weather_service(trial: Trial, trip: Trip, patience: float = 2.5) -> int:
@@ -137,7 +168,7 @@ async def at_the_weather_service(trial: Trial, trip: Trip, patience: float = 2.5
 def expect_the_allowed(sent: str, waiting: int, **words: str) -> None:
     if waiting > ALLOWED:
         words = {
-            "because": "nothing limits the questions to the weather service, and the agency may ask four at once",
+            "because": "the agency may ask four at once: the others wait at the gate",
             "next": "keep `async with gate():` around the question to it",
         }
     Outcome(sent, f"{waiting} questions at the weather service").expect_that(
@@ -159,9 +190,13 @@ async def asks_for_all_flights(trial: Trial) -> None:
 )
 async def lets_go_of_the_gate(trial: Trial) -> None:
     await expect_all_asked(trial, silent="flights", about="weather")
+    with running_services().replaced("/weather/", by="/failing?status=503"):
+        await expect_all_asked(
+            trial, silent="flights", about="weather", but=", and the weather service fails"
+        )
 
 
-async def expect_all_asked(trial: Trial, *, silent: str, about: str) -> None:
+async def expect_all_asked(trial: Trial, *, silent: str, about: str, but: str = "") -> None:
     services, trip = counting_anew(), await made_up_trip()
     with services.held(f"/{silent}/") as hold:
         async with visits(trial, *[f"/trips/{trip.pk}/"] * VISITORS) as ten:
@@ -172,7 +207,8 @@ async def expect_all_asked(trial: Trial, *, silent: str, about: str) -> None:
     expect_all_answered(replies)
     came_later = asked(services, about) == VISITORS
     words = words_about(found, silent, about) if came_later else {}
-    Outcome(f"{together(trip)}  while the {silent} service is silent", f"{found} questions").expect_that(
+    sent = f"{together(trip)}  while the {silent} service is silent{but}"
+    Outcome(sent, f"{found} questions").expect_that(
         found == VISITORS, f"{VISITORS} questions at the {about} service", **words
     )
 
