@@ -115,7 +115,12 @@ def test_no_answer_is_said_and_never_waited_for() -> None:
     async def fails(scope: Any, receive: Any, send: Any) -> None:
         raise ValueError("not lifespan")
 
+    async def is_cancelled(scope: Any, receive: Any, send: Any) -> None:
+        raise asyncio.CancelledError
+
     waits = "no answer: the application waits for the next message"
+    cancelled = "no answer: a CancelledError has ended the application"
+    assert asyncio.run(told(is_cancelled, "start")) == [cancelled]
     assert asyncio.run(told(listens_only, "start", "stop")) == [waits, waits]
     assert asyncio.run(told(sends(), "start")) == ["no answer: the application had returned"]
     assert repr(asyncio.run(told(fails, "start"))) == "[ValueError('not lifespan')]"

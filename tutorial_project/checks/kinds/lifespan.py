@@ -98,6 +98,8 @@ class Lifespan:
             return Outcome(kind, self.messages[heard].get("type"))
         if not self._call.done():
             return Outcome(kind, "no answer: the application waits for the next message")
+        if self._call.cancelled():  # such as by a task that it waited for
+            return Outcome(kind, "no answer: a CancelledError has ended the application")
         if isinstance(error := self._call.exception(), NotImplementedError):
             raise NotStarted from error
         return Outcome(kind, "no answer: the application had returned", error)
