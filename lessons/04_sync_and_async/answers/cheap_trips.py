@@ -1,5 +1,6 @@
 import asyncio
 import functools
+from concurrent.futures import ThreadPoolExecutor
 
 from asgiref.sync import sync_to_async
 from django.db import DatabaseError, connection
@@ -246,6 +247,31 @@ async def sorts_by_the_price_in_the_line(request, euros):
         return sorted(lines, key=lambda line: float(line.split(": ")[1].removesuffix(" €")))
 
     return JsonResponse({"trips": await sync_to_async(descriptions)()})
+
+
+_lines = {}
+
+
+@known_answer("cheap_trips", breaks="follows_the_database", says="got")
+async def keeps_a_line_until_the_price_changes(request, euros):
+    trips = trips_below(euros).select_related("destination")
+    lines = [_lines.setdefault((trip.pk, trip.price), described(trip)) async for trip in trips]
+    return JsonResponse({"trips": lines})
+
+
+def described_and_closed(trip):
+    try:
+        return described(trip)
+    finally:
+        connection.close()
+
+
+@known_answer("cheap_trips", breaks="crosses_once", says="there is a crossing for each trip")
+async def submits_each_row_to_its_own_pool(request, euros):
+    trips = [trip async for trip in trips_below(euros)]
+    with ThreadPoolExecutor(4) as pool:
+        futures = [asyncio.wrap_future(pool.submit(described_and_closed, trip)) for trip in trips]
+        return JsonResponse({"trips": await asyncio.gather(*futures)})
 
 
 EQUAL_MUTANTS = {

@@ -284,6 +284,22 @@ async def starts_two_tasks_and_awaits_the_trip(request, city):
         await asyncio.gather(euros, sky, return_exceptions=True)
 
 
+_days = {}
+
+
+@known_answer("offer", breaks="follows_the_services", says="got")
+async def remembers_the_day_of_a_trip(request, city):
+    def trip_on_its_day():
+        trip = Trip.objects.filter(destination__name=city).first()
+        if trip is None:
+            raise Http404
+        day = _days.setdefault((trip.pk, request.LANGUAGE_CODE), date_format(trip.departs, "j F"))
+        return f"{day}: {trip.title}, £{float(trip.price) * ask_blocking('rates/GBP')['rate']:.0f}"
+
+    threads = [asyncio.to_thread(ask, city) for ask in (cheapest_fare, forecast)]
+    return offered(*await asyncio.gather(*threads, sync_to_async(trip_on_its_day)()))
+
+
 TROUBLE = "what becomes of a helper that fails is left open, but for the 404 of `next_trip`"
 
 EQUAL_MUTANTS = {

@@ -1,6 +1,8 @@
-import asyncio
 import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from typing import Any
 from unittest.mock import patch
 
 from asgiref.sync import sync_to_async
@@ -59,6 +61,26 @@ async def follows_the_database(trial: Trial) -> None:
         reply = await get(trial, "/cheap-trips/7000/")
         reply.expect(200, json={"trips": expected}, **words_about_rows(reply, expected, earlier))
         earlier = expected
+    for name in ("title", "country"):
+        await get(trial, "/cheap-trips/500/")
+        expected = await sync_to_async(with_one_change)(name)
+        reply = await get(trial, "/cheap-trips/500/")
+        reply.expect(200, json={"trips": expected})
+
+
+def with_one_change(name: str) -> list[str]:
+    """Give the cheapest trip another title, or its country another name, and say what is listed below 500 euros."""
+    trip = Trip.objects.select_related("destination").order_by("price")[0]
+    row = trip if name == "title" else trip.destination
+    setattr(row, name, made_up(name))
+    row.save(update_fields=[name])
+    return listed_below(500)
+
+
+def listed_below(euros: int) -> list[str]:
+    """What the database holds at this moment."""
+    rows = Trip.objects.filter(price__lt=euros).select_related("destination").order_by("price")
+    return [f"{row.title} ({row.destination.country}): {row.price} €" for row in rows]
 
 
 def with_new_prices(limit: int) -> list[str]:
@@ -81,8 +103,7 @@ def with_new_prices(limit: int) -> list[str]:
     other.title, other.destination, other.price = one.title, one.destination, one.price
     other.save(update_fields=["title", "destination", "price"])
     Destination.objects.filter(pk=one.destination_id).update(country=made_up("land"))
-    rows = Trip.objects.filter(price__lt=limit).select_related("destination").order_by("price")
-    return [f"{row.title} ({row.destination.country}): {row.price} €" for row in rows]
+    return listed_below(limit)
 
 
 def words_about_rows(reply: Reply, expected: list[str], earlier: list[str]) -> dict[str, str]:
@@ -134,9 +155,16 @@ async def closes_what_it_opened(trial: Trial) -> None:
 
 
 async def crossings(trial: Trial, path: str) -> tuple[int, Reply]:
-    """How often a request hands work to a thread, Django's own part included, and its reply."""
-    loop = asyncio.get_running_loop()
-    with patch.object(loop, "run_in_executor", wraps=loop.run_in_executor) as crossed:
+    """How often a request hands work to a pool of threads, Django's own part included, and its reply."""
+    thread, handed_over = threading.get_ident(), 0
+    real = ThreadPoolExecutor.submit
+
+    def submit(pool: ThreadPoolExecutor, /, *call: Any, **options: Any) -> Any:
+        nonlocal handed_over
+        handed_over += threading.get_ident() == thread
+        return real(pool, *call, **options)
+
+    with patch.object(ThreadPoolExecutor, "submit", submit):
         reply = await get(trial, path)
     reply.expect(200)
-    return crossed.call_count, reply
+    return handed_over, reply

@@ -1,6 +1,7 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
@@ -94,15 +95,30 @@ async def follows_the_services(trial: Trial) -> None:
         with all_saying(said):
             reply = await get(trial, f"/offers/{city}/")
         reply.expect(200, json=expected)
+    for service in said:
+        await knows_whose_answer_is_late(trial, service)
     await takes_no_failure_for_a_missing_trip(trial)
 
 
+async def knows_whose_answer_is_late(trial: Trial, service: str) -> None:
+    """Let one service be the last to answer; a view that blocks is refused elsewhere."""
+    said, expected = await sync_to_async(made_up)("Lisbon")
+    with all_saying(said), connections_watched():
+        async with held_questions(trial, "/offers/Lisbon/", at=[f"/{service}"], may_block=False) as held:
+            await held.until_waiting(1)
+            await held.until_quiet()
+            [reply] = await held.replies(f"while {service} is the last to answer")
+    if reply.error is None:
+        reply.expect(200, json=expected)
+
+
 def made_up(city: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Give the next trip to a city another title and price, and say what the services say and what is answered then."""
+    """Give the next trip to a city another title, price and day, and say what the services say and what is answered then."""
     weather, flights, rate = made_up_weather(city), made_up_flights(city), made_up_rate("GBP")
     trip = Trip.objects.filter(destination__name=city)[0]
     trip.title, trip.price = f"Journey {uuid4().hex[:6]}", Decimal(random.randint(10_000, 90_000))
-    trip.save(update_fields=["title", "price"])
+    trip.departs -= timedelta(days=random.randint(1, 360))  # it stays the next one
+    trip.save(update_fields=["title", "price", "departs"])
     said = {f"weather/{city}": weather, f"flights/{city}": flights, "rates/GBP": rate}
     return said, {
         "fare": min(flight["price"] for flight in flights["flights"]),
