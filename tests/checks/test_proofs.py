@@ -22,7 +22,7 @@ from tutorial_project.checks import (
     blocking_calls_refused,
     run_without_a_loop,
 )
-from tutorial_project.checks.proofs.event_loop import tasks_of
+from tutorial_project.checks.proofs.event_loop import joins_allowed, tasks_of
 from tutorial_project.classroom import queries
 from tutorial_project.trips.models import Trip
 
@@ -104,6 +104,16 @@ async def waits_for_a_lock() -> None:
 def test_threads_may_be_joined_where_a_check_says_so_and_nothing_else_may_wait() -> None:
     async def guarded() -> None:
         with blocking_calls_refused(joins_a_thread, but_joins=True):
+            await joins_a_thread()
+            with pytest.raises(BlockingError):
+                await waits_for_a_lock()
+
+    asyncio.run(guarded())
+
+
+def test_threads_may_be_joined_in_a_block_that_allows_it() -> None:
+    async def guarded() -> None:
+        with joins_allowed(), blocking_calls_refused(joins_a_thread):
             await joins_a_thread()
             with pytest.raises(BlockingError):
                 await waits_for_a_lock()
