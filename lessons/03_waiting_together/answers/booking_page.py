@@ -222,3 +222,41 @@ async def takes_a_free_flight_for_none(request, city, nights):
         forecast(city), cheapest_flight(city), asyncio.to_thread(premium, nights)
     )
     return JsonResponse({"forecast": sky, "flight": flight or None, "insurance": price})
+
+
+@known_answer("booking_page", when="Where the pool shall end with the request.")
+async def with_a_pool_of_its_own(request, city, nights):
+    with ThreadPoolExecutor() as pool:
+        price = await asyncio.get_running_loop().run_in_executor(pool, premium, nights)
+    return await page(city, price)
+
+
+@known_answer(
+    "booking_page",
+    breaks="does_not_hold_the_loop",
+    says="the loop stood still until the insurer gave up",
+    because="the event loop itself waits for a thread",
+)
+async def ends_the_pool_before_its_result(request, city, nights):
+    with ThreadPoolExecutor() as pool:
+        price = asyncio.get_running_loop().run_in_executor(pool, premium, nights)
+    return await page(city, await price)
+
+
+@known_answer(
+    "booking_page", breaks="lets_travellers_wait_together", says="while the insurer thinks for 2 seconds"
+)
+async def gives_the_insurer_up(request, city, nights):
+    try:
+        price = await asyncio.wait_for(asyncio.to_thread(premium, nights), 1)
+    except TimeoutError:
+        price = None
+    return await page(city, price)
+
+
+@known_answer("booking_page", breaks="gives_the_same_answers", says='"forecast": "? °C')
+async def knows_no_zero(request, city, nights):
+    weather = await ask(f"weather/{city}")
+    sky = f"{weather['celsius'] or '?'} °C, {weather['sky']}"
+    flight, price = await cheapest_flight(city), await asyncio.to_thread(premium, nights)
+    return JsonResponse({"forecast": sky, "flight": flight, "insurance": price})

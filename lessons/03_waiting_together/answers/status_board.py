@@ -407,3 +407,24 @@ async def stops_at_the_first_failure(request):
         if not isinstance(tasks[name].exception(), ServiceError):
             raise tasks[name].exception()
     return JsonResponse({"answers": answers, "failed": failed})
+
+
+@known_answer("status_board", breaks="raises_every_other_error", says="its question is cancelled")
+async def takes_a_cancelled_question_for_a_failure(request):
+    async def one(name):
+        try:
+            return await ask(name)
+        except (ServiceError, asyncio.CancelledError):
+            return None
+
+    names = request.GET.getlist("service")
+    return shown(names, await asyncio.gather(*map(one, names)))
+
+
+@known_answer("status_board", breaks="raises_every_other_error", says="while one of them takes two seconds")
+async def waits_for_one_second(request):
+    names = request.GET.getlist("service")
+    tasks = [asyncio.create_task(answer_or_none(name)) for name in names]
+    if tasks:
+        await asyncio.wait(tasks, timeout=1)
+    return shown(names, [task.result() if task.done() else None for task in tasks])

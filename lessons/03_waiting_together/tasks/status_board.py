@@ -123,6 +123,8 @@ async def raises_every_other_error(trial: Trial) -> None:
     for names in (["busy", "rates/USD"], ["rates/USD", "busy"]):
         await raises_the_mistake(trial, RuntimeError("a mistake in the code"), *names)
     await ends_when_it_is_cancelled(trial)
+    await raises_the_cancellation_of_a_question(trial)
+    await waits_for_a_slow_service(trial)
     with all_saying({"rates/USD": {}}):
         reply = await trial.get(board("rates/USD"))
     reply.expect(
@@ -153,6 +155,31 @@ async def ends_when_it_is_cancelled(trial: Trial) -> None:
     )
 
 
+async def raises_the_cancellation_of_a_question(trial: Trial) -> None:
+    """Cancel one question, and not the view."""
+    view = trial.answer.as_view() if hasattr(trial.answer, "as_view") else trial.answer
+    if not iscoroutinefunction(view):
+        return
+    with mistake_in_the_client("rates/USD", asyncio.CancelledError()):
+        visit = asyncio.ensure_future(view(AsyncRequestFactory().get(board("rates/USD"))))
+        await asyncio.wait([visit])
+    ended = visit.cancelled() or visit.exception() is not None
+    Outcome(f"GET {board('rates/USD')}, and its question is cancelled").expect_that(
+        ended, "the cancellation to be raised", got="the view went on, and gave a response"
+    )
+
+
+async def waits_for_a_slow_service(trial: Trial) -> None:
+    """Let a service take two seconds: what fails is for `ask` to say, after its five."""
+    said = made_up("weather/Lisbon", "rates/USD")
+    with all_saying(said):
+        async with held_questions(trial, board(*said), at=["/rates/"]) as held:
+            await held.until_waiting(1)
+            await held.visit.clock.advance(2.0)
+            reply = (await held.replies("while one of them takes two seconds"))[0]
+    reply.expect(200, json={"answers": said, "failed": []})
+
+
 async def raises_the_mistake(trial: Trial, mistake: Exception, *names: str) -> None:
     with mistake_in_the_client("rates/USD", mistake):
         reply = await trial.get(board(*names))
@@ -170,7 +197,7 @@ async def raises_the_mistake(trial: Trial, mistake: Exception, *names: str) -> N
 
 
 @contextmanager
-def mistake_in_the_client(service: str, mistake: Exception) -> Iterator[None]:
+def mistake_in_the_client(service: str, mistake: BaseException) -> Iterator[None]:
     """Let `ask` and `ask_blocking` raise this error when they read this service's answer."""
     really = client._content
 
