@@ -89,7 +89,7 @@ async def thread_not_awaited(request, pk):
     return costs(trip, await asyncio.to_thread(fare_or_none, trip.destination.name), insurance)
 
 
-@known_answer("journey_costs", breaks="flies_nowhere", says="nothing catches it there")
+@known_answer("journey_costs", breaks="flies_nowhere", says="and out of the view as well")
 async def not_flown_to_not_caught(request, pk):
     trip = await aget_object_or_404(TRIPS, pk=pk)
     fare, insurance = await asyncio.gather(
@@ -178,7 +178,7 @@ async def both_on_the_requests_thread(request, pk):
         return trouble()
 
 
-@known_answer("journey_costs", breaks="passes_trouble_on", says="nothing catches it there")
+@known_answer("journey_costs", breaks="passes_trouble_on", says="and out of the view as well")
 async def trouble_not_caught(request, pk):
     trip = await aget_object_or_404(TRIPS, pk=pk)
     fare = asyncio.to_thread(fare_or_none, trip.destination.name)
@@ -373,6 +373,28 @@ async def keeps_the_flight_in_the_module(request, pk):
     except ServiceError:
         return trouble()
     return costs(trip, heard["flight"], insurance)
+
+
+@known_answer(
+    "journey_costs",
+    breaks="flies_nowhere",
+    says="on a day without a flight",
+    because="`NotFlownTo` comes out where the call is awaited",
+)
+async def looks_for_the_words_of_the_error(request, pk):
+    trip = await aget_object_or_404(TRIPS, pk=pk)
+
+    async def fare():
+        try:
+            return await asyncio.to_thread(cheapest_fare, trip.destination.name)
+        except Exception as error:
+            if str(error) != f"no airline flies to {trip.destination.name}":
+                raise
+
+    try:
+        return costs(trip, *await asyncio.gather(fare(), asyncio.to_thread(premium, trip.nights)))
+    except ServiceError:
+        return trouble()
 
 
 EQUAL_MUTANTS = {

@@ -336,6 +336,18 @@ async def calls_it_outside_of_the_try(middleware):
     return said | {"works": True}
 
 
+@known_answer("judge", breaks="trusts_honest_ones", says="judge(ReadsTheRequest)")
+async def wants_no_new_header(middleware):
+    said = flags(middleware)
+    if not said["async"]:
+        return said | {"works": said["sync"]}
+    try:
+        response = await middleware(page)(request)
+    except Exception:
+        return said | {"works": False}
+    return said | {"works": set(response.headers) <= {"Content-Type"}}
+
+
 EQUAL_MUTANTS = {
     "local as global: nothing → global works": "it is set after the wait, and nobody waits between that and the `return`",
 }

@@ -71,10 +71,13 @@ class IsHeld(AsyncOnly):
 
 
 class ReadsTheRequest(AsyncOnly):
-    """As one that puts an id into its log lines."""
+    """As one that puts an id into its log lines; notes that there was a request to read."""
+
+    has_read = False
 
     async def __call__(self, request: Any) -> Any:
         name = request.headers.get("X-Request-ID", request.path)
+        type(self).has_read = True
         response = await self.get_response(request)
         response.headers["X-Request-ID"] = name
         return response
@@ -397,10 +400,6 @@ WORKS = {
         "because": "it answers with a `StreamingHttpResponse`: that has no `content`, and is no `HttpResponse`, and both are "
         "`HttpResponseBase`"
     },
-    ReadsTheRequest: {
-        "because": "it reads its request, as most do: a trial needs one",
-        "next": "call it with `request`",
-    },
     ForBoth: {
         "because": "its `__call__` is a plain function and gives back a coroutine: Django can await that",
         "next": "look at what a call gives back, and not at how `__call__` is declared",
@@ -427,3 +426,17 @@ WORKS = {
 async def trusts_honest_ones(trial: Trial) -> None:
     for middleware, words in WORKS.items():
         await expect_verdict(trial, new(middleware), "works", True, **words)
+    await tries_with_a_request(trial)
+
+
+async def tries_with_a_request(trial: Trial) -> None:
+    outcome = await verdict_of(trial, reading := of_today(ReadsTheRequest))
+    works = outcome.error is None and isinstance(outcome.value, dict) and outcome.value.get("works")
+    words = {} if reading.has_read or outcome.error is not None else WANTS_A_REQUEST
+    outcome.expect_that(works is True, "a dictionary with 'works': True", **words)
+
+
+WANTS_A_REQUEST = {
+    "because": "it reads its request, as most do: a trial needs one",
+    "next": "call it with `request`",
+}
