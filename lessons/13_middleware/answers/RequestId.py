@@ -2,6 +2,7 @@ import asyncio
 import re
 import string
 import threading
+from contextvars import ContextVar
 from uuid import uuid4
 
 from asgiref.sync import markcoroutinefunction
@@ -420,3 +421,17 @@ class PutsItBackAfterTheFirstPart(Named):
         current_id.reset(token)
         async for chunk in content:
             yield chunk
+
+
+@known_answer("RequestId", breaks="makes_new_ids", says="that is the id of the request before")
+class KeepsItsOwnVariable(Named):
+    own = ContextVar("own")
+
+    async def __call__(self, request):
+        brought = request.headers.get("X-Request-ID", "")
+        if WELL_FORMED.fullmatch(brought):
+            self.own.set(brought)
+        elif not self.own.get(None):
+            self.own.set(uuid4().hex)
+        current_id.set(self.own.get())
+        return await self.answered(request, self.own.get())

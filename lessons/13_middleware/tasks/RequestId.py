@@ -1,17 +1,18 @@
 import asyncio
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from uuid import uuid4
 
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.test import AsyncRequestFactory
 from django.urls import path
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
 from tutorial_project.checks.kinds.middleware import asgi_site, expect_a_response
 from tutorial_project.checks.kinds.streams import OpenStream
-from tutorial_project.trips.request_log import RequestIdFilter, current_id
+from tutorial_project.trips.request_log import RequestIdFilter
 
 from ..shared import Meeting, together, told, watched_get
 
@@ -105,21 +106,22 @@ async def gives_it_with_every_answer(trial: Trial) -> None:
 
 
 async def gives_it_when_there_was_another(trial: Trial) -> None:
-    with handled_another() as before:
-        reply = await named(trial, "/offers/", name := made_up_id())
-    reply.sent += AFTER_ANOTHER
+    before, reply = await after_another(trial, named(trial, "/offers/", name := made_up_id()))
     taken = reply.response.headers.get("X-Request-ID") == before
     expect_the_id(reply, name, **(OF_THE_ONE_BEFORE if taken else {}))
 
 
-@contextmanager
-def handled_another() -> Iterator[str]:
-    """One task may handle several requests, one after another: a test's client does, and some servers do."""
-    token = current_id.set(before := made_up_id())
-    try:
-        yield before
-    finally:
-        current_id.reset(token)
+async def after_another(trial: Trial, asking: Awaitable[Reply]) -> tuple[str, Reply]:
+    """The id of a request, and the reply to another one of the same task: a test's client does so, and some servers."""
+
+    async def both() -> tuple[str, Reply]:
+        before = AsyncRequestFactory().get("/offers/", headers={"X-Request-ID": made_up_id()})
+        await trial.application.get_response_async(before)
+        return before.headers["X-Request-ID"], await asking
+
+    before, reply = await asyncio.ensure_future(both())
+    reply.sent += AFTER_ANOTHER
+    return before, reply
 
 
 AFTER_ANOTHER = "  in a task that has handled another request before"
@@ -151,11 +153,12 @@ async def makes_new_ids(trial: Trial) -> None:
 
 
 async def makes_one_when_there_was_another(trial: Trial) -> None:
-    with handled_another() as before:
-        reply = told(await trial.get("/offers/"))
-    reply.sent += AFTER_ANOTHER
+    before, reply = await after_another(trial, trial.get("/offers/"))
     reply.expect_that(
-        new_id(reply) != before, "a new X-Request-ID", got=f"X-Request-ID: {before}", **OF_THE_ONE_BEFORE
+        new_id(told(reply)) != before,
+        "a new X-Request-ID",
+        got=f"X-Request-ID: {before}",
+        **OF_THE_ONE_BEFORE,
     )
 
 
