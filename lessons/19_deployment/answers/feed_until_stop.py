@@ -441,3 +441,127 @@ EQUAL_MUTANTS = {
     'arg removal: return StreamingHttpResponse(events(), content_type="text/event-stream", headers=headers) → '
     'return StreamingHttpResponse(events(), content_type="text/event-stream", …)': TO_A_PROXY,
 }
+
+
+def emptied(request, at_the_end, *, begin=None):
+    """Waits for both, then `at_the_end` gives what of the queue is sent; the wrong answers below differ in one part."""
+    stopping = state(request)
+
+    async def events():
+        queue = board.join()
+        if begin is not None:
+            yield begin
+        stop = asyncio.ensure_future(stopping.wait())
+        try:
+            if begin is None:
+                yield WELCOME
+            while not stopping.is_set():
+                get = asyncio.ensure_future(queue.get())
+                try:
+                    await asyncio.wait([get, stop], return_when=asyncio.FIRST_COMPLETED)
+                    if get.done():
+                        yield event(get.result())
+                finally:
+                    get.cancel()
+            for departure in at_the_end(queue, stopping):
+                yield event(departure)
+            yield RETRY
+        finally:
+            stop.cancel()
+            board.leave(queue)
+
+    return stream(events())
+
+
+def all_there(queue, stopping):
+    while not queue.empty():
+        yield queue.get_nowait()
+
+
+def within_five_seconds(queue, stopping):
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + 5
+    while not queue.empty() and clock() < deadline:
+        yield queue.get_nowait()
+
+
+def and_begins_anew(queue, stopping):
+    stopping.clear()
+    return all_there(queue, stopping)
+
+
+@known_answer("feed_until_stop")
+async def waits_while_it_is_not_to_stop(request):
+    return emptied(request, all_there)
+
+
+@known_answer(
+    "feed_until_stop",
+    breaks="loses_nothing",
+    says="the client takes a minute for each",
+    because="the feed ended with departures in its queue",
+)
+async def ends_five_seconds_later(request):
+    return emptied(request, within_five_seconds)
+
+
+@known_answer("feed_until_stop", breaks="ends_at_stop", says="others look at it, too")
+async def clears_the_stop(request):
+    return emptied(request, and_begins_anew)
+
+
+@known_answer(
+    "feed_until_stop",
+    breaks="leaves_nothing",
+    says="the client goes while `: welcome` is on its way",
+)
+async def begins_to_clean_up_after_the_welcome(request):
+    return emptied(request, all_there, begin=WELCOME)
+
+
+@known_answer("feed_until_stop", breaks="sends_events", says="id: ")
+async def sends_a_city_once(request):
+    stopping, told = state(request), set()
+
+    async def events():
+        queue = board.join()
+        closing = asyncio.ensure_future(mark_at(stopping, queue))
+        try:
+            yield WELCOME
+            while (departure := await queue.get()) is not None:
+                if departure["to"] not in told:
+                    yield event(departure)
+                told.add(departure["to"])
+            yield RETRY
+        finally:
+            closing.cancel()
+            board.leave(queue)
+
+    return stream(events())
+
+
+@known_answer("feed_until_stop", breaks="leaves_nothing", says="nothing cancels a task but its own")
+async def leaves_its_get_behind(request):
+    stopping = state(request)
+
+    async def events():
+        queue = board.join()
+        try:
+            yield WELCOME
+            while True:
+                get = asyncio.ensure_future(queue.get())
+                stop = asyncio.ensure_future(stopping.wait())
+                try:
+                    done, _ = await asyncio.wait([get, stop], return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    stop.cancel()
+                if get not in done:
+                    break
+                yield event(get.result())
+            for departure in all_there(queue, stopping):
+                yield event(departure)
+            yield RETRY
+        finally:
+            board.leave(queue)
+
+    return stream(events())

@@ -444,3 +444,26 @@ EQUAL_MUTANTS = {
     "number: return newest.pk if newest else 0 → …": BELOW_ALL,
     "one less: return newest.pk if newest else 0 → …": BELOW_ALL,
 }
+
+
+@known_answer("review_feed", breaks="leaves_nothing", says="1 task")
+async def leaves_its_wait_behind(request):
+    async def events():
+        with listening(request) as news:
+            seen = await begin(request)
+            await give_back()
+            yield RETRY
+            while True:
+                news.clear()
+                async for review in after(seen):
+                    yield event(review)
+                    seen = review.pk
+                await give_back()
+                await asyncio.wait([asyncio.ensure_future(news.wait())])
+
+    return stream(events())
+
+
+@known_answer("review_feed", breaks="sends_each_review", says="4 events")
+async def orders_by_trip(request):
+    return feed(request, look=lambda seen: Review.objects.filter(pk__gt=seen).order_by("trip_id", "pk"))

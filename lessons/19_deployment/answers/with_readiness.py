@@ -453,3 +453,103 @@ def also_without_the_slash(application, stopping):
 EQUAL_MUTANTS = {
     "condition: if not under_way: → if True:": "who waits looks at the set again each time",
 }
+
+
+@known_answer("with_readiness")
+def looks_a_hundred_times_a_second(application, stopping):
+    async def over(under_way, changed):
+        while under_way:
+            await asyncio.sleep(0.01)
+
+    return counting(application, stopping, over)
+
+
+def in_tasks(application, stopping, over, waits=lambda task: task):
+    """Each request in a task of its own, which `over` gets a set of."""
+    tasks = set()
+
+    async def in_a_task(scope, receive, send):
+        tasks.add(task := asyncio.ensure_future(application(scope, receive, send)))
+        try:
+            await waits(task)
+        finally:
+            tasks.discard(task)
+
+    async def all_over(under_way, changed):
+        await over(tasks)
+
+    return counting(application, stopping, all_over, hands_on=in_a_task)
+
+
+async def gathered(tasks):
+    while tasks:
+        await asyncio.wait(tasks)
+
+
+@known_answer("with_readiness")
+def each_in_a_task_of_its_own(application, stopping):
+    return in_tasks(application, stopping, gathered)
+
+
+@known_answer("with_readiness", breaks="waits_for_open_requests", says="a CancelledError has ended")
+def an_error_ends_the_wait(application, stopping):
+    async def over(tasks):
+        with suppress(Exception):
+            await asyncio.gather(*map(asyncio.shield, tasks))
+
+    return in_tasks(application, stopping, over)
+
+
+@known_answer(
+    "with_readiness", breaks="waits_for_open_requests", says="does not hear that a request was cancelled"
+)
+def goes_on_when_a_request_is_cancelled(application, stopping):
+    return in_tasks(application, stopping, gathered, waits=asyncio.shield)
+
+
+everybody = []
+
+
+@known_answer("with_readiness", breaks="waits_for_open_requests", says="two layers count in one place")
+def counts_for_the_whole_process(application, stopping):
+    async def noted(scope, receive, send):
+        everybody.append(scope)
+        try:
+            await application(scope, receive, send)
+        finally:
+            everybody.pop()
+
+    async def over(under_way, changed):
+        while everybody:
+            await asyncio.sleep(0.01)
+
+    return counting(application, stopping, over, hands_on=noted)
+
+
+@known_answer(
+    "with_readiness",
+    breaks="waits_for_open_requests",
+    says="/closes/slowly/",
+    because="the server may end the process as soon as it has heard of the",
+)
+def over_with_the_last_byte(application, stopping):
+    open_answers = set()
+
+    async def noted(scope, receive, send):
+        open_answers.add(answer := object())
+
+        async def sends(message):
+            await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                open_answers.discard(answer)
+
+        try:
+            await application(scope, receive, sends)
+        finally:
+            open_answers.discard(answer)
+
+    async def over(under_way, changed):
+        while open_answers:
+            await asyncio.sleep(0.01)
+
+    return counting(application, stopping, over, hands_on=noted)

@@ -12,8 +12,10 @@ from uuid import uuid4
 
 from tutorial_project.checks import Outcome, Task, Trial
 from tutorial_project.checks.kinds.listeners import why_nobody_listens
+from tutorial_project.checks.kinds.messages import Message
 from tutorial_project.checks.kinds.streams import OpenStream
 from tutorial_project.checks.outcome import quoted
+from tutorial_project.checks.proofs.clock import HeldClock, held_clock
 from tutorial_project.checks.proofs.event_loop import tasks_of
 from tutorial_project.trips.departures import board
 from tutorial_project.words import counted
@@ -59,14 +61,38 @@ def as_event(departure: dict[str, Any]) -> str:
     return f"id: {departure['id']}\ndata: {json.dumps(departure)}\n\n"
 
 
+class Queues:
+    """The queues that a board has given away, and how many wait for something in them."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self._join, self._given = board.join, list[asyncio.Queue[Any]]()
+
+    def join(self) -> asyncio.Queue[Any]:
+        queue = self._join()
+        get = queue.get
+
+        async def counted_get() -> Any:
+            self.waiting += 1
+            try:
+                return await get()
+            finally:
+                self.waiting -= 1
+
+        queue.get = counted_get  # type: ignore[method-assign]
+        self._given.append(queue)  # so that Python does not throw away who waits there
+        return queue
+
+
 @contextmanager
-def watched_board() -> Iterator[None]:
+def watched_board() -> Iterator[Queues]:
     """A board without listeners, whose `join` is watched; who listens afterwards is woken up, and taken off."""
     for queue in list(board._queues):
         board.leave(queue)
+    queues = Queues()
     try:
-        with mock.patch.object(board, "join", wraps=board.join):
-            yield
+        with mock.patch.object(board, "join", wraps=queues.join):
+            yield queues
     finally:
         board.announce(made_up(1)[0])
 
@@ -118,7 +144,9 @@ async def sends_events(trial: Trial) -> None:
             another.sent += "  while another client listens"
             await connected_both(stream, another)
             sent = ""
-            for number, departure in enumerate(made_up(12)):
+            departures = made_up(12)
+            departures[-1]["to"] = departures[0]["to"]  # two leave for one city
+            for number, departure in enumerate(departures):
                 if number == 1:
                     await asyncio.sleep(0.12)  # nothing departs for a while
                 board.announce(departure)
@@ -143,7 +171,8 @@ def sent_so_far(stream: Feed) -> dict[str, str]:
 
 
 @feed_until_stop.requirement(
-    "sends `retry: 500` and an empty line and ends, within a second, when `stopping` is set while it waits for a departure"
+    "sends `retry: 500` and an empty line and ends, within a second, when `stopping` is set while it waits for a departure, and "
+    "leaves it set"
 )
 async def ends_at_stop(trial: Trial) -> None:
     for number in (0, 2):
@@ -156,6 +185,9 @@ async def ends_at_stop(trial: Trial) -> None:
                 await comes(stream, "".join(map(as_event, departures)))
                 stopping.set()
                 await ends_with(stream, departures, "GET /departures/, and then `stopping` is set")
+                Outcome(
+                    f"{stream.sent}, and the feed has ended", f"stopping.is_set() is {stopping.is_set()}"
+                ).expect("stopping.is_set() is True", because="others look at it, too")
 
 
 @feed_until_stop.requirement(
@@ -166,6 +198,7 @@ async def loses_nothing(trial: Trial) -> None:
     await _announced_in_the_same_moment(trial)
     await _announced_while_it_begins(trial)
     await _over_a_slow_connection(trial)
+    await _a_minute_for_each(trial)
 
 
 async def _announced_in_the_same_moment(trial: Trial) -> None:
@@ -230,20 +263,69 @@ async def _over_a_slow_connection(trial: Trial) -> None:
                 reading.cancel()
 
 
+class SlowFeed(Feed):
+    """A feed whose client takes a minute for each message, by a clock that is held."""
+
+    clock: HeldClock | None = None
+
+    async def _send(self, message: Message) -> None:
+        await super()._send(message)
+        if self.clock is not None:
+            self.clock.now += 60
+            for _ in range(20):  # so that what is due by then has its turn
+                await asyncio.sleep(0)
+
+
+async def _a_minute_for_each(trial: Trial) -> None:
+    stopping, departures = asyncio.Event(), made_up(4)
+    with watched_board():
+        async with SlowFeed(trial, stopping) as stream:
+            await connected(stream)
+            with held_clock() as stream.clock:
+                for departure in departures:
+                    board.announce(departure)
+                stopping.set()
+                sent = lambda: as_event(departures[-1]) in stream.text or stream.ended  # noqa: E731
+                await stream.clock.until(sent, patience=1.0)
+                await stream.clock.advance(1)  # for a feed that looks now and then whether it is to end
+                stream.clock = None
+            await ends_with(
+                stream,
+                departures,
+                "GET /departures/, four departures, `stopping` is set, and the client takes a minute for each",
+                because="the feed ended with departures in its queue",
+                next="send all of them, however long the client takes",
+            )
+
+
 @feed_until_stop.requirement(
     "leaves `board`, and no task that goes on, when it has ended and when the client goes"
 )
 async def leaves_nothing(trial: Trial) -> None:
-    for how in ("`stopping` is set", "the client goes"):
-        before = asyncio.all_tasks()
-        stopping = CountedEvent()
-        with watched_board():
-            async with Feed(trial, stopping) as stream:
-                await connected(stream)
-                stopping.set() if how == "`stopping` is set" else stream.leave()
-                await stream.until(lambda: stream.ended, "the end of the feed", lambda: {"got": "it goes on"})
-                await _nothing_is_left(trial, f"{stream.sent}, and {how}", before, stopping)
+    await _leaves_nothing(trial, "`stopping` is set")
+    await _leaves_nothing(trial, "the client goes")
+    await _leaves_nothing(trial, "the client goes while `: welcome` is on its way", slow_at=bool)
+    at_the_end = "the client goes while `retry: 500` is on its way"
+    await _leaves_nothing(trial, at_the_end, slow_at=lambda text: RETRY in text)
     await _leaves_the_others_theirs(trial)
+
+
+async def _leaves_nothing(
+    trial: Trial, how: str, slow_at: Callable[[str], bool] = lambda text: False
+) -> None:
+    before = asyncio.all_tasks()
+    stopping = CountedEvent()
+    with watched_board() as queues:
+        async with Feed(trial, stopping, slow_at) as stream:
+            await connected(stream)
+            if "client" not in how or RETRY.strip() in how:
+                stopping.set()
+            if RETRY.strip() in how:
+                await stream.until(lambda: stream.held, repr(RETRY), lambda: sent_so_far(stream))
+            if "client" in how:
+                stream.leave()
+            await stream.until(lambda: stream.ended, "the end of the feed", lambda: {"got": "it goes on"})
+            await _nothing_is_left(trial, f"{stream.sent}, and {how}", before, stopping, queues)
 
 
 async def _leaves_the_others_theirs(trial: Trial) -> None:
@@ -265,18 +347,18 @@ async def _leaves_the_others_theirs(trial: Trial) -> None:
 
 
 async def _nothing_is_left(
-    trial: Trial, sent: str, before: set[asyncio.Task[Any]], stopping: CountedEvent
+    trial: Trial, sent: str, before: set[asyncio.Task[Any]], stopping: CountedEvent, queues: Queues
 ) -> None:
     gc.collect()  # what stands at a `yield` is closed when Python throws it away
     with suppress(TimeoutError):
         async with asyncio.timeout(0.3):
-            while board.listeners or tasks_of(trial.answer, before) or stopping.waiting:
+            while board.listeners or tasks_of(trial.answer, before) or stopping.waiting or queues.waiting:
                 await asyncio.sleep(0)
     Outcome(sent, f"{board.listeners} listener of `board`").expect_that(
         not board.listeners, "0 listeners of `board`", next="`board.leave(queue)` in `finally:`"
     )
     left = tasks_of(trial.answer, before)
-    number = max(len(left), stopping.waiting)
+    number = max(len(left), stopping.waiting, queues.waiting)
     stopping.set()
     for task in left:
         task.cancel()

@@ -62,21 +62,29 @@ class Stored:
 class Listener:
     """What a server's layer keeps for its process: who listens to PostgreSQL there."""
 
-    _trips = itertools.cycle(range(1, 6))
+    _pairs = itertools.cycle([(2, 1), (4, 3), (6, 5), (8, 7), (10, 9)])
 
     def __init__(self) -> None:
         self.feeds: list[CountedEvent] = []
         """One for each feed: set when another process may have stored something."""
-        self.trip = next(self._trips)
-        """The trip that is reviewed for these feeds: they also hear of what another check stores meanwhile."""
+        self.given: list[CountedEvent] = []
+        """The same, and those of feeds that are over."""
+        self.trips = next(self._pairs)
+        """The trips that are reviewed for these feeds: they also hear of what another check stores meanwhile."""
+        self._turns = itertools.cycle(self.trips)
 
     @contextmanager
     def listening(self) -> Iterator[CountedEvent]:
         self.feeds.append(news := CountedEvent())
+        self.given.append(news)
         try:
             yield news
         finally:
             self.feeds.remove(news)
+
+    def made_up(self) -> tuple[int, int]:
+        """A trip and a rating of it; the trips take turns, the later one first."""
+        return next(self._turns), random.randint(1, 5)
 
     def wake(self) -> None:
         for news in self.feeds:
@@ -102,7 +110,7 @@ class Feed(OpenStream):
     ) -> None:
         super().__init__(trial, "/reviews/feed/", slow_at)
         self._scope["state"] = {"listening": listener.listening}
-        self._trip = listener.trip
+        self._trips = listener.trips
         if last_event_id is not None:
             self.sent += f"  with Last-Event-ID: {last_event_id}"
             self._scope["headers"] = [*self._scope["headers"], (b"last-event-id", last_event_id.encode())]
@@ -117,7 +125,7 @@ class Feed(OpenStream):
         return [event for event in events if self._is_for_it(event[1])]
 
     def _is_for_it(self, data: Any) -> bool:
-        return not isinstance(data, dict) or data.get("trip") in (self._trip, None)
+        return not isinstance(data, dict) or data.get("trip") in (*self._trips, None)
 
     @property
     def _blocks(self) -> list[str]:
@@ -165,7 +173,7 @@ async def stored(process: OtherProcess, listener: Listener, number: int = 1) -> 
     await process.execute("BEGIN")
     reviews = []
     for _ in range(number):
-        values = listener.trip, random.randint(1, 5)
+        values = listener.made_up()
         reviews.append(Stored(await process.value(INSERT, *values), *values))
     await process.execute("NOTIFY reviews; COMMIT")
     listener.wake()
@@ -205,7 +213,7 @@ async def goes_on_after_the_last_one(trial: Trial) -> None:
         async with Feed(trial, listener, str(before.pk)) as feed:
             await feed.has_sent(missed)
             await feed.has_sent(missed + await stored(process, listener))
-        for odd in ("", "seven", "7.5", "²", "-", "4" * 40):
+        for odd in ("", "seven", "7.5", "-", "4" * 40):
             async with Feed(trial, listener, odd) as feed:
                 await feed.begins()
                 await listener.all_wait()
@@ -269,7 +277,7 @@ def _storing_after_each_look(listener: Listener, times: int) -> Iterator[list[St
     def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         result = execute(sql, params, many, context)
         if "trips_review" in sql and len(new) < times:
-            values = listener.trip, random.randint(1, 5)
+            values = listener.made_up()
             new.append(Stored(other.execute(INSERT, values).fetchone()[0], *values))
             loop.call_soon_threadsafe(listener.wake)
         return result
@@ -340,24 +348,44 @@ async def _holds_no_connection(process: OtherProcess, before: int, sent: str) ->
 
 @review_feed.requirement("listens no more, and leaves no task and no connection, when its client has gone")
 async def leaves_nothing(trial: Trial) -> None:
+    await _leaves_nothing(trial, "waits for news")
+    await _leaves_nothing(trial, "takes the first line", slow_at=bool)
+    await _leaves_nothing(trial, "takes an event", slow_at=lambda text: "data: " in text)
+
+
+async def _leaves_nothing(
+    trial: Trial, when: str, slow_at: Callable[[str], bool] = lambda text: False
+) -> None:
     listener, tasks = Listener(), asyncio.all_tasks()
     async with other_process() as process:
         before = await process.connections()
-        async with Feed(trial, listener) as feed:
+        async with Feed(trial, listener, slow_at=slow_at) as feed:
             await feed.begins()
-            await feed.has_sent(await stored(process, listener))
-            await listener.all_wait()
+            if not feed.held:
+                new = await stored(process, listener, 2)
+                await feed.has_sent(new[:1] if "event" in when else new)
+            if not feed.held:
+                await listener.all_wait()
             feed.leave()
             await feed.until(lambda: feed.ended, "the end of the feed", lambda: {"got": "it goes on"})
         gc.collect()  # what stands at a `yield` is closed when Python throws it away
         await asyncio.sleep(0)
-        listeners, left = len(listener.feeds), tasks_of(trial.answer, tasks)
-        for task in left:
-            task.cancel()
+        found = _left(trial, listener, tasks)
         connections = await process.connections(until=before) - before
-        found = {"listener": listeners, "task": len(left), "connection": max(connections, 0)}
-        Outcome(f"{feed.sent}, and the client goes").expect_that(
+        found |= {"connection": max(connections, 0)}
+        Outcome(f"{feed.sent}, and the client goes while it {when}").expect_that(
             not any(found.values()),
             "nobody who listens, no task and no connection",
             got=", ".join(counted(number, what) for what, number in found.items() if number),
         )
+
+
+def _left(trial: Trial, listener: Listener, tasks: set[asyncio.Task[Any]]) -> dict[str, int]:
+    """What a feed has left behind; its tasks are ended."""
+    left, waiting = tasks_of(trial.answer, tasks), sum(news.waiting for news in listener.given)
+    for task in left:
+        task.cancel()
+    found = {"listener": len(listener.feeds), "task": max(len(left), waiting)}
+    for news in listener.given:
+        news.set()
+    return found

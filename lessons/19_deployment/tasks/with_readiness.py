@@ -33,7 +33,8 @@ class Shop:
 
     def __init__(self) -> None:
         self.word = uuid4().hex.encode()
-        self.inside, self.go_on = asyncio.Event(), asyncio.Event()
+        self.inside, self.go_on, self.breaks = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.number_inside = 0
         self.paths: list[str] = []
         self.scopes: list[dict[str, Any]] = []
         self.received: list[dict[str, Any]] = []
@@ -46,6 +47,16 @@ class Shop:
         if scope["type"] != "http":
             raise ValueError(f"Django can only handle ASGI/HTTP connections, not {scope['type']}.")
         self.received.append(await receive())
+        self.number_inside += 1
+        try:
+            await self._answer(scope, send)
+        finally:
+            self.number_inside -= 1
+
+    async def _answer(self, scope: dict[str, Any], send: Any) -> None:
+        if scope["path"] == "/slow/breaks/":
+            await self.breaks.wait()
+            raise ConnectionError("the view has failed")
         if scope["path"] == "/slow/fails/":
             await self._wait()
             raise ConnectionError("the view has failed")
@@ -53,6 +64,8 @@ class Shop:
         if scope["path"].startswith("/slow/"):
             await self._wait()
         await send({"type": "http.response.body", "body": self.word})
+        if scope["path"] == "/closes/slowly/":  # as Django does, with signals and connections
+            await self._wait()
 
     async def _wait(self) -> None:
         self.inside.set()
@@ -76,7 +89,8 @@ async def turns() -> None:
 
 
 @with_readiness.requirement(
-    "answers `GET /readiness/` itself, with 200 and the text `ready`, and hands every other request to `application`"
+    "answers `GET /readiness/` itself, with 200 and the text `ready`, and hands requests for other paths, and WebSockets, to "
+    "`application`"
 )
 async def answers_ready(trial: Trial) -> None:
     shop, _, layer = opened(trial)
@@ -172,51 +186,98 @@ async def speaks_lifespan(trial: Trial) -> None:
 
 
 @with_readiness.requirement(
-    "sends `lifespan.shutdown.complete` only when every open request is over, with an answer or with an error"
+    "sends `lifespan.shutdown.complete` only when every open request is over: when `application` has returned, or raised an error"
 )
 async def waits_for_open_requests(trial: Trial) -> None:
-    for paths in (["/slow/"], ["/slow/fails/"], ["/slow/", "/slow/fails/", "/slow/"]):
+    for paths in (["/slow/"], ["/slow/fails/"], ["/slow/", "/slow/fails/", "/slow/"], ["/closes/slowly/"]):
         await _ends_after(trial, paths)
-    await _waits_for_the_last(trial)
+    await _waits_for_the_last(trial, "/slow/", "is cancelled")
+    await _waits_for_the_last(trial, "/slow/breaks/", "fails")
     await _waits_for_one_that_comes_late(trial)
     await _ends_after(trial, ["/slow/"], over=["/trips/"])
+    await _waits_for_its_own_requests_alone(trial)
 
 
-async def _waits_for_the_last(trial: Trial) -> None:
-    """One request is cancelled, as some servers do when the visitor leaves, and another stays open for long."""
+async def _waits_for_the_last(trial: Trial, path: str, what: str) -> None:
+    """One request fails, or is cancelled, as some servers do when the visitor leaves; another stays open for long."""
     shop, stopping, layer = opened(trial)
-    sent = "lifespan.shutdown while two requests are open, one of which is cancelled"
+    sent = f"lifespan.shutdown while two requests are open, one of which {what}"
     async with Lifespan(layer) as server:
         (await server.start()).expect("lifespan.startup.complete")
-        leaving, staying = (asyncio.ensure_future(exchange(layer, http_scope("/slow/"))) for _ in range(2))
+        leaving, staying = (asyncio.ensure_future(exchange(layer, http_scope(to))) for to in (path, "/slow/"))
         await turns()
-        inside = len(shop.paths)
+        inside = shop.number_inside
         stopping.set()
         ending = asyncio.ensure_future(server.stop())
         try:
             await turns()
-            leaving.cancel()
+            shop.breaks.set() if path == "/slow/breaks/" else leaving.cancel()
+            # Trap: a layer that looks at its count now and then sleeps by this clock, until its end.
             with held_clock() as clock:
                 await clock.advance(20)
-            Outcome(f"{sent}, and 20 seconds", [message["type"] for message in server.messages[1:]]).expect(
-                [], because="the other request was still open"
-            )
-            Outcome("two requests at once", f"{inside} inside `application`").expect(
-                "2 inside `application`", because="the layer lets them in one after the other"
-            )
-            shop.go_on.set()
-            await asyncio.wait([staying, ending], timeout=1)
-            Outcome(f"{sent}, and then the other is over", "nothing within a second").expect_that(
-                ending.done(),
-                "lifespan.shutdown.complete",
-                because="a request that was cancelled still counts as open: `CancelledError` is no `Exception`",
-                next="the end of the count in `finally:`",
-            )
+                _expect_one_inside(sent, inside, shop)
+                early = [message["type"] for message in server.messages[1:]]
+                Outcome(f"{sent}, and 20 seconds", early).expect(
+                    [], because="the other request was still open"
+                )
+                shop.go_on.set()
+                await clock.advance(1)
+            await _expect_the_end(f"{sent}, and then the other is over", ending, **_why_it_waits(path))
         finally:
             shop.go_on.set()
             for task in (leaving, staying, ending):
                 task.cancel()
             await asyncio.wait([leaving, staying, ending], timeout=1)
+
+
+def _expect_one_inside(sent: str, before: int, shop: Shop) -> None:
+    Outcome("two requests at once", f"{before} inside `application`").expect(
+        "2 inside `application`", because="the layer lets them in one after the other"
+    )
+    Outcome(sent, f"{shop.number_inside} inside `application`").expect_that(
+        shop.number_inside <= 1,
+        "1 inside `application`",
+        because="`application` does not hear that a request was cancelled, and goes on",
+        next="await `application(…)` in the task of the request",
+    )
+
+
+def _why_it_waits(path: str) -> dict[str, str]:
+    if path == "/slow/breaks/":
+        return {}
+    return {
+        "because": "a request that was cancelled still counts as open: `CancelledError` is no `Exception`",
+        "next": "the end of the count in `finally:`",
+    }
+
+
+async def _expect_the_end(sent: str, ending: asyncio.Future[Outcome], **words: str) -> None:
+    Outcome(sent, "nothing within a second").expect_that(ending.done(), "lifespan.shutdown.complete", **words)
+    answer = await ending
+    answer.sent = sent
+    answer.expect("lifespan.shutdown.complete")
+
+
+async def _waits_for_its_own_requests_alone(trial: Trial) -> None:
+    shop, _, other = opened(trial)
+    _, stopping, layer = opened(trial)
+    request = asyncio.ensure_future(exchange(other, http_scope("/slow/")))
+    await turns()
+    async with Lifespan(layer) as server:
+        (await server.start()).expect("lifespan.startup.complete")
+        stopping.set()
+        ending = asyncio.ensure_future(server.stop())
+        try:
+            await asyncio.wait([ending], timeout=1)
+            await _expect_the_end(
+                "lifespan.shutdown without a request, while another layer in this process has one",
+                ending,
+                because="two layers count in one place",
+            )
+        finally:
+            shop.go_on.set()
+            ending.cancel()
+            await asyncio.wait([request, ending], timeout=1)
 
 
 async def _waits_for_one_that_comes_late(trial: Trial) -> None:
@@ -233,6 +294,9 @@ async def _waits_for_one_that_comes_late(trial: Trial) -> None:
         late = asyncio.ensure_future(exchange(layer, http_scope("/slow/")))
         try:
             await turns()
+            Outcome(f"{sent.rpartition(',')[0]}", f"{shop.number_inside} inside `application`").expect(
+                "2 inside `application`"
+            )
             first.cancel()
             await turns()
             Outcome(sent, [message["type"] for message in server.messages[1:]]).expect(
@@ -240,9 +304,7 @@ async def _waits_for_one_that_comes_late(trial: Trial) -> None:
             )
             shop.go_on.set()
             await asyncio.wait([late, ending], timeout=1)
-            Outcome(f"{sent}, and then the other, too", "nothing within a second").expect_that(
-                ending.done(), "lifespan.shutdown.complete"
-            )
+            await _expect_the_end(f"{sent}, and then the other, too", ending)
         finally:
             shop.go_on.set()
             for task in (first, late, ending):
