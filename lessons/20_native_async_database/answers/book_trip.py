@@ -283,3 +283,55 @@ EQUAL_MUTANTS = {
     'arg removal: await trip.async_save(update_fields=["seats_left"]) → …': LOCKED,
     'only keyword: await trip.async_save(update_fields=["seats_left"]) → …': LOCKED,
 }
+
+
+@known_answer("book_trip", breaks="writes_a_note", says="the view had returned, and the note was not written")
+@guarded
+async def the_note_in_a_task_that_nobody_holds(request, pk, traveller):
+    async with async_atomic():
+        trip = await locked().aget(pk=pk)
+        if not await take_a_seat(trip, traveller):
+            return sold_out()
+    answer = await booked(trip)
+    asyncio.create_task(Note.objects.acreate(subject=trip, text=words_for(traveller)))
+    return answer
+
+
+@known_answer("book_trip", breaks="keeps_them_apart", says="so it stays when the booking is undone")
+@guarded
+async def the_note_whatever_becomes_of_the_booking(request, pk, traveller):
+    sold = False
+    try:
+        async with async_atomic():
+            trip = await locked().aget(pk=pk)
+            if not (sold := await take_a_seat(trip, traveller)):
+                return sold_out()
+    finally:
+        if sold:
+            await Note.objects.acreate(subject=trip, text=words_for(traveller))
+    return await booked(trip)
+
+
+@known_answer("book_trip", breaks="sells_each_seat_once", says="404 ×19")
+@guarded
+async def skips_a_trip_that_is_locked(request, pk, traveller):
+    async with async_atomic():
+        trip = await Trip.async_objects.select_for_update(skip_locked=True).filter(pk=pk).afirst()
+        if trip is None:
+            return JsonResponse({"error": "no such trip"}, status=404)
+        if not await take_a_seat(trip, traveller):
+            return sold_out()
+    await Note.objects.acreate(subject=trip, text=words_for(traveller))
+    return await booked(trip)
+
+
+@known_answer("book_trip", breaks="books_a_seat", says='"themes": [null]')
+@guarded
+async def joins_the_themes(request, pk, traveller):
+    async with async_atomic():
+        trip = await locked().aget(pk=pk)
+        if not await take_a_seat(trip, traveller):
+            return sold_out()
+    await Note.objects.acreate(subject=trip, text=words_for(traveller))
+    names = Trip.objects.filter(pk=pk).order_by("themes__name").values_list("themes__name", flat=True)
+    return JsonResponse({"trip": trip.title, "themes": [name async for name in names]}, status=201)
