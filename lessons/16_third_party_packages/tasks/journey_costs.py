@@ -12,6 +12,7 @@ from unittest.mock import patch
 from tutorial_project.checks import Outcome, Reply, Task, Trial
 from tutorial_project.checks.kinds.made_up import mixed
 from tutorial_project.checks.kinds.overtaken import overtaken
+from tutorial_project.checks.kinds.questions import held_questions
 from tutorial_project.classroom.data.connections import every_statement_through
 from tutorial_project.services import ServiceError, running_services
 from tutorial_project.services.airline import NotFlownTo
@@ -288,15 +289,17 @@ async def leaves_the_loop_free(trial: Trial) -> None:
 
 @journey_costs.requirement("asks the airlines and the insurer at the same time")
 async def asks_both_at_once(trial: Trial) -> None:
-    with running_services().expect_together(2, ("/flights/", "/rates/"), timeout=0.7) as barrier:
-        reply = await trial.get("/trips/7/costs/")
-    found = Outcome(reply.sent, f"at most {barrier.most_waiting} of 2 questions was waiting at the same time")
+    async with held_questions(trial, "/trips/7/costs/", at=["/flights/", "/rates/"]) as held:
+        await held.until_waiting(2)
+        (reply,) = await held.replies()
+    waited = len(held.waited)
+    found = Outcome(reply.sent, f"at most {waited} of 2 questions was waiting at the same time")
     words = {}
-    if barrier.most_waiting == 1:
+    if waited == 1:
         words = {
             "because": "the second question was not sent while the first one waited",
             "next": "start both, then wait: `await asyncio.gather(asyncio.to_thread(…), asyncio.to_thread(…))`; "
             "plain `sync_to_async` has one thread for the whole request",
         }
-    found.expect_that(barrier.met, "two questions waiting at the same time", **words)
+    found.expect_that(waited == 2, "two questions waiting at the same time", **words)
     reply.expect(200)
