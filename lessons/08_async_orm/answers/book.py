@@ -501,7 +501,6 @@ EQUAL_MUTANTS = {
     "another function: booking, created = await trip.bookings.filter(traveller=traveller).afirst(), False → …": "a "
     "traveller has at most one booking of a trip",
     "another function: booking = await trip.bookings.filter(traveller=traveller).afirst() → …": "the same",
-    "arg removal: booking = await trip.bookings.filter(traveller=traveller).afirst() → …": "the same",
     "arg removal: booking, created = await trip.bookings.filter(traveller=traveller).afirst(), False → …": "a seat that "
     "is taken for an older booking is given back at once",
     "condition: if booking is None: → if True:": "a seat that is taken for an older booking is given back at once",

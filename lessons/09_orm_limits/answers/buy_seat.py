@@ -651,6 +651,27 @@ async def one_trip_for_all_purchases(request, pk):
     return answer(await sync_to_async(sell_it)())
 
 
+@known_answer(
+    "buy_seat",
+    breaks="holds_up_nobody",
+    says="waits for its traveller's row",
+    because="the two purchases share something that lets one of them in at a time",
+)
+@guarded
+async def the_place_is_locked_with_its_trip(request, pk):
+    @transaction.atomic
+    def sell():
+        trip = Trip.objects.select_related("destination").select_for_update().get(pk=pk)
+        traveller = traveller_of(request)
+        if trip.seats_left == 0 or trip.bookings.filter(traveller=traveller).exists():
+            return False
+        trip.bookings.create(traveller_id=traveller)
+        Trip.objects.filter(pk=pk).update(seats_left=F("seats_left") - 1)
+        return True
+
+    return answer(await sync_to_async(sell)())
+
+
 EQUAL_MUTANTS = {
     "call in a chain: if trip.seats_left == 0 or trip.bookings.filter(traveller=traveller).exists(): → …filter("
     "traveller=traveller):": "a QuerySet without rows is false",

@@ -230,6 +230,29 @@ async def leaves_out_a_report_without_a_result(first, second):
     return [result for result in results if result is not None]
 
 
+@known_answer("two_reports", breaks="returns_both", says="two_reports(seats_sold, seats_sold)")
+async def by_their_functions(first, second):
+    results = {}
+
+    def run(report):
+        results[report] = closing(report)
+
+    results |= dict.fromkeys((first, second))  # in their order
+    await all_of(*(asyncio.to_thread(run, report) for report in results))
+    return list(results.values())
+
+
+@known_answer(
+    "two_reports", breaks="cleans_up_after_an_error", says="expected RuntimeError: seats_sold failed for"
+)
+async def an_error_of_its_own(first, second):
+    run = sync_to_async(closing, thread_sensitive=False)
+    results = await asyncio.gather(run(first), run(second), return_exceptions=True)
+    if any(isinstance(result, Exception) for result in results):
+        raise RuntimeError("a report has failed")
+    return results
+
+
 EQUAL_MUTANTS = {
     "arg removal: @sync_to_async(thread_sensitive=False) → @sync_to_async(thread_sensitive=None)": "`None` is as false as `False`"
 }

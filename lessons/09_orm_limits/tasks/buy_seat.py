@@ -96,9 +96,9 @@ async def expect_stored(sent: str, expected: Stored, **words: Any) -> None:
     Outcome(sent).expect_that(found == expected, expected.beside(found), got=found.beside(expected), **words)
 
 
-async def a_trip(seats_left: int) -> int:
-    """Any trip on sale that others have booked already, with so many seats left."""
-    trips = Trip.objects.filter(active=True, bookings__isnull=False).distinct()
+async def a_trip(seats_left: int, but: int = 0) -> int:
+    """Any trip on sale that others have booked already, but not that one, with so many seats left."""
+    trips = Trip.objects.filter(active=True, bookings__isnull=False).exclude(pk=but).distinct()
     pk: int = one_of([pk async for pk in trips.values_list("pk", flat=True)])
     await Trip.objects.filter(pk=pk).aupdate(seats_left=seats_left, seats=F("seats") + seats_left)
     return pk
@@ -129,8 +129,13 @@ async def buys(trial: Trial, trip: int, traveller: int) -> Reply:
 )
 async def sells_a_seat(trial: Trial) -> None:
     seats = random.randrange(2, 5)
-    trip, buyers = await a_trip(seats), await travellers(seats)
-    for buyer in buyers:
+    trip = await a_trip(seats + 1)
+    await sells_its_seats(trial, trip, seats)
+    await sells_its_seats(trial, await a_trip(1, but=trip), 1)  # whatever trip an answer always sells
+
+
+async def sells_its_seats(trial: Trial, trip: int, seats: int) -> None:
+    for buyer in await travellers(seats):
         before = await stored()
         with statements() as sent, forgotten_awaits() as heard:
             reply = await buys(trial, trip, buyer)
@@ -339,13 +344,24 @@ async def leaves_other_tasks_alone(trial: Trial) -> None:
 
 
 @buy_seat.requirement(
-    "holds up nobody else: while it waits for one trip's row, the event loop is free, and another trip is sold"
+    "holds up nobody else: while it waits for a row, that of its trip or of its traveller, the event loop is free, and "
+    "another trip to the same place is sold"
 )
 async def holds_up_nobody(trial: Trial) -> None:
-    waits_for, other, (first, second) = await a_trip(2), await another_trip(), await travellers(2)
+    waits_for, [first] = await a_trip(5), await travellers(1)
+    other = await another_trip(waits_for)
     await trial.never_holds_the_loop(address(other), method="POST", json={"traveller": first})
+    for table in ("trips_trip", "auth_user"):
+        await expect_sold_while_another_waits(trial, waits_for, other, table)
+    await expect_a_seat_of_each(trial, waits_for, other)
+
+
+async def expect_sold_while_another_waits(trial: Trial, waits_for: int, other: int, table: str) -> None:
+    """Refuse unless another trip is sold while a purchase waits for its row in this table."""
+    first, second = await travellers(2)
+    held, what = (waits_for, "its row") if table == "trips_trip" else (first, "its traveller's row")
     async with other_process() as check:
-        await check.hold("trips_trip", f"id = {waits_for}")
+        await check.hold(table, f"id = {held}")
         async with started(buys(trial, waits_for, first)) as [waiting]:
             await check.all_stand_still([waiting])
             async with started(buys(trial, other, second)) as [buying]:
@@ -353,16 +369,15 @@ async def holds_up_nobody(trial: Trial) -> None:
                 sold_meanwhile = buying.done()
                 await check.execute("COMMIT")
                 reply, _ = await buying, await waiting
-    reply.sent += f"  while a purchase of trip {waits_for} waits for its row"
+    reply.sent += f"  while a purchase of trip {waits_for} waits for {what}"
     reply.expect_that(
         sold_meanwhile,
         "201 at once",
-        got=f"an answer only when trip {waits_for} was free again",
-        because="something that all purchases share lets one of them in at a time",
+        got=f"an answer only when trip {waits_for} was sold",
+        because="the two purchases share something that lets one of them in at a time",
         next="lock the row of the trip that is sold, and nothing else",
     )
     reply.expect(201, json=SOLD)
-    await expect_a_seat_of_each(trial, waits_for, other)
 
 
 async def expect_a_seat_of_each(trial: Trial, one: int, other: int) -> None:
@@ -408,9 +423,9 @@ async def expect_no_connection_left(trial: Trial, trip: int, buyer: int) -> None
     )
 
 
-async def another_trip() -> int:
-    """A trip with seats left that `a_trip` did not choose: a new one."""
-    trip = await Trip.objects.filter(active=True).afirst()
+async def another_trip(beside: int) -> int:
+    """A new trip with seats left, to the same place as that trip."""
+    trip = await Trip.objects.aget(pk=beside)
     trip.pk, trip.seats, trip.seats_left, trip.title = (
         random.randrange(1000, 9000),
         9,

@@ -120,7 +120,8 @@ async def refuses_a_stranger(trial: Trial) -> None:
 async def refuses_nonsense(trial: Trial) -> None:
     sender, receiver = await two_of_them()
     before = await balances()
-    cases = [(sender, receiver, Decimal(0)), (sender, receiver, -cents(TEN)), (sender, sender, cents(TEN))]
+    same = "".join(sender)  # Trap: the same name, and another object
+    cases = [(sender, receiver, Decimal(0)), (sender, receiver, -cents(TEN)), (sender, same, cents(TEN))]
     for case in cases:
         outcome = await trial.call(*case)
         outcome.expect_error(ValueError, expected="ValueError")

@@ -50,6 +50,7 @@ class Reports:
     def __init__(self, *, meet: bool = False, failing: Sequence[str] = (), held: str = "") -> None:
         self.expected: list[Any] = [f"{name} {uuid.uuid4().hex[:6]}" for name in NAMES]
         self.backends: list[int] = []
+        self.errors = [f"{name} failed for reason {uuid.uuid4().hex[:6]}" for name in failing]
         self.met = self.was_released = True
         self.release = threading.Event()
         self.has_asked, self.has_ended = (
@@ -80,7 +81,7 @@ class Reports:
             self.has_asked[name].set()
             self._wait_where_it_has_to(name)
             if name in self._failing:
-                raise RuntimeError(f"the report {name} failed")
+                raise RuntimeError(self.errors[self._failing.index(name)])
             return self.expected[NAMES.index(name)]
         finally:
             self.has_ended[name].set()
@@ -124,13 +125,26 @@ async def returns_both(trial: Trial) -> None:
     reports.expected = [None, 0]
     outcome = await run_both(trial, reports, "  where one gives None, and the other 0")
     outcome.expect_that(outcome.value in ([None, 0], (None, 0)), "[None, 0]")
+    reports = Reports()
+    outcome = await trial.call(reports.seats_sold, reports.seats_sold)
+    outcome.sent = f"two_reports({NAMES[0]}, {NAMES[0]})"
+    outcome.expect_that(outcome.value in (twice := [reports.expected[0]] * 2, tuple(twice)), repr(twice))
+    await expect_the_order_of_each(trial)
+
+
+async def expect_the_order_of_each(trial: Trial) -> None:
+    """Refuse unless each of several at once gets its own two results, in its order."""
     # Trap: in the order of a set of tasks the first one comes first half of the time.
-    several = [Reports() for _ in range(12)]
-    outcomes = await asyncio.gather(*(run_both(trial, each) for each in several))
-    for reports, outcome in zip(several, outcomes, strict=True):
-        outcome.expect_that(
-            outcome.value in (reports.expected, tuple(reports.expected)), repr(reports.expected)
-        )
+    several, turned = [Reports() for _ in range(12)], [Reports() for _ in range(4)]
+    outcomes = await asyncio.gather(
+        *(run_both(trial, each) for each in several),
+        *(trial.call(each.trips_on_sale, each.seats_sold) for each in turned),
+    )
+    for outcome in outcomes[len(several) :]:
+        outcome.sent = f"two_reports({', '.join(reversed(NAMES))})"
+    expected = [each.expected for each in several] + [each.expected[::-1] for each in turned]
+    for wanted, outcome in zip(expected, outcomes, strict=True):
+        outcome.expect_that(outcome.value in (wanted, tuple(wanted)), repr(wanted))
 
 
 @two_reports.requirement("runs them at the same time: each is in the database while the other is")
@@ -217,7 +231,7 @@ async def one_that_fails(trial: Trial, reports: Reports, remark: str, patience: 
         outcome = await calling
     finally:
         await reports.last_words()
-    expect_the_error(outcome)
+    expect_the_error(outcome, reports)
     still_runs = f"{described(outcome.error)}, while the other report is still running"
     Outcome(outcome.sent, still_runs).expect_that(
         not gave_up,
@@ -229,11 +243,11 @@ async def one_that_fails(trial: Trial, reports: Reports, remark: str, patience: 
     await expect_closed(outcome.sent, reports)
 
 
-def expect_the_error(outcome: Outcome) -> None:
+def expect_the_error(outcome: Outcome, reports: Reports) -> None:
     first_error = getattr(outcome.error, "exceptions", [outcome.error])[0]
-    if not isinstance(first_error, RuntimeError):
+    if not isinstance(first_error, RuntimeError) or str(first_error) not in reports.errors:
         outcome.refuse(
-            expected="RuntimeError: the report … failed",
+            expected=f"RuntimeError: {reports.errors[0]}",
             because="the error of a report was swallowed" if outcome.error is None else None,
             next="let it out: whoever asked for two reports did not get them",
         )

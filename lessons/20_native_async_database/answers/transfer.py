@@ -247,7 +247,7 @@ async def looks_before_it_locks(sender, receiver, amount):
     "transfer",
     breaks="keeps_count",
     says="deadlock detected",
-    because="deadlock: each of two transactions had locked a row that the",
+    because="deadlock: each of two transactions held a lock that the",
 )
 async def locks_the_poorer_first(sender, receiver, amount):
     demand(sender, receiver, amount)
@@ -263,7 +263,7 @@ async def locks_the_poorer_first(sender, receiver, amount):
     "transfer",
     breaks="keeps_count",
     says="deadlock detected",
-    because="deadlock: each of two transactions had locked a row that the",
+    because="deadlock: each of two transactions held a lock that the",
 )
 async def locks_the_richer_first(sender, receiver, amount):
     demand(sender, receiver, amount)
