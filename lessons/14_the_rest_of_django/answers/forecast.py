@@ -602,6 +602,56 @@ async def one_task_for_names_that_begin_alike(request, city):
         return no_forecast()
 
 
+forgotten_by_the_first = {}
+
+
+@known_answer(
+    "forecast", breaks="survives_a_leaver", says="after that, when the answer is gone from the cache"
+)
+async def leaves_it_to_the_first_to_forget(request, city):
+    name = key_of(city)
+    if len(name) > 250:
+        return no_such_city()
+    if (found := await cache.aget(name)) is None:
+        place = asyncio.get_running_loop(), name
+        if first := place not in forgotten_by_the_first:
+            forgotten_by_the_first[place] = asyncio.create_task(asked_and_kept(city))
+        try:
+            found = await asyncio.shield(forgotten_by_the_first[place])
+        except ServiceError:
+            forgotten_by_the_first.pop(place, None)
+            return no_forecast()
+        if first:
+            del forgotten_by_the_first[place]
+    return JsonResponse(found)
+
+
+@known_answer("forecast", breaks="survives_a_failing_service", says="expected 502")
+async def tells_an_old_forecast_meanwhile(request, city):
+    name = key_of(city)
+    if len(name) > 240:
+        return no_such_city()
+    if (found := await cache.aget(name)) is None:
+        try:
+            found = await shared_by_all(name, city)
+            await cache.aset(f"{name}:old", found, timeout=None)
+        except ServiceError:
+            if (found := await cache.aget(f"{name}:old")) is None:
+                return no_forecast()
+    return JsonResponse(found)
+
+
+def shared_by_all(name, city):
+    place = asyncio.get_running_loop(), name
+    if place not in under_way:
+        under_way[place] = asyncio.create_task(asked_and_kept(city))
+        under_way[place].add_done_callback(lambda _: under_way.pop(place))
+    return asyncio.shield(under_way[place])
+
+
+under_way = {}
+
+
 EQUAL_MUTANTS = {
     "assignment: found = await cache.aget(key)  # it may have come … → found = None …": "the task forbids nobody who looked too early to ask once more",
     "arg removal: found = await cache.aget(key)  # it may have come … → found = await cache.aget(None) …": "the task forbids nobody who looked too early to ask once more",

@@ -167,10 +167,9 @@ async def answers_with_the_errors(trial: Trial) -> None:
         {"themes": [7000]},
     ):
         data = {**await valid_data(), **wrong}
-        same = Trip.objects.filter(title=data["title"])
-        before = await same.acount()
+        before = await Trip.objects.acount()
         reply = await trial.post("/trips/new/", data=data)
-        unchecked = isinstance(reply.error, ValueError | AttributeError)
+        unchecked = "didn't validate" in str(reply.error)
         expect(
             reply,
             400,
@@ -183,7 +182,7 @@ async def answers_with_the_errors(trial: Trial) -> None:
             isinstance(errors, dict) and set(errors) == set(wrong) and all(errors.values()),
             f'400 {{"errors": {{{named}}}}}',
         )
-        after = await same.acount()
+        after = await Trip.objects.acount()
         reply.expect_that(after == before, "no trip made", got=f"{after - before} trip made")
 
 
