@@ -482,6 +482,40 @@ async def ends_after_fifty_departures(request):
     return event_stream(events())
 
 
+@known_answer(
+    "departures_feed",
+    breaks="leaves_while_sending",
+    says="no task that goes on",
+    because="a task that the feed has started is still there",
+)
+async def a_pulse_that_is_stopped_when_it_is_cancelled(request):
+    async def events():
+        queue, loop = board.join(), asyncio.get_running_loop()
+        last = loop.time()
+
+        async def beat():
+            nonlocal last
+            while True:
+                await asyncio.sleep(max(0, last + HEARTBEAT - loop.time()))
+                if loop.time() >= last + HEARTBEAT:
+                    last = loop.time()
+                    queue.put_nowait(None)
+
+        beating = asyncio.create_task(beat())
+        try:
+            while True:
+                departure = await queue.get()
+                last = loop.time()
+                yield STILL_HERE if departure is None else event(departure)
+        except asyncio.CancelledError:
+            beating.cancel()
+            raise
+        finally:
+            board.leave(queue)
+
+    return event_stream(events())
+
+
 EQUAL_MUTANTS = {
     "kind of error: except TimeoutError: → except Exception:": "`queue.get()` raises nothing else"
 }

@@ -358,6 +358,57 @@ async def forgets_a_review_that_is_left_alone(request):
     return csv_file(chunks())
 
 
+@known_answer("reviews_csv", breaks="has_all_reviews", says="lines")
+async def ends_where_keys_are_missing(request):
+    async def lines():
+        yield as_csv(COLUMNS)
+        first = 1
+        while rows := [
+            review async for review in reviews_with_relations().filter(pk__range=(first, first + 499))
+        ]:
+            yield as_csv(*map(row, rows))
+            first += 500
+
+    return csv_file(lines())
+
+
+buffer_of_all_files = io.StringIO()
+
+
+@known_answer("reviews_csv", breaks="holds_up_nobody", says="while another one asks")
+async def one_buffer_for_all_files(request):
+    def emptied():
+        block = buffer_of_all_files.getvalue()
+        buffer_of_all_files.seek(0)
+        buffer_of_all_files.truncate()
+        return block
+
+    async def lines():
+        writer = csv.writer(buffer_of_all_files)
+        writer.writerow(COLUMNS)
+        async for review in reviews_with_relations().aiterator():
+            writer.writerow(row(review))
+            yield emptied()
+        yield emptied()
+
+    return csv_file(lines())
+
+
+@known_answer(
+    "reviews_csv",
+    when="Where a file of hours must not keep one query open: each page begins after the last key.",
+)
+async def pages_that_begin_after_a_key(request):
+    async def lines():
+        yield as_csv(COLUMNS)
+        last = 0
+        while page := [review async for review in reviews_with_relations().filter(pk__gt=last)[:500]]:
+            yield as_csv(*map(row, page))
+            last = page[-1].pk
+
+    return csv_file(lines())
+
+
 EQUAL_MUTANTS = {
     'call in a chain: reviews = Review.objects.order_by("pk")…': "`Review` itself orders by its key",
 }

@@ -200,6 +200,54 @@ async def reads_the_photo_on_the_loop(request):
     return created(await asyncio.to_thread(save_in_storage, photo), photo.size)
 
 
+@known_answer("save_photo", breaks="keeps_both", says="the photo of before, whose name begins alike")
+@csrf_exempt
+async def cuts_a_long_name_and_writes(request):
+    def save():
+        if (photo := request.FILES.get("photo")) is None:
+            return JsonResponse(NO_PHOTO, status=400)
+        if len(photo.name) <= 60:
+            return created(default_storage.save(photo.name, photo), photo.size)
+        (Path(settings.MEDIA_ROOT) / photo.name[:60]).write_bytes(photo.read())
+        return created(photo.name[:60], photo.size)
+
+    return await asyncio.to_thread(save)
+
+
+@known_answer("save_photo", breaks="keeps_both", says="while two others send a lisbon.jpg, too")
+@csrf_exempt
+async def written_aside_and_renamed(request):
+    def save():
+        if (photo := request.FILES.get("photo")) is None:
+            return JsonResponse(NO_PHOTO, status=400)
+        part = default_storage.save("part", photo)
+        name = default_storage.get_available_name(photo.name, max_length=60)
+        Path(default_storage.path(part)).rename(default_storage.path(name))
+        return created(name, photo.size)
+
+    return await asyncio.to_thread(save)
+
+
+@known_answer("save_photo")
+@csrf_exempt
+async def written_aside_and_linked(request):
+    def save():
+        if (photo := request.FILES.get("photo")) is None:
+            return JsonResponse(NO_PHOTO, status=400)
+        part = Path(default_storage.path(default_storage.save("part", photo)))
+        stem, ending = Path(photo.name).stem[:40], Path(photo.name).suffix[:10]
+        for number in itertools.count():
+            name = f"{stem}_{number}{ending}" if number else stem + ending
+            try:
+                part.with_name(name).hardlink_to(part)
+            except FileExistsError:
+                continue
+            part.unlink()
+            return created(name, photo.size)
+
+    return await asyncio.to_thread(save)
+
+
 EQUAL_MUTANTS = {
     "decorator: @csrf_exempt → nothing": "the line stands above the gap already, and the requests of a check pass no CSRF "
     "middleware",

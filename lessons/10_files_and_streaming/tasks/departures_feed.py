@@ -293,30 +293,37 @@ async def leaves_while_waiting(trial: Trial) -> None:
             await event_comes(stream, [KYOTO], json.dumps(KYOTO), lambda: shown(stream))
             await ends(stream)
             await nobody_listens(stream)
-            await turns()  # for a task that is cancelled and has not ended yet
-            left = tasks_of(trial.answer, before)
-            still_waits = any(not getter.done() for queue in queues for getter in queue._getters)  # type: ignore[attr-defined]
+            await expect_no_task(stream, trial, before, queues)
+
+
+async def expect_no_task(
+    stream: OpenStream, trial: Trial, before: set[asyncio.Task[Any]], queues: list[asyncio.Queue[Any]]
+) -> None:
+    """Refuse when a task that was not there before goes on, or anybody waits for a queue of the board."""
+    await turns()  # for a task that is cancelled and has not ended yet
+    left = tasks_of(trial.answer, before)
+    still_waits = any(not getter.done() for queue in queues for getter in queue._getters)  # type: ignore[attr-defined]
     for task in left:
         task.cancel()
-    Outcome(f"{stream.sent}, and the client goes", "a task that still waits for `queue.get()`").expect_that(
-        bool(left) or not still_waits,
-        "nobody waits for the queue any more",
-        because="a task that the feed has started is still there, and nothing cancels a task but its own `cancel()`",
-        next="`task.cancel()` in the `finally`; or no task: a time limit around `queue.get()` is enough",
+    words = {
+        "because": "a task that the feed has started is still there, and nothing cancels a task but its own `cancel()`",
+        "next": "`task.cancel()` in the `finally`; or no task: a time limit around `queue.get()` is enough",
+    }
+    sent = f"{stream.sent}, and the client goes"
+    Outcome(sent, "a task that still waits for `queue.get()`").expect_that(
+        bool(left) or not still_waits, "nobody waits for the queue any more", **words
     )
-    Outcome(f"{stream.sent}, and the client goes", f"{len(left)} task of the feed that goes on").expect_that(
-        not left,
-        "no task that goes on",
-        because="a task that the feed has started is still there, and nothing cancels a task but its own `cancel()`",
-        next="`task.cancel()` in the `finally`; or no task: a time limit around `queue.get()` is enough",
+    Outcome(sent, f"{len(left)} task of the feed that goes on").expect_that(
+        not left, "no task that goes on", **words
     )
 
 
 @departures_feed.requirement(
-    "leaves `board`, too, when the client goes while an event is on its way over a slow connection"
+    "ends its tasks, and leaves `board`, too, when the client goes while an event is on its way over a slow connection"
 )
 async def leaves_while_sending(trial: Trial) -> None:
-    with empty_board():
+    before = asyncio.all_tasks()
+    with empty_board() as queues:
         async with OpenStream(trial, "/departures/", slow_at=lambda text: "Kyoto" in text) as stream:
             await connected(stream)
             board.announce(KYOTO)
@@ -327,6 +334,7 @@ async def leaves_while_sending(trial: Trial) -> None:
                 because="a generator that waits at its `yield` gets a GeneratorExit, and no CancelledError: `board.leave(queue)` "
                 "was not called for it",
             )
+            await expect_no_task(stream, trial, before, queues)
 
 
 async def ends(stream: OpenStream) -> None:

@@ -3,10 +3,11 @@ import csv
 import io
 import json
 import random
+import threading
 import traceback
 import warnings
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 from unittest import mock
 from uuid import uuid4
@@ -129,15 +130,18 @@ async def has_all_reviews(trial: Trial) -> None:
 
 
 async def review_here_and_there() -> None:
-    """Write some reviews of the moment, in no order, without a text and with a long one, and take one away."""
+    """Write reviews of the moment, in no order, without a text and with a long one, far behind; take one away."""
     authors, trips = [[row async for row in model.objects.all()] for model in (User, Trip)]
     pairs = random.sample([(trip, author) for trip in trips for author in authors], 20)
     taken = {(r.trip_id, r.author_id) async for r in Review.objects.all()}
     new = [(trip, author) for trip, author in pairs if (trip.pk, author.pk) not in taken]
     texts = ["", f"  {uuid4().hex}\n", f"{uuid4().hex} " * 20, *(f"Visit {uuid4().hex}" for _ in new)]
+    last = await Review.objects.order_by("pk").alast()
+    far = {"pk": last.pk + random.randint(20_000, 90_000)}  # as where many were deleted
     for (trip, author), text in zip(sorted(new, key=lambda pair: -pair[0].pk), texts, strict=False):
         rating = random.randint(1, 5)
-        await Review.objects.acreate(trip=trip, author=author, rating=rating, text=text)
+        await Review.objects.acreate(trip=trip, author=author, rating=rating, text=text, **far)
+        far = {}
     await (await Review.objects.order_by("pk").afirst()).adelete()
 
 
@@ -183,22 +187,48 @@ async def write_many_reviews() -> None:
 
 
 @contextmanager
-def counted_rows() -> Iterator[list[int]]:
-    """Count the rows that any thread fetches from SQLite, through whichever API."""
-    fetched = [0]
+def at_each_row(act: Callable[[], None]) -> Iterator[None]:
+    """Act in the thread that fetches a row from SQLite, through whichever API, before it has the row."""
     make_cursor = DatabaseWrapper.create_cursor
 
-    def count(cursor: Any, row: tuple[Any, ...]) -> tuple[Any, ...]:
-        fetched[0] += 1
+    def fetch(cursor: Any, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        act()
         return row
 
     def watched(connection: Any, name: str | None = None) -> Any:
         cursor = make_cursor(connection, name)
-        cursor.row_factory = count
+        cursor.row_factory = fetch
         return cursor
 
     with mock.patch.object(DatabaseWrapper, "create_cursor", watched):
+        yield
+
+
+@contextmanager
+def counted_rows() -> Iterator[list[int]]:
+    """Count the rows that any thread fetches."""
+    fetched = [0]
+
+    def count() -> None:
+        fetched[0] += 1
+
+    with at_each_row(count):
         yield fetched
+
+
+@contextmanager
+def first_rows_meet() -> Iterator[None]:
+    """Hold the first row of two threads until each has one: both files are as far as that by then."""
+    both, met = threading.Barrier(2, timeout=OTHERS), set[int]()
+
+    def meet() -> None:
+        if threading.get_ident() not in met:
+            met.add(threading.get_ident())
+            with suppress(threading.BrokenBarrierError):  # an answer may read for all in one thread
+                both.wait()
+
+    with at_each_row(meet):
+        yield
 
 
 @reviews_csv.requirement("sends ten queries at most for 2,500 reviews, and none for each of them")
@@ -233,7 +263,7 @@ async def reads_as_it_sends(trial: Trial) -> None:
         async with slow_at_the_first_review(trial, expected) as stream:
             rows, piece = fetched[0], len(stream.text.encode())
             await read_while_it_comes(stream)
-    expect_all_rows(stream, expected)
+    expect_all_rows(stream, expected, "by a slow partner")
     cause, step = why_all(bool(notes), in_one_piece=piece >= PIECE)
     got = f"{rows} rows fetched when the first review was sent"
     Outcome(f"GET /reviews.csv, with {MANY} reviews, by a slow client", got).expect_that(
@@ -245,12 +275,23 @@ async def reads_as_it_sends(trial: Trial) -> None:
 
 
 @reviews_csv.requirement(
-    "sends another partner the whole file while a slow one has not taken more than the first review"
+    "sends another partner the whole file while a slow one has not taken more than the first review, and each of two "
+    "that ask at the same moment"
 )
 async def holds_up_nobody(trial: Trial) -> None:
     expected = await expected_lines()
     with counted_rows() as fetched:
         await expect_nobody_held_up(trial, expected, fetched)
+    await expect_two_whole_files(trial, expected)
+
+
+async def expect_two_whole_files(trial: Trial, expected: list[list[str]]) -> None:
+    with first_rows_meet():
+        async with OpenStream(trial, "/reviews.csv") as one, OpenStream(trial, "/reviews.csv") as other:
+            for stream in (one, other):
+                await read_while_it_comes(stream)
+    for stream in (one, other):
+        expect_all_rows(stream, expected, "while another one asks")
 
 
 async def expect_nobody_held_up(trial: Trial, expected: list[list[str]], fetched: list[int]) -> None:
@@ -264,12 +305,12 @@ async def expect_nobody_held_up(trial: Trial, expected: list[list[str]], fetched
         )
         expect_lines(other.result(), expected)
         await read_while_it_comes(slow)
-    expect_all_rows(slow, expected)
+    expect_all_rows(slow, expected, "by a slow partner")
 
 
-def expect_all_rows(stream: OpenStream, expected: list[list[str]]) -> None:
+def expect_all_rows(stream: OpenStream, expected: list[list[str]], remark: str) -> None:
     found = [line for line in csv.reader(io.StringIO(stream.text, newline="")) if line]
-    Outcome(f"{stream.sent}  by a slow partner", f"{len(found)} lines").expect_that(
+    Outcome(f"{stream.sent}  {remark}", f"{len(found)} lines").expect_that(
         found == expected, f"the whole file, of {len(expected)} lines"
     )
 

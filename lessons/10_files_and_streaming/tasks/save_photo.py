@@ -95,33 +95,53 @@ PATIENCE = 2.0
 """Seconds that the check waits at most for all threads to be about to open their files."""
 
 
-class HeldFiles:
-    """Threads that are about to open a file under MEDIA_ROOT to write: they wait until `open_all`."""
+class Gate:
+    """Threads that are about to do something under MEDIA_ROOT: they wait until `open`."""
 
     def __init__(self) -> None:
         self.waiting, self._go = 0, threading.Event()
         self._loop_thread = threading.get_ident()
 
-    def open_all(self) -> None:
+    def open(self) -> None:
         self._go.set()
 
+    def pass_through(self, file: Any) -> None:
+        here = isinstance(file, str | Path) and MEDIA in Path(file).parents
+        # Trap: on the event loop nobody may wait; that it writes there is another requirement's matter.
+        if here and threading.get_ident() != self._loop_thread:
+            self.waiting += 1
+            self._go.wait(3 * PATIENCE)  # longer than the check holds it
+
+    async def all_wait(self, sending: list[asyncio.Future[Reply]]) -> None:
+        """Return when each of these waits here, or has ended; give up when some do neither."""
+        deadline = monotonic() + PATIENCE
+        while self.waiting + sum(each.done() for each in sending) < len(sending) and monotonic() < deadline:
+            await asyncio.sleep(0.001)
+
     def held(self, opens: Callable[..., Any], writes: Callable[[Any], bool]) -> Callable[..., Any]:
-        """A function that opens files, but for these only when they may be opened."""
+        """A function that opens files, and waits here before it opens one to write."""
 
         def open_later(file: Any, flags: Any = None, *args: Any, **options: Any) -> Any:
-            here = isinstance(file, str | Path) and MEDIA in Path(file).parents
-            # Trap: on the event loop nobody may wait; that it writes there is another requirement's matter.
-            if here and writes(flags or options.get("mode")) and threading.get_ident() != self._loop_thread:
-                self.waiting += 1
-                self._go.wait(3 * PATIENCE)  # longer than the check holds it
+            if writes(flags or options.get("mode")):
+                self.pass_through(file)
             return opens(file, *(() if flags is None else (flags,)), *args, **options)
 
         return open_later
 
+    def held_move(self, moves: Callable[..., Any]) -> Callable[..., Any]:
+        """A function that gives a file another name, and waits here before."""
+
+        def move_later(file: Any, name: Any, *args: Any, **options: Any) -> Any:
+            self.pass_through(name)
+            return moves(file, name, *args, **options)
+
+        return move_later
+
 
 @contextmanager
-def files_held() -> Iterator[HeldFiles]:
-    files = HeldFiles()
+def files_held() -> Iterator[tuple[Gate, Gate]]:
+    """A gate in front of each file that is opened to write, and one in front of each that gets another name."""
+    files, names = Gate(), Gate()
     by_mode = files.held(open, lambda mode: isinstance(mode, str) and bool(set(mode) & set("wxa+")))
     by_flags = files.held(os.open, lambda flags: bool((flags or 0) & os.O_CREAT))
     try:
@@ -129,23 +149,24 @@ def files_held() -> Iterator[HeldFiles]:
             mock.patch("builtins.open", by_mode),
             mock.patch("io.open", by_mode),
             mock.patch("os.open", by_flags),
+            mock.patch("os.rename", names.held_move(os.rename)),
+            mock.patch("os.replace", names.held_move(os.replace)),
         ):
-            yield files
+            yield files, names
     finally:
-        files.open_all()
+        files.open()
+        names.open()
 
 
-async def sent_together(trial: Trial, contents: list[bytes], until_held: Callable[[], None]) -> list[Reply]:
-    """Send these photos under one name, and hold the files until all are about to be opened."""
-    with files_held() as files:
+async def sent_together(trial: Trial, contents: list[bytes], when_held: Callable[[], None]) -> list[Reply]:
+    """Send these photos under one name; let all files be opened together, and then get their names together."""
+    with files_held() as (files, names):
         sending = [asyncio.ensure_future(trial.post("/photos/", files=photo(each))) for each in contents]
-        deadline = monotonic() + PATIENCE
-        while files.waiting < len(sending) and not all(each.done() for each in sending):
-            if monotonic() > deadline:
-                break
-            await asyncio.sleep(0.001)
-        until_held()
-        files.open_all()
+        await files.all_wait(sending)
+        when_held()
+        files.open()
+        await names.all_wait(sending)
+        names.open()
         return await asyncio.gather(*sending)
 
 
@@ -239,7 +260,22 @@ async def keeps_both(trial: Trial) -> None:
         again.json["name"] != first.json["name"], "another name than that of the first photo, which is kept"
     )
     again.expect_that(len(saved) == 3, "three files", got=f"under MEDIA_ROOT: {sorted(saved)}")
+    await keeps_names_that_begin_alike(trial)
     await keeps_all_of_one_moment(trial)
+
+
+async def keeps_names_that_begin_alike(trial: Trial) -> None:
+    no_photos()
+    beginning, contents = "holiday " * 10, [b"the first", b"another one"]
+    for number, content in enumerate(contents):
+        name = f"{beginning}{number}.jpg"
+        reply = await trial.post("/photos/", files={"photo": (name, content, "image/jpeg")})
+        expect_saved(reply, content, photos())
+    reply.expect_that(
+        contents[0] in photos().values(),
+        "the photo of before, whose name begins alike, and this one",
+        got=f"under MEDIA_ROOT: {photos()}",
+    )
 
 
 async def keeps_all_of_one_moment(trial: Trial) -> None:
