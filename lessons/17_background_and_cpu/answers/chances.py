@@ -2,6 +2,8 @@ import asyncio
 import contextlib
 from functools import partial
 
+from django.utils import timezone
+
 from tutorial_project.checks import known_answer
 from tutorial_project.trips.forecasts import chance_to_sell_out
 from tutorial_project.trips.models import Trip
@@ -211,7 +213,7 @@ async def swallows_the_cancellation(pool, days):
 on_sale = []
 
 
-@known_answer("chances", breaks="computes_in_the_pool", says="another call has written over its trips")
+@known_answer("chances", breaks="computes_in_the_pool", says="put on sale after it was called")
 async def keeps_the_trips_in_the_module(pool, days):
     loop = asyncio.get_running_loop()
     on_sale[:] = [trip async for trip in Trip.objects.filter(active=True)]
@@ -220,7 +222,7 @@ async def keeps_the_trips_in_the_module(pool, days):
     return {trip.pk: chance for trip, chance in zip(on_sale, results, strict=True)}
 
 
-@known_answer("chances", breaks="takes_back", says="of 5 calls taken back")
+@known_answer("chances", breaks="lets_the_error_out", says="MemoryError")
 async def one_future_for_trips_alike(pool, days):
     loop = asyncio.get_running_loop()
     rows = [row async for row in Trip.objects.filter(active=True).values_list("pk", "seats_left")]
@@ -240,3 +242,65 @@ async def waits_for_nothing_at_all(pool, days):
         for future in work.values():
             future.cancel()
     return {pk: future.result() for pk, future in work.items()}
+
+
+@known_answer("chances", breaks="computes_in_the_pool", says="as the pool gave them")
+async def in_the_order_in_which_they_are_done(pool, days):
+    loop = asyncio.get_running_loop()
+    rows = Trip.objects.filter(active=True).values_list("pk", "seats_left")
+    work = {pk: loop.run_in_executor(pool, chance_to_sell_out, left, days) async for pk, left in rows}
+    try:
+        results = [await done for done in asyncio.as_completed(work.values())]
+    finally:
+        for future in work.values():
+            future.cancel()
+    return dict(zip(work, results, strict=True))
+
+
+@known_answer("chances")
+async def each_as_soon_as_it_is_done(pool, days):
+    loop = asyncio.get_running_loop()
+
+    async def chance(pk, future):
+        return pk, await future
+
+    trips = [trip async for trip in Trip.objects.filter(active=True).only("seats_left")]
+    handed = {t.pk: loop.run_in_executor(pool, chance_to_sell_out, t.seats_left, days) for t in trips}
+    tasks = [asyncio.create_task(chance(pk, future)) for pk, future in handed.items()]
+    try:
+        return dict([await done for done in asyncio.as_completed(tasks)])
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+@known_answer("chances", breaks="hands_all_over", says="8 of them at the same time")
+async def eight_at_a_time(pool, days):
+    loop, room = asyncio.get_running_loop(), asyncio.Semaphore(8)
+
+    async def chance(trip):
+        async with room:
+            return await loop.run_in_executor(pool, chance_to_sell_out, trip.seats_left, days)
+
+    trips = [trip async for trip in Trip.objects.filter(active=True)]
+    results = await asyncio.gather(*map(chance, trips))
+    return {trip.pk: result for trip, result in zip(trips, results, strict=True)}
+
+
+@known_answer("chances", breaks="computes_in_the_pool", says="as the pool gave them")
+async def what_departs_yet(pool, days):
+    coming = Trip.objects.filter(active=True, departs__gte=timezone.localdate())
+    return await computed(pool, days, [trip async for trip in coming])
+
+
+@known_answer("chances", breaks="computes_in_the_pool", says="as the pool gave them")
+async def one_trip_for_each_number_of_seats(pool, days):
+    trips = {trip.seats_left: trip async for trip in Trip.objects.filter(active=True)}
+    return await computed(pool, days, list(trips.values()))
+
+
+@known_answer("chances", breaks="computes_in_the_pool", says="put on sale after it was called")
+async def reads_the_trips_again(pool, days):
+    results = await computed(pool, days, [trip async for trip in Trip.objects.filter(active=True)])
+    again = Trip.objects.filter(active=True).values_list("pk", flat=True)
+    return dict(zip([pk async for pk in again], results.values(), strict=False))

@@ -1,9 +1,11 @@
 import asyncio
+from datetime import timedelta
 
 from asgiref.sync import sync_to_async
 from django.db import transaction
 from django.http import Http404, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.shortcuts import aget_object_or_404, get_object_or_404
+from django.utils import timezone
 from django.views import View
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -115,7 +117,7 @@ async def in_no_order(request, pk):
     return JsonResponse({"letters": [result.id for result in results]}, status=202)
 
 
-@known_answer("close_sale", breaks="all_or_nothing", says="written one by one")
+@known_answer("close_sale", breaks="all_or_nothing", says="are not one transaction")
 @require_POST
 async def one_by_one(request, pk):
     if (keys := await closed(pk)) is None:
@@ -232,7 +234,7 @@ def looks_without_a_lock(pk):
     "close_sale",
     breaks="all_or_nothing",
     says="refuses to close the sale",
-    because="the sale and each letter were written one by one, and what was",
+    because="the sale and its letters are not one transaction",
 )
 @closing
 def closes_it_after_the_transaction(pk):
@@ -336,6 +338,40 @@ async def a_letter_for_each_seat(request, pk):
         return [send_confirmation.enqueue(key).id for key, seats in rows for _ in range(seats)]
 
     return answered(await close())
+
+
+@known_answer("close_sale", breaks="answers_with_the_ids", says="travellers have booked")
+@closing
+def one_page_of_bookings(pk):
+    with transaction.atomic():
+        trip = get_object_or_404(Trip.objects.select_for_update(), pk=pk)
+        if not Trip.objects.filter(pk=pk, active=True).update(active=False):
+            return None
+        return letters_of(trip.bookings.order_by("pk")[:50])
+
+
+@known_answer("close_sale", breaks="all_or_nothing", says="are not one transaction")
+@closing
+def writes_letters_after_the_commit(pk):
+    letters = []
+    with transaction.atomic():
+        trip = get_object_or_404(Trip.objects.select_for_update(), pk=pk)
+        if not Trip.objects.filter(pk=pk, active=True).update(active=False):
+            return None
+        keys = list(trip.bookings.order_by("pk"))
+        transaction.on_commit(lambda: letters.extend(letters_of(keys)))
+    return letters
+
+
+@known_answer("close_sale", breaks="is_sent_by_a_worker", says="got no letter")
+@closing
+def letters_of_tomorrow(pk):
+    with transaction.atomic():
+        trip = get_object_or_404(Trip.objects.select_for_update(), pk=pk)
+        if not Trip.objects.filter(pk=pk, active=True).update(active=False):
+            return None
+        tomorrow = send_confirmation.using(run_after=timezone.now() + timedelta(days=1))
+        return [tomorrow.enqueue(booking.pk).id for booking in trip.bookings.order_by("pk")]
 
 
 @sync_to_async

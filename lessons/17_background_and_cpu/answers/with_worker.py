@@ -43,7 +43,7 @@ async def drain(letters, worker):
 
 @known_answer(
     "with_worker",
-    when="Where the worker has something to close at its end: it goes to its last line by itself, and is not cancelled.",
+    when="Where the worker has something to close at its end: it goes to its last line by itself, unless the time is over.",
 )
 def a_sentinel(application, deliver, size):
     async def work(letters):
@@ -54,13 +54,11 @@ def a_sentinel(application, deliver, size):
                 logger.exception("%s was not delivered", letter)
 
     async def stop(letters, worker):
-        async def end():
-            await letters.put(None)
-            await worker
-
         with suppress(TimeoutError):
             async with asyncio.timeout(5):
-                await end()
+                await letters.put(None)
+                await worker
+        worker.cancel()
 
     return layer_with(application, lambda: asyncio.Queue(size), work, stop)
 
@@ -423,6 +421,174 @@ def five_seconds_since_the_last_letter(application, deliver, size):
         worker.cancel()
 
     return layer_with(application, lambda: asyncio.Queue(size), lambda letters: work_off(letters, told), stop)
+
+
+@known_answer("with_worker", breaks="has_a_bounded_queue", says="room for 3")
+def a_place_more(application, deliver, size):
+    return layer_with(
+        application, lambda: asyncio.Queue(size + 1), lambda letters: work_off(letters, deliver), drain
+    )
+
+
+@known_answer(
+    "with_worker",
+    breaks="has_a_bounded_queue",
+    says="the server hands on what is in its own one",
+)
+def another_dictionary(application, deliver, size):
+    worked = usual(application, deliver, size)
+
+    async def layer(scope, receive, send):
+        if scope["type"] == "lifespan":
+            scope["state"] = {**scope["state"]}
+        await worked(scope, receive, send)
+
+    return layer
+
+
+@known_answer("with_worker", breaks="delivers_in_order", says="of which the first takes an hour")
+def a_limit_for_each_letter(application, deliver, size):
+    async def in_time(letter):
+        async with asyncio.timeout(30):
+            await deliver(letter)
+
+    return layer_with(
+        application, lambda: asyncio.Queue(size), lambda letters: work_off(letters, in_time), drain
+    )
+
+
+@known_answer("with_worker")
+def tells_the_error_in_words(application, deliver, size):
+    async def work(letters, deliver):
+        while True:
+            letter = await letters.get()
+            try:
+                await deliver(letter)
+            except Exception as error:
+                logger.error("no letter to %s: %s", letter, error)
+            letters.task_done()
+
+    return usual(application, deliver, size, work)
+
+
+@known_answer("with_worker", breaks="drains", says="2 delivered at a time")
+def helps_the_worker_at_the_end(application, deliver, size):
+    async def stop(letters, worker):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                while not letters.empty():
+                    letter = letters.get_nowait()
+                    with suppress(Exception):
+                        await deliver(letter)
+                    letters.task_done()
+                await letters.join()
+        worker.cancel()
+
+    return usual(application, deliver, size, stop=stop)
+
+
+async def until_none(letters, deliver):
+    while (letter := await letters.get()) is not None:
+        try:
+            await deliver(letter)
+        except Exception:
+            logger.exception("%s was not delivered", letter)
+
+
+@known_answer("with_worker", breaks="drains", says="QueueFull")
+def no_place_for_the_sentinel(application, deliver, size):
+    async def stop(letters, worker):
+        letters.put_nowait(None)
+        await asyncio.wait([worker], timeout=5)
+        worker.cancel()
+
+    return usual(application, deliver, size, until_none, stop)
+
+
+@known_answer("with_worker", breaks="gives_up", says="hold up every deployment")
+def waits_for_a_place_without_a_limit(application, deliver, size):
+    async def stop(letters, worker):
+        await letters.put(None)
+        await asyncio.wait([worker], timeout=5)
+        worker.cancel()
+
+    return usual(application, deliver, size, until_none, stop)
+
+
+@known_answer("with_worker", breaks="gives_up", says="the worker is still there")
+def cancels_the_wait_for_a_place_alone(application, deliver, size):
+    async def stop(letters, worker):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                await letters.put(None)
+                await worker
+
+    return usual(application, deliver, size, until_none, stop)
+
+
+@known_answer("with_worker", breaks="gives_up", says="a task that waits in `join()`")
+def leaves_the_task_of_the_join(application, deliver, size):
+    async def stop(letters, worker):
+        await asyncio.wait([asyncio.create_task(letters.join())], timeout=5)
+        worker.cancel()
+
+    return usual(application, deliver, size, stop=stop)
+
+
+@known_answer("with_worker", breaks="delivers_in_order", says="room for 2 more")
+def takes_out_all_that_it_finds(application, deliver, size):
+    async def work(letters, deliver):
+        while True:
+            found = [await letters.get()]
+            while not letters.empty():
+                found.append(letters.get_nowait())
+            for letter in found:
+                try:
+                    await deliver(letter)
+                except Exception:
+                    logger.exception("%s was not delivered", letter)
+                finally:
+                    letters.task_done()
+
+    return usual(application, deliver, size, work)
+
+
+@known_answer("with_worker", breaks="survives_an_error", says="for all but the last two")
+def five_errors_are_enough(application, deliver, size):
+    async def work(letters, deliver):
+        failed = 0
+        while failed < 5:
+            letter = await letters.get()
+            try:
+                await deliver(letter)
+            except Exception:
+                failed += 1
+                logger.exception("%s was not delivered", letter)
+            finally:
+                letters.task_done()
+
+    return usual(application, deliver, size, work)
+
+
+@known_answer("with_worker", breaks="passes_on", says="x-page")
+def drops_the_headers_of_answers(application, deliver, size):
+    async def bare(scope, receive, send):
+        async def without_headers(message):
+            await send({**message, "headers": []} if "headers" in message else message)
+
+        await application(scope, receive, without_headers)
+
+    return usual(bare, deliver, size)
+
+
+@known_answer("with_worker", breaks="gives_up", says="a call of `deliver` goes on")
+def shields_the_letter(application, deliver, size):
+    async def to_the_end(letter):
+        await asyncio.shield(deliver(letter))
+
+    return layer_with(
+        application, lambda: asyncio.Queue(size), lambda letters: work_off(letters, to_the_end), drain
+    )
 
 
 EQUAL_MUTANTS = {

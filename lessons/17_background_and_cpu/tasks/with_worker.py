@@ -1,7 +1,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -31,7 +31,9 @@ with_worker = Task(
 class PostOffice:
     """Delivers letters one by one, each when `open` lets it; notes what happened."""
 
-    def __init__(self, *, is_open: bool = True, loses: str = "", error: Exception | None = None) -> None:
+    def __init__(
+        self, *, is_open: bool = True, loses: Sequence[str] = (), error: Exception | None = None
+    ) -> None:
         self.error = error or OSError("the address is unknown")
         self.begun: list[str] = []
         self.done: list[str] = []
@@ -47,7 +49,7 @@ class PostOffice:
         try:
             await asyncio.sleep(0)
             await self.open.wait()
-            if self.loses and letter == self.loses:
+            if letter in self.loses:
                 raise self.error
             self.done.append(letter)
         finally:
@@ -69,24 +71,33 @@ async def no_application(scope: Any, receive: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def started(trial: Trial, office: PostOffice, size: int) -> AsyncIterator[Lifespan]:
-    """A server whose start is over; what the answer has left on the loop is gone at the end of the block."""
+async def nothing_left(trial: Trial) -> AsyncIterator[None]:
+    """What the answer has left on the loop is gone at the end of the block."""
     before = asyncio.all_tasks()
-    layer = application_from(trial, no_application, office.deliver, size)
     try:
-        async with Lifespan(layer) as server:
-            server.state["pool"] = "of another layer"
-            answer = await server.start()
-            unknown = "not lifespan" in str(answer.error)
-            because = "Django knows no `lifespan`: the layer has to answer it" if unknown else None
-            answer.expect("lifespan.startup.complete", because=because)
-            yield server
+        yield
     finally:
-        office.open.set()
         if left := tasks_of(trial.answer, before | {current_task()}):
             for task in left:
                 task.cancel()
             await asyncio.wait(left, timeout=1)
+
+
+@asynccontextmanager
+async def started(trial: Trial, office: PostOffice, size: int) -> AsyncIterator[Lifespan]:
+    """A server whose start is over; what the answer has left on the loop is gone at the end of the block."""
+    layer = application_from(trial, no_application, office.deliver, size)
+    async with nothing_left(trial):
+        try:
+            async with Lifespan(layer) as server:
+                server.state["pool"] = "of another layer"
+                answer = await server.start()
+                unknown = "not lifespan" in str(answer.error)
+                because = "Django knows no `lifespan`: the layer has to answer it" if unknown else None
+                answer.expect("lifespan.startup.complete", because=because)
+                yield server
+        finally:
+            office.open.set()
 
 
 def queue_of(server: Lifespan) -> asyncio.Queue[str]:
@@ -128,30 +139,50 @@ async def has_a_bounded_queue(trial: Trial) -> None:
     for size in (2, 5):
         office = PostOffice(is_open=False)
         async with started(trial, office, size) as server:
-            room = put(queue_of(server), some_letters(size + 3))
+            room = put(queue_of(server), some_letters(100))
         Outcome(
-            f"{size + 3} letters at once, where `size` is {size}",
-            "there was room for all of them" if room > size else f"there was room for {room}",
+            f"100 letters at once, where `size` is {size}",
+            "there was room for all of them" if room == 100 else f"there was room for {room}",
         ).expect(
             f"there was room for {size}",
-            because="a queue without a bound grows until the process dies" if room > size else None,
+            because="a queue without a bound grows until the process dies" if room == 100 else None,
             next="`asyncio.Queue(maxsize=size)`" if room > size else None,
         )
+
+
+async def leaves_the_rest_in_the_queue(trial: Trial) -> None:
+    """A worker that takes out all that it finds keeps it in a list, which has no bound."""
+    office = PostOffice(is_open=False)
+    async with started(trial, office, 2) as server:
+        put(queue_of(server), some_letters(2))
+        await turns(lambda: bool(office.begun))
+        await turns(lambda: False, most=20)
+        room = put(queue_of(server), some_letters(100))
+    Outcome(
+        "two letters, the first of which is being delivered, where `size` is 2", f"room for {room} more"
+    ).expect("room for 1 more")
 
 
 async def hands_it_over_in_time(trial: Trial) -> None:
     """A server copies the state when it hears that the start is complete."""
     handed_over: list[dict[str, Any]] = []
     layer = application_from(trial, no_application, PostOffice().deliver, 3)
-    async with Lifespan(layer, on_message=lambda _: handed_over.append(server.state.copy())) as server:
+    told = Lifespan(layer, on_message=lambda _: handed_over.append(server.state.copy()))
+    async with nothing_left(trial), told as server:
         server.state["pool"] = "of another layer"
         await server.start()
+    late = "letters" in server.state
+    replaced = server.scope.get("state") is not server.state
     for state in handed_over[:1]:
         Outcome("lifespan.startup", f'scope["state"] has {sorted(state)}').expect(
             "scope[\"state\"] has ['letters', 'pool']",
-            because="what another layer has put there before is gone" if "pool" not in state else None,
+            because="what another layer has put there before is gone"
+            if "pool" not in state
+            else "the layer put another dictionary into its scope: the server hands on what is in its own one"
+            if replaced
+            else None,
             next="put the queue in before you send `lifespan.startup.complete`: the server copies the state then"
-            if "letters" not in state
+            if late and "letters" not in state
             else None,
         )
 
@@ -168,31 +199,50 @@ async def delivers_in_order(trial: Trial) -> None:
         sent = "five letters in the queue, of which one is an empty text"
         Outcome(sent, office.done).expect(letters)
         Outcome(sent, f"{office.most_inside} delivered at a time").expect("1 delivered at a time")
+    await leaves_the_rest_in_the_queue(trial)
+    await gives_a_letter_its_time(trial)
+
+
+async def gives_a_letter_its_time(trial: Trial) -> None:
+    """A letter that takes an hour, while the server runs, takes an hour: `deliver` knows its own limits."""
+    letters, office = some_letters(2), PostOffice(is_open=False)
+    with quiet(logging.NullHandler()):
+        async with started(trial, office, 10) as server:
+            put(queue_of(server), letters)
+            await turns(lambda: bool(office.begun))
+            with held_clock() as clock:
+                clock.now += 3600
+                await turns(lambda: len(office.begun) > 1)
+                office.open.set()
+                await turns(lambda: len(office.done) >= 2)
+    Outcome("two letters, of which the first takes an hour, while the server runs", office.done).expect(
+        letters
+    )
 
 
 @with_worker.requirement("goes on with the next letter when `deliver` raises, and logs the error")
 async def survives_an_error(trial: Trial) -> None:
-    for error in (OSError("the address is unknown"), PostError("no such street")):
-        await goes_on_after(trial, error)
+    for number, error in ((1, OSError("the address is unknown")), (10, PostError("no such street"))):
+        await goes_on_after(trial, error, number)
 
 
-async def goes_on_after(trial: Trial, error: Exception) -> None:
-    letters, records = some_letters(3), []
-    office = PostOffice(loses=letters[0], error=error)
+async def goes_on_after(trial: Trial, error: Exception, number: int) -> None:
+    letters, records = some_letters(number + 2), []
+    office = PostOffice(loses=letters[:number], error=error)
     handler = logging.Handler()
     handler.emit = records.append  # type: ignore[method-assign, assignment]
     with quiet(handler):
-        async with started(trial, office, 10) as server:
+        async with started(trial, office, 20) as server:
             put(queue_of(server), letters)
             await turns(lambda: len(office.done) >= 2)
-    sent = f"three letters, where `deliver` raises {type(error).__name__} for the first"
+    sent = f"{len(letters)} letters, where `deliver` raises {type(error).__name__} for all but the last two"
     Outcome(sent, office.done).expect(
-        letters[1:],
+        letters[-2:],
         because="the error has ended the worker" if len(office.begun) == 1 else None,
         next="`try:` … `except Exception:` inside of the loop" if len(office.begun) == 1 else None,
     )
     Outcome(f"{sent}, and the calls of `deliver`", office.begun).expect(letters)
-    logged = any(record.exc_info for record in records)
+    logged = any(record.exc_info or str(error) in record.getMessage() for record in records)
     Outcome(sent, "a record with the error" if logged else "no record with the error").expect(
         "a record with the error", because="nobody will ever know why that letter was not sent"
     )
@@ -224,16 +274,23 @@ class quiet:
         logging.disable(self.disabled)
 
 
+async def fill(server: Lifespan, office: PostOffice, letters: list[str]) -> None:
+    """Let the worker begin with the first letter, and put the others into the queue."""
+    put(queue_of(server), letters[:1])
+    await turns(lambda: bool(office.begun))
+    put(queue_of(server), letters[1:])
+
+
 @with_worker.requirement(
     "at `lifespan.shutdown` delivers what is in the queue, and then sends `lifespan.shutdown.complete`"
 )
 async def drains(trial: Trial) -> None:
     for loses in (False, True):
         letters = some_letters(3)
-        office = PostOffice(is_open=False, loses=letters[1] if loses else "")
+        office = PostOffice(is_open=False, loses=letters[1:2] if loses else ())
         with quiet(logging.NullHandler()):
-            async with started(trial, office, 10) as server:
-                put(queue_of(server), letters)
+            async with started(trial, office, 2) as server:
+                await fill(server, office, letters)
                 with held_clock() as clock:
                     stopping = asyncio.ensure_future(server.stop())
                     await turns(stopping.done, most=50)
@@ -243,17 +300,18 @@ async def drains(trial: Trial) -> None:
                     await clock.advance(0 if in_time else 6)
                 answer = await stopping
                 done = office.done.copy()
-        answer.sent = "lifespan.shutdown, with three letters in the queue"
+        answer.sent = "lifespan.shutdown, with a letter under way and two that fill the queue"
         answer.sent += ", where `deliver` raises for the second" if loses else ""
         Outcome(answer.sent, "nothing within a second after the last letter").expect_that(
             in_time, "lifespan.shutdown.complete, when no letter is left"
         )
         answer.expect("lifespan.shutdown.complete")
         Outcome(answer.sent, done).expect(
-            [letter for letter in letters if letter != office.loses],
+            [letter for letter in letters if letter not in office.loses],
             because="it said complete before all that was accepted had arrived: the server ends the process then",
             next="`await letters.join()` before the last message",
         )
+        Outcome(answer.sent, f"{office.most_inside} delivered at a time").expect("1 delivered at a time")
     await finishes_the_letter_in_its_hand(trial)
 
 
@@ -282,10 +340,10 @@ async def finishes_the_letter_in_its_hand(trial: Trial) -> None:
 )
 async def gives_up(trial: Trial) -> None:
     office, before = PostOffice(is_open=False), asyncio.all_tasks()
-    sent = "lifespan.shutdown, while `deliver` hangs"
-    async with started(trial, office, 10) as server:
-        put(queue_of(server), some_letters(2))
-        await turns(lambda: bool(office.begun))
+    sent = "lifespan.shutdown, while `deliver` hangs and the queue is full"
+    async with started(trial, office, 2) as server:
+        queue = queue_of(server)
+        await fill(server, office, some_letters(3))
         with held_clock() as clock:
             stopping = asyncio.ensure_future(server.stop())
             await clock.advance(4.5)
@@ -302,7 +360,22 @@ async def gives_up(trial: Trial) -> None:
         Outcome(sent, "no task is left" if none_left else "the worker is still there").expect(
             "no task is left", next="`worker.cancel()`"
         )
+        ended = await turns(lambda: not office.inside)
+        Outcome(sent, "no delivery is left" if ended else "a call of `deliver` goes on").expect(
+            "no delivery is left",
+        )
+        joined = await turns(lambda: not joins_of(queue))
+        Outcome(sent, "no task is left" if joined else "a task that waits in `join()`").expect(
+            "no task is left"
+        )
     await gives_up_after_one_wait_for_all(trial)
+
+
+def joins_of(queue: asyncio.Queue[str]) -> list[asyncio.Task[Any]]:
+    """The tasks that are nothing but `queue.join()`: their code is not the answer's own."""
+    frames = {task: getattr(task.get_coro(), "cr_frame", None) for task in asyncio.all_tasks()}
+    join = asyncio.Queue.join.__code__
+    return [t for t, f in frames.items() if f and f.f_code is join and f.f_locals.get("self") is queue]
 
 
 async def gives_up_after_one_wait_for_all(trial: Trial) -> None:
@@ -331,6 +404,11 @@ async def gives_up_after_one_wait_for_all(trial: Trial) -> None:
 
 @with_worker.requirement("passes every other connection on to `application`, as it is")
 async def passes_on(trial: Trial) -> None:
+    async with nothing_left(trial):
+        await passes_requests_on(trial)
+
+
+async def passes_requests_on(trial: Trial) -> None:
     office, heard, words = PostOffice(), [], some_letters(2)
     received: list[dict[str, Any]] = []
 
@@ -339,7 +417,8 @@ async def passes_on(trial: Trial) -> None:
         received.append(await receive())
         if scope["path"] == "/fails/":
             raise PostError("the view has failed")
-        await send({"type": "http.response.start", "status": 200, "headers": []})
+        header = (b"x-page", words[len(heard) - 1].encode())
+        await send({"type": "http.response.start", "status": 200, "headers": [header]})
         await send({"type": "http.response.body", "body": words[len(heard) - 1].encode()})
 
     layer = application_from(trial, page, office.deliver, 3)
@@ -352,7 +431,7 @@ async def passes_on(trial: Trial) -> None:
             because = None if heard else "the layer answers `lifespan` alone"
             called = len(heard) == number
             reply.expect_that(called, "`application` called", got="it was not called", because=because)
-            reply.expect_answer(200, text.encode())
+            reply.expect_answer(200, text.encode(), [("x-page", text)])
             expect_the_same(reply.sent, heard[-1], given)
             Outcome(f"{reply.sent}, and the request's body", received[-1]).expect(REQUEST)
         Outcome(reply.sent, f"{heard[0]['state'].get('letters')!r}").expect_that(
