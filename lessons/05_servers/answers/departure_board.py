@@ -127,7 +127,7 @@ async def every_path_but_one_is_the_board(scope, receive, send):
     "departure_board",
     breaks="refuses_other_connections",
     says="KeyError: 'path'",
-    because='"lifespan" has messages of its own, and this answer did not look',
+    because='"lifespan" has messages of its own, and this answer took it for `http`',
 )
 async def no_look_at_the_type(scope, receive, send):
     known = scope["path"] == "/departures/"
@@ -152,7 +152,7 @@ async def another_error(scope, receive, send):
     "departure_board",
     breaks="refuses_other_connections",
     says="http.response.start",
-    because='"lifespan" has messages of its own, and this answer did not look',
+    because='"lifespan" has messages of its own, and this answer took it for `http`',
 )
 async def a_page_for_everybody(scope, receive, send):
     await no_look_at_the_type({"path": "/", **scope}, receive, send)
@@ -190,7 +190,7 @@ async def looks_at_the_end_of_the_path(scope, receive, send):
     "departure_board",
     breaks="refuses_other_connections",
     says='of the type "type-',
-    because="has messages of its own, and this answer did not look at",
+    because="has messages of its own, and this answer took it for",
 )
 async def knows_two_other_types(scope, receive, send):
     if scope["type"] in ("websocket", "lifespan"):
@@ -231,3 +231,24 @@ async def keeps_the_path_in_the_module(scope, receive, send):
 EQUAL_MUTANTS = {
     "order of two: await send(…": "the body is the same whether it is made before the start is sent or after it",
 }
+
+
+@known_answer(
+    "departure_board",
+    breaks="refuses_other_connections",
+    says='of the type "http-',
+    because="and this answer took it for `http`",
+)
+async def takes_what_begins_with_http(scope, receive, send):
+    if not scope["type"].startswith("http"):
+        raise ValueError(scope["type"])
+    await no_look_at_the_type(scope, receive, send)
+
+
+@known_answer("departure_board", breaks="refuses_other_connections", says="websocket.close")
+async def closes_a_websocket_first(scope, receive, send):
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close"})
+    if scope["type"] != "http":
+        raise ValueError(scope["type"])
+    await no_look_at_the_type(scope, receive, send)

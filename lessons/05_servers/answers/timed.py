@@ -146,7 +146,7 @@ def a_plain_send(application, clock=time.perf_counter):
     return layer
 
 
-@known_answer("timed", breaks="adds_the_header", says="the layer's own `send` passed none of them on")
+@known_answer("timed", breaks="adds_the_header", says="none had been passed on when it returned")
 def a_send_that_awaits_nothing(application, clock=time.perf_counter):
     async def layer(scope, receive, send):
         async def stamp(message):
@@ -460,6 +460,101 @@ def lets_one_request_in_at_a_time(application, clock=time.perf_counter):
 
     async def layer(scope, receive, send):
         async with door:
+            await inner(scope, receive, send)
+
+    return layer
+
+
+def stamping(application, clock, stamp):
+    """The layer, but for what it does with a message: most wrong answers below differ there."""
+
+    async def layer(scope, receive, send):
+        began = clock()
+
+        def header():
+            return (b"x-milliseconds", b"%d" % round((clock() - began) * 1000))
+
+        await application(scope, receive, stamp(send, header))
+
+    return layer
+
+
+def with_header(message, header):
+    return {**message, "headers": [*message.get("headers", ()), header()]}
+
+
+@known_answer("timed", breaks="passes_pieces_on_at_once", says="the start kept back")
+def keeps_the_start_until_the_body(application, clock=time.perf_counter):
+    def stamp(send, header):
+        kept = []
+
+        async def passed(message):
+            if message["type"] == "http.response.start":
+                kept.append(with_header(message, header))
+                return
+            while kept:
+                await send(kept.pop())
+            await send(message)
+
+        return passed
+
+    return stamping(application, clock, stamp)
+
+
+@known_answer("timed", breaks="leaves_the_answer_as_it_is", says="the headers of Django's answer")
+def sorts_the_headers(application, clock=time.perf_counter):
+    def stamp(send, header):
+        async def passed(message):
+            if message["type"] == "http.response.start":
+                message = with_header(message, header)
+                message["headers"].sort()
+            await send(message)
+
+        return passed
+
+    return stamping(application, clock, stamp)
+
+
+@known_answer("timed", breaks="leaves_other_connections_alone", says="websocket.http.response.start")
+def every_message_that_starts_an_answer(application, clock=time.perf_counter):
+    def stamp(send, header):
+        async def passed(message):
+            starts = message["type"].endswith("http.response.start")
+            await send(with_header(message, header) if starts else message)
+
+        return passed
+
+    return stamping(application, clock, stamp)
+
+
+@known_answer("timed", breaks="leaves_other_connections_alone", says="websocket.accept")
+def every_message_with_headers(application, clock=time.perf_counter):
+    def stamp(send, header):
+        async def passed(message):
+            starts = message["type"] == "http.response.start" or "headers" in message
+            await send(with_header(message, header) if starts else message)
+
+        return passed
+
+    return stamping(application, clock, stamp)
+
+
+@known_answer("timed", breaks="leaves_other_connections_alone", says="another timed inside")
+def notes_it_in_every_scope(application, clock=time.perf_counter):
+    inner = with_a_function_that_is_bound(application, clock)
+
+    async def layer(scope, receive, send):
+        await inner({**scope, "timed": True}, receive, send)
+
+    return layer
+
+
+@known_answer("timed", breaks="leaves_other_connections_alone", says="CancelledError, out of the layer")
+def swallows_the_cancellation(application, clock=time.perf_counter):
+    inner = with_a_function_that_is_bound(application, clock)
+
+    async def layer(scope, receive, send):
+        with suppress(asyncio.CancelledError):
             await inner(scope, receive, send)
 
     return layer

@@ -439,3 +439,81 @@ def hands_it_on_after_the_start(application, open_client):
         await send({"type": "lifespan.shutdown.complete"})
 
     return layer
+
+
+def lifespan_alone(application, live):
+    """The layer, but for what it does with the `lifespan` call."""
+
+    async def layer(scope, receive, send):
+        await (live if scope["type"] == "lifespan" else application)(scope, receive, send)
+
+    return layer
+
+
+@known_answer("with_client", breaks="opens_at_startup", says="the second start of the same application")
+def opens_one_for_ever(application, open_client):
+    kept = []
+
+    async def live(scope, receive, send):
+        await receive()
+        try:
+            client = scope["state"]["client"] = kept[0] if kept else open_client()
+        except Exception as error:
+            return await send({"type": "lifespan.startup.failed", "message": str(error)})
+        kept.append(client)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await client.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return lifespan_alone(application, live)
+
+
+@known_answer("with_client", breaks="says_that_the_start_failed", says="and then lifespan.shutdown")
+def says_goodbye_after_the_failure(application, open_client):
+    async def live(scope, receive, send):
+        client = None
+        while (message := await receive())["type"] == "lifespan.startup":
+            try:
+                client = scope["state"]["client"] = open_client()
+            except Exception as error:
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+            else:
+                await send({"type": "lifespan.startup.complete"})
+        if client is not None:
+            await client.aclose()
+        await send({"type": message["type"] + ".complete"})
+
+    return lifespan_alone(application, live)
+
+
+@known_answer("with_client", breaks="says_that_the_start_failed", says="Errno")
+def tells_the_first_part_of_the_error(application, open_client):
+    async def live(scope, receive, send):
+        await receive()
+        try:
+            client = scope["state"]["client"] = open_client()
+        except Exception as error:
+            return await send({"type": "lifespan.startup.failed", "message": str(error.args[0])})
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await client.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return lifespan_alone(application, live)
+
+
+@known_answer("with_client", breaks="says_that_the_start_failed", says="whose aclose() raises")
+def takes_any_error_for_a_failed_start(application, open_client):
+    async def live(scope, receive, send):
+        try:
+            await receive()
+            client = scope["state"]["client"] = open_client()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await client.aclose()
+            await send({"type": "lifespan.shutdown.complete"})
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+
+    return lifespan_alone(application, live)

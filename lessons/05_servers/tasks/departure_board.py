@@ -63,11 +63,15 @@ async def _keeps_visitors_apart(trial: Trial) -> None:
 )
 async def refuses_other_connections(trial: Trial) -> None:
     websocket = http_scope("/departures/", type="websocket")
-    lifespan, made_up = {"type": "lifespan"}, http_scope("/departures/", type=f"type-{uuid4().hex[:6]}")
+    lifespan = {"type": "lifespan"}
+    made_up, alike = (
+        http_scope("/departures/", type=f"{begin}-{uuid4().hex[:6]}") for begin in ("type", "http")
+    )
     for scope, kind in (
         (lifespan, "lifespan.startup"),
         (websocket, "websocket.connect"),
         (made_up, f"{made_up['type']}.begin"),
+        (alike, f"{alike['type']}.begin"),
     ):
         try:
             found = await exchange(trial.answer, scope, {"type": kind})
@@ -80,8 +84,9 @@ async def refuses_other_connections(trial: Trial) -> None:
 
 
 def _why_not_refused(found: Exchange, kind: str) -> str | None:
-    if found.messages or isinstance(found.error, KeyError):
-        return f'"{kind}" has messages of its own, and this answer did not look at `scope["type"]`'
-    if found.error is None:
+    answered = bool(found.messages) and str(found.messages[0].get("type")).startswith("http.")
+    if answered or isinstance(found.error, KeyError):
+        return f'"{kind}" has messages of its own, and this answer took it for `http`'
+    if found.error is None and not found.messages:
         return "a server takes a quiet return for a connection that was served; an error tells it that this type is unknown"
     return None

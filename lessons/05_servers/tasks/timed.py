@@ -145,7 +145,7 @@ def _eighths(least: int, most: int) -> float:
 def _what_was_not_awaited(inner_ran: bool) -> dict[str, str]:
     if inner_ran:
         return {
-            "because": "the inner application sent its messages, and the layer's own `send` passed none of them on",
+            "because": "the inner application sent its messages, and none had been passed on when it returned",
             "next": "`await send(message)`",
         }
     return {"because": "the inner application did not run", "next": "`await application(scope, receive, …)`"}
@@ -173,6 +173,11 @@ async def leaves_the_answer_as_it_is(trial: Trial) -> None:
     kept = [header for header in found.headers if header[0] != "x-milliseconds"]
     lost = [f"{name}: {value}" for name, value in plain.headers if (name, value) not in kept]
     found.expect_that(not lost, "every header of Django's answer", got=f"an answer without {', '.join(lost)}")
+    found.expect_that(
+        kept == plain.headers,
+        f"the headers of Django's answer: {', '.join(name for name, _ in plain.headers)}",
+        got=f"{', '.join(name for name, _ in kept)}",
+    )
     found.expect_answer(201, b"booked")
 
 
@@ -210,14 +215,16 @@ async def _expect_the_whole_request(trial: Trial) -> None:
     found.expect_answer(201, b"booked")
 
 
-@timed.requirement("passes each piece of a stream on at once")
+@timed.requirement("passes the start of a stream and each piece of it on at once")
 async def passes_pieces_on_at_once(trial: Trial) -> None:
     arrived: list[bytes] = []
+    started: list[bool] = []
     seen_by_the_client: list[list[bytes]] = []
     pieces = [f"{city} {uuid4().hex[:4]}".encode() for city in ("Lisbon", "Kyoto")]
 
     async def departures(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
+        started.append(bool(arrived))
         for piece in pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             seen_by_the_client.append(arrived.copy())
@@ -234,6 +241,11 @@ async def passes_pieces_on_at_once(trial: Trial) -> None:
         "the first piece at the client before the second is made",
         got="the first piece kept back",
         because="the layer collects what it should pass on",
+    )
+    found.expect_that(
+        started == [True],
+        "the start of the answer at the client before the first piece is made",
+        got="the start kept back",
     )
     found.expect_answer(200, b"".join(pieces))
 
@@ -289,21 +301,23 @@ def _milliseconds(*seconds: float) -> list[str]:
 
 
 @timed.requirement(
-    "passes `lifespan` and `websocket` connections on, with nothing added or left out, and an error of the application "
-    "to whoever called the layer"
+    "passes `lifespan` and `websocket` connections on, with nothing added or left out, and an error of the application, "
+    "or that it was cancelled, to whoever called the layer"
 )
 async def leaves_other_connections_alone(trial: Trial) -> None:
-    for kind, first, answer in (
-        ("lifespan", "lifespan.startup", "lifespan.startup.complete"),
-        ("websocket", "websocket.connect", "websocket.accept"),
+    for kind, first, answer, more in (
+        ("lifespan", "lifespan.startup", "lifespan.startup.complete", {}),
+        ("websocket", "websocket.connect", "websocket.accept", {"headers": [(b"x-seat", b"12A")]}),
+        ("websocket", "websocket.connect", "websocket.http.response.start", {"status": 403, "headers": []}),
     ):
-        heard = []
+        heard, inner = [], {}
 
-        async def talks(scope, receive, send, heard=heard, answer=answer):
+        async def talks(scope, receive, send, heard=heard, answer=answer, more=more, inner=inner):
+            inner |= scope
             heard.append((scope["type"], (await receive())["type"]))
             if "state" in scope:
                 scope["state"]["client"] = answer
-            await send({"type": answer})
+            await send({"type": answer, **more})
 
         state: dict[str, str] = {}
         scope = (
@@ -317,13 +331,39 @@ async def leaves_other_connections_alone(trial: Trial) -> None:
         found.expect_that(
             heard == [(kind, first)], inside, got="the inner application was not called with it"
         )
-        found.expect_that(found.messages == [{"type": answer}], inside, got=f"outside: {found.messages!r}")
+        found.expect_that(
+            found.messages == [{"type": answer, **more}], inside, got=f"outside: {found.messages!r}"
+        )
         found.expect_that(
             kind != "lifespan" or state == {"client": answer},
             'the same `scope["state"]` inside as outside',
             got="another one, or none: what the application puts into it does not reach the server",
         )
+        changed = sorted(key for key in inner.keys() | scope.keys() if inner.get(key) != scope.get(key))
+        found.expect_that(
+            not changed, "the scope that the server gave", got=f"another {', '.join(changed)} inside"
+        )
     await _expect_the_error_of_the_application(trial)
+    await _expect_the_cancellation(trial)
+
+
+async def _expect_the_cancellation(trial: Trial) -> None:
+    """Cancel a request as a server does whose client has left."""
+    inside = asyncio.Event()
+
+    async def waits(scope, receive, send):
+        inside.set()
+        await asyncio.Event().wait()
+
+    asking = asyncio.ensure_future(exchange(application_from(trial, waits, Clock()), http_scope("/ferry/")))
+    entered = asyncio.ensure_future(inside.wait())
+    await asyncio.wait([asking, entered], return_when=asyncio.FIRST_COMPLETED)
+    for task in (asking, entered):
+        task.cancel()
+    await asyncio.wait([asking, entered], timeout=PATIENCE)
+    Outcome("a request that is cancelled while the application waits", "the layer returned").expect_that(
+        asking.cancelled() or not asking.done(), "CancelledError, out of the layer"
+    )
 
 
 async def _expect_the_error_of_the_application(trial: Trial) -> None:

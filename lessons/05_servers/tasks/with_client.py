@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import warnings
 from uuid import uuid4
 
@@ -93,6 +94,21 @@ async def opens_at_startup(trial: Trial) -> None:
         if later
         else None,
     )
+    await _expect_a_client_of_each_start(trial)
+
+
+async def _expect_a_client_of_each_start(trial: Trial) -> None:
+    """A test suite starts the same application again and again."""
+    office, found = Office(), list[str]()
+    layer = application_from(trial, _no_page, office.open_client)
+    for _ in range(2):
+        async with Lifespan(layer) as server:
+            answer = await server.start()
+            answer.expect("lifespan.startup.complete")
+            found.append(_described(server.state.get("client"), office))
+            await server.stop()
+    if found[0] == "an open client":
+        Outcome("the second start of the same application", found[1]).expect("an open client")
 
 
 @with_client.requirement(
@@ -208,17 +224,40 @@ async def _expect_the_client_of_another_server_open(trial: Trial) -> None:
 )
 async def says_that_the_start_failed(trial: Trial) -> None:
     said = f"office {uuid4().hex[:6]} is closed"
+    for error in (OfficeClosed(said), OSError(random.randrange(2, 30), said)):
+        await _expect_a_failed_start(trial, error)
+    await _expect_no_failed_start_at_the_end(trial, said)
 
+
+async def _expect_a_failed_start(trial: Trial, error: Exception) -> None:
     def closed_office() -> httpx.AsyncClient:
-        raise OfficeClosed(said)
+        raise error
 
+    happens = f"lifespan.startup, with an open_client() that raises {error!r}"
+    right = {"type": "lifespan.startup.failed", "message": str(error)}
     async with Lifespan(application_from(trial, _no_page, closed_office)) as server:
         answer = await server.start()
-        answer.sent = f"lifespan.startup, with an open_client() that raises {OfficeClosed(said)!r}"
+        answer.sent = happens
         answer.expect("lifespan.startup.failed")
         await asyncio.sleep(0)
-        sent = [dict(message) for message in server.messages]
-    right = {"type": "lifespan.startup.failed", "message": said}
-    Outcome(f"lifespan.startup, with an open_client() that raises {OfficeClosed(said)!r}", sent).expect(
-        [right]
-    )
+        Outcome(happens, [dict(message) for message in server.messages]).expect([right])
+        await server.stop()
+        Outcome(f"{happens}, and then lifespan.shutdown", server.messages).expect([right])
+
+
+async def _expect_no_failed_start_at_the_end(trial: Trial, said: str) -> None:
+    """Refuse an answer that tells of a failed start when it is the end that fails."""
+    office = Office()
+
+    async def stuck() -> None:
+        raise OfficeClosed(said)
+
+    async with Lifespan(application_from(trial, _no_page, office.open_client)) as server:
+        (await server.start()).expect("lifespan.startup.complete")
+        for client in office.clients:
+            client.aclose = stuck  # type: ignore[method-assign]
+        await server.stop()
+        told = [message["type"] for message in server.messages]
+    Outcome(
+        f"lifespan.shutdown, with a client whose aclose() raises {OfficeClosed(said)!r}", told
+    ).expect_that("lifespan.startup.failed" not in told, "no lifespan.startup.failed: the start was complete")
