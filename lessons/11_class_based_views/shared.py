@@ -21,9 +21,9 @@ async def made_up_trip(**fields: Any) -> Trip:
     return await Trip.objects.acreate(**known | fields)
 
 
-async def made_up_traveller() -> User:
+async def made_up_traveller(**fields: Any) -> User:
     """A user whom nobody knows yet."""
-    return await User.objects.acreate(username=made_up("traveller"))
+    return await User.objects.acreate(username=made_up("traveller"), **fields)
 
 
 async def expect_405(reply: Reply, allowed: set[str]) -> None:
@@ -82,6 +82,13 @@ def explain_the_relation(reply: Reply, expected: str, name: str, step: str | Non
     lazy = isinstance(reply.error, SynchronousOnlyOperation) and passes_through(reply, "related_descriptors")
     because = f"the {name} was not fetched: reading it asks the database, in the event loop"
     refuse_because(reply, expected, because if lazy else None, step)
+
+
+def explain_what_was_left_out(reply: Reply, expected: str) -> None:
+    """Refuse an error that comes from reading a field which the query has left out; pass over everything else."""
+    deferred = isinstance(reply.error, SynchronousOnlyOperation) and passes_through(reply, "query_utils")
+    because = "the query has left out a field: reading it asks the database, in the event loop"
+    refuse_because(reply, expected, because if deferred else None, "fetch the whole row")
 
 
 def refuse_because(reply: Reply, expected: str, because: str | None, step: str | None) -> None:

@@ -3,6 +3,7 @@ import time
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.mixins import AccessMixin, LoginRequiredMixin
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.db.models import F
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import aget_object_or_404
@@ -211,6 +212,26 @@ class BelievesTheSession(Desk):
         if not await request.session.ahas_key("_auth_user_id"):
             return redirect_to_login(request.get_full_path())
         return await super().dispatch(request, *args, **kwargs)
+
+
+@known_answer("MembersDesk", breaks="lets_ada_through", says="got 302")
+class ForTravellersAlone(Desk):
+    async def dispatch(self, request, *args, **kwargs):
+        user = await request.auser()
+        if not user.is_authenticated or user.is_staff:
+            return redirect_to_login(request.get_full_path())
+        return await super().dispatch(request, *args, **kwargs)
+
+
+@known_answer("MembersDesk", breaks="lets_ada_through", says="for a trip that is gone")
+class AnyErrorIsAMissingLogin(Desk):
+    async def dispatch(self, request, *args, **kwargs):
+        try:
+            if not (await request.auser()).is_authenticated:
+                raise PermissionDenied
+            return await super().dispatch(request, *args, **kwargs)
+        except Exception:
+            return redirect_to_login(request.get_full_path())
 
 
 EQUAL_MUTANTS = {

@@ -214,7 +214,7 @@ class TakesEveryErrorForAMissingTrip:
     "TripMixin",
     breaks="loads_the_trip",
     says="with a handler for POST",
-    because="the database (or something else that is sync only) was used",
+    because="the query has left out a field",
 )
 class LoadsTwoFieldsAlone:
     async def dispatch(self, request, *args, **kwargs):
@@ -284,6 +284,31 @@ class LooksWhetherItIsActiveAfterwards:
         finally:
             if not self.trip.active:
                 raise Http404
+
+
+@known_answer("TripMixin", breaks="fetches_the_destination", says="the query has left out a field")
+class TheNameOfTheDestinationAlone:
+    async def dispatch(self, request, *args, **kwargs):
+        most = ON_SALE.defer("destination__country", "destination__description")
+        self.trip = await aget_object_or_404(most, pk=kwargs["pk"])
+        return await super().dispatch(request, *args, **kwargs)
+
+
+@known_answer("TripMixin", breaks="loads_the_trip", says="with a handler for PUT")
+class KnowsTwoMethods:
+    async def dispatch(self, request, *args, **kwargs):
+        if request.method not in ("GET", "HEAD", "POST", "OPTIONS"):
+            return HttpResponse(status=405, headers={"Allow": "GET, POST"})
+        self.trip = await aget_object_or_404(ON_SALE, pk=kwargs["pk"])
+        return await super().dispatch(request, *args, **kwargs)
+
+
+@known_answer("TripMixin", breaks="hands_on_the_url", says="/hotels/")
+class TakesNumbersAlone:
+    async def dispatch(self, request, *args, **kwargs):
+        self.trip = await aget_object_or_404(ON_SALE, pk=kwargs["pk"])
+        numbers = {name: int(value) for name, value in kwargs.items()}
+        return await super().dispatch(request, *args, **numbers)
 
 
 EQUAL_MUTANTS = {

@@ -309,3 +309,9 @@ EQUAL_MUTANTS = {
     "order of two: trip = await aget_object_or_404(Trip, pk=pk) ⏎ author = …": "which of the two is looked up first is "
     "left open",
 }
+
+
+@known_answer("TripReviews", breaks="adds_a_review", says="expected 201")
+class StripsTheText(SavesInASyncMethod):
+    def save(self, pk, sent):
+        return super().save(pk, sent | {"text": sent["text"].strip()})

@@ -93,10 +93,11 @@ async def sends_visitors_to_the_login(trial: Trial) -> None:
 
 @MembersDesk.requirement(
     "lets ada through, who is logged in: `GET` tells her the seats that are left, `POST` takes one and answers 201; "
-    "so for every traveller"
+    "so for everybody who is logged in, also where `Desk` answers 404 or 409"
 )
 async def lets_ada_through(trial: Trial) -> None:
-    for username in ("ada", (await made_up_traveller()).username):
+    staff, chief = await made_up_traveller(is_staff=True), await made_up_traveller(is_superuser=True)
+    for username in ("ada", *(user.username for user in (await made_up_traveller(), staff, chief))):
         traveller, trip = Trial(trial.answer, trial.task), await made_up_trip()
         await traveller.log_in(username)
         for left in (trip.seats_left, trip.seats_left - 1):
@@ -107,6 +108,21 @@ async def lets_ada_through(trial: Trial) -> None:
             explain_the_guard(reply, "201")
             reply.expect(201)
             await expect_seats(reply, trip, left - 1)
+    await hands_on_what_desk_answers(traveller)
+
+
+async def hands_on_what_desk_answers(traveller: Trial) -> None:
+    """Refuse unless a trip that is sold out, and one that is not there, are answered as `Desk` does."""
+    sold_out, gone = await made_up_trip(seats_left=0), await made_up_trip()
+    await Trip.objects.filter(pk=gone.pk).adelete()
+    for reply, status in (
+        (await traveller.post(f"/desk/{sold_out.pk}/"), 409),
+        (await traveller.get(f"/desk/{gone.pk}/"), 404),
+    ):
+        reply.sent += "   of who is logged in, for a trip that is " + (
+            "sold out" if status == 409 else "gone"
+        )
+        reply.expect(status)
 
 
 @MembersDesk.requirement("answers `POST` of somebody who is not logged in the same way, and takes no seat")

@@ -18,7 +18,14 @@ from tutorial_project.classroom import queries
 from tutorial_project.trips.models import Trip
 from tutorial_project.words import counted
 
-from ..shared import NOT_HANDED_ON, expect_405, explain_the_relation, lost_on_the_way, made_up_trip
+from ..shared import (
+    NOT_HANDED_ON,
+    expect_405,
+    explain_the_relation,
+    explain_what_was_left_out,
+    lost_on_the_way,
+    made_up_trip,
+)
 
 came_in: list[int] = []
 """The trips whose broken page was called."""
@@ -67,15 +74,22 @@ def pages(mixin: Any) -> TrialHandler:
 
     class PlacePage(mixin, View):
         async def get(self, request: Any, pk: int) -> JsonResponse:
-            return JsonResponse({"to": self.trip.destination.name})
+            place = self.trip.destination
+            return JsonResponse({"to": place.name, "country": place.country, "about": place.description})
 
         async def post(self, request: Any, pk: int) -> JsonResponse:
             trip = self.trip
             return JsonResponse({"booked": trip.title, "nights": trip.nights})
 
+        put = patch = delete = post
+
     class DayPage(mixin, View):
         async def get(self, request: Any, day: int, pk: int) -> JsonResponse:
             return JsonResponse({"id": self.trip.pk, "pk": pk, "day": day})
+
+    class HotelPage(mixin, View):
+        async def get(self, request: Any, pk: int, hotel: str) -> JsonResponse:
+            return JsonResponse({"id": self.trip.pk, "pk": pk, "hotel": hotel})
 
     class BrokenPage(mixin, View):
         async def get(self, request: Any, pk: int) -> JsonResponse:
@@ -97,6 +111,7 @@ def pages(mixin: Any) -> TrialHandler:
             path("trips/<int:pk>/", TripPage.as_view()),
             path("trips/<int:pk>/place/", PlacePage.as_view()),
             path("trips/<int:pk>/days/<int:day>/", DayPage.as_view()),
+            path("trips/<int:pk>/hotels/<slug:hotel>/", HotelPage.as_view()),
             path("trips/<int:pk>/stamped/", StampedPage.as_view()),
             path("trips/<int:pk>/broken/", BrokenPage.as_view()),
         ]
@@ -142,9 +157,11 @@ async def loads_the_trip(trial: Trial) -> None:
             words = NOT_HANDED_ON
         holds = reply.error is None and reply.status == 200 and reply.json == {"id": pk, "title": trip.title}
         reply.expect_that(holds, expected, **words)
-    reply = await trial.post(f"/trips/{trip.pk}/place/")
-    reply.sent += "   with a handler for POST"
-    reply.expect(200, json={"booked": trip.title, "nights": trip.nights})
+    for method in ("POST", "PUT", "PATCH", "DELETE"):
+        reply = await trial.request(method, f"/trips/{trip.pk}/place/")
+        reply.sent += f"   with a handler for {method}"
+        explain_what_was_left_out(reply, f'200 {{"booked": "{trip.title}", "nights": {trip.nights}}}')
+        reply.expect(200, json={"booked": trip.title, "nights": trip.nights})
 
 
 @TripMixin.requirement(
@@ -152,10 +169,12 @@ async def loads_the_trip(trial: Trial) -> None:
 )
 async def fetches_the_destination(trial: Trial) -> None:
     trip = await made_up_trip()
-    to = trip.destination.name
+    place = trip.destination
     reply = await trial.get(f"/trips/{trip.pk}/place/")
-    explain_the_relation(reply, f'200 {{"to": "{to}"}}', "destination", '`select_related("destination")`')
-    reply.expect(200, json={"to": to})
+    expected = f'200 {{"to": "{place.name}", "country": "{place.country}", "about": ""}}'
+    explain_the_relation(reply, expected, "destination", '`select_related("destination")`')
+    explain_what_was_left_out(reply, expected)
+    reply.expect(200, json={"to": place.name, "country": place.country, "about": ""})
 
 
 @TripMixin.requirement("sends one query for both")
@@ -220,6 +239,11 @@ async def hands_on_the_url(trial: Trial) -> None:
     reply = await trial.get("/trips/7/days/3/")
     words = NOT_HANDED_ON if lost_on_the_way(reply) else {}
     reply.expect(200, json={"id": 7, "pk": 7, "day": 3}, **words)
+    hotel = made_up("hotel")
+    reply = await trial.get(f"/trips/7/hotels/{hotel}/")
+    reply.expect(
+        200, json={"id": 7, "pk": 7, "hotel": hotel}, **(NOT_HANDED_ON if lost_on_the_way(reply) else {})
+    )
 
 
 @TripMixin.requirement("answers 405 to a method that the view has no handler for, such as `POST`")

@@ -136,7 +136,7 @@ OF_ANOTHER = {
 
 async def expect_a_review(trial: Trial, trip: Trip, author: User, rating: int, **words: str) -> None:
     before = await rows_of(trip.pk)
-    new = {"author": author.username, "rating": rating, "text": a_long_text()}
+    new = {"author": author.username, "rating": rating, "text": f"  {a_long_text()}\n"}
     reply = await trial.post(f"/trips/{trip.pk}/reviews/", json=new)
     explain_the_relation(reply, f"201 with {new}", "author", None)
     if isinstance(reply.error, MultiValueDictKeyError):
