@@ -348,36 +348,36 @@ async def _holds_no_connection(process: OtherProcess, before: int, sent: str) ->
 
 @review_feed.requirement("listens no more, and leaves no task and no connection, when its client has gone")
 async def leaves_nothing(trial: Trial) -> None:
-    await _leaves_nothing(trial, "waits for news")
-    await _leaves_nothing(trial, "takes the first line", slow_at=bool)
-    await _leaves_nothing(trial, "takes an event", slow_at=lambda text: "data: " in text)
+    async with other_process() as process:
+        await _leaves_nothing(trial, process, "waits for news")
+        await _leaves_nothing(trial, process, "takes the first line", slow_at=bool)
+        await _leaves_nothing(trial, process, "takes an event", slow_at=lambda text: "data: " in text)
 
 
 async def _leaves_nothing(
-    trial: Trial, when: str, slow_at: Callable[[str], bool] = lambda text: False
+    trial: Trial, process: OtherProcess, when: str, slow_at: Callable[[str], bool] = lambda text: False
 ) -> None:
     listener, tasks = Listener(), asyncio.all_tasks()
-    async with other_process() as process:
-        before = await process.connections()
-        async with Feed(trial, listener, slow_at=slow_at) as feed:
-            await feed.begins()
-            if not feed.held:
-                new = await stored(process, listener, 2)
-                await feed.has_sent(new[:1] if "event" in when else new)
-            if not feed.held:
-                await listener.all_wait()
-            feed.leave()
-            await feed.until(lambda: feed.ended, "the end of the feed", lambda: {"got": "it goes on"})
-        gc.collect()  # what stands at a `yield` is closed when Python throws it away
-        await asyncio.sleep(0)
-        found = _left(trial, listener, tasks)
-        connections = await process.connections(until=before) - before
-        found |= {"connection": max(connections, 0)}
-        Outcome(f"{feed.sent}, and the client goes while it {when}").expect_that(
-            not any(found.values()),
-            "nobody who listens, no task and no connection",
-            got=", ".join(counted(number, what) for what, number in found.items() if number),
-        )
+    before = await process.connections()
+    async with Feed(trial, listener, slow_at=slow_at) as feed:
+        await feed.begins()
+        if not feed.held:
+            new = await stored(process, listener, 2)
+            await feed.has_sent(new[:1] if "event" in when else new)
+        if not feed.held:
+            await listener.all_wait()
+        feed.leave()
+        await feed.until(lambda: feed.ended, "the end of the feed", lambda: {"got": "it goes on"})
+    gc.collect()  # what stands at a `yield` is closed when Python throws it away
+    await asyncio.sleep(0)
+    found = _left(trial, listener, tasks)
+    connections = await process.connections(until=before) - before
+    found |= {"connection": max(connections, 0)}
+    Outcome(f"{feed.sent}, and the client goes while it {when}").expect_that(
+        not any(found.values()),
+        "nobody who listens, no task and no connection",
+        got=", ".join(counted(number, what) for what, number in found.items() if number),
+    )
 
 
 def _left(trial: Trial, listener: Listener, tasks: set[asyncio.Task[Any]]) -> dict[str, int]:
