@@ -392,3 +392,14 @@ def by_the_clock_of_the_day(get_response):
         return stamped(get_response(request), started)
 
     return on_the_loop if iscoroutinefunction(get_response) else in_a_thread
+
+
+@known_answer("request_timing", breaks="starts_anew", says="share where the start is kept")
+class KeepsTheStartsOnAStack(OnTheInstance):
+    async def __acall__(self, request):
+        stack.append(perf_counter())
+        response = await self.get_response(request)
+        return timed(response, stack.pop())
+
+
+stack = []

@@ -3,6 +3,7 @@ import math
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from time import perf_counter
 from uuid import uuid4
 
@@ -44,6 +45,17 @@ async def slow(request: HttpRequest) -> HttpResponse:
     if not slow_is_inside.is_set():
         slow_is_inside.set()
         await slow_may_end.wait()
+    return HttpResponse(said(started))
+
+
+late_is_inside, late_may_end = asyncio.Event(), asyncio.Event()
+
+
+async def late(request: HttpRequest) -> HttpResponse:
+    """Make a visitor wait until it may end, who came when `slow` had begun."""
+    started = perf_counter()
+    late_is_inside.set()
+    await late_may_end.wait()
     return HttpResponse(said(started))
 
 
@@ -135,6 +147,7 @@ def broken_sync(request: HttpRequest) -> HttpResponse:
 
 PAGES = [
     path("slow/", slow),
+    path("late/", late),
     path("fast/", fast),
     path("missing/", missing),
     path("forbidden/", forbidden),
@@ -240,18 +253,39 @@ async def starts_anew(trial: Trial) -> None:
             },
         )
     slow_reply.sent = sent
-    expect_the_time(
-        slow_reply,
-        most,
-        too_little={
-            "because": "alone, such a request was measured rightly: two that are under way share where the start is kept",
-            "next": "keep the start in a variable of the inner function, or on `request`",
-        },
-    )
+    expect_the_time(slow_reply, most, too_little=SHARED_START)
+    await starts_anew_for_the_second_to_end(trial)
     for method, page in (("POST", "/fast/"), ("PUT", "/fast/"), ("DELETE", "/data/"), ("GET", "/data/")):
         started = perf_counter()
         reply = told(await trial.request(method, page))
         expect_the_time(reply, perf_counter() - started)
+
+
+SHARED_START = {
+    "because": "alone, such a request was measured rightly: two that are under way share where the start is kept",
+    "next": "keep the start in a variable of the inner function, or on `request`",
+}
+
+
+async def starts_anew_for_the_second_to_end(trial: Trial) -> None:
+    """Refuse a time that is the other one's, of two requests of which the first to come is the first to go."""
+    for event in (slow_is_inside, slow_may_end, late_is_inside, late_may_end):
+        event.clear()
+    first = asyncio.ensure_future(timed_get(trial, "/slow/"))
+    await first_moment(slow_is_inside.is_set, first)
+    await asyncio.sleep(0.05)
+    second = asyncio.ensure_future(timed_get(trial, "/late/"))
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            await first_moment(late_is_inside.is_set, second)
+    slow_may_end.set()
+    reply, most = await first
+    late_may_end.set()
+    later, most_later = await second
+    reply.sent += ", and GET /late/, which comes later and ends later"
+    expect_the_time(reply, most, too_little=SHARED_START)
+    later.sent += ", which came when GET /slow/ had begun, and ended later"
+    expect_the_time(later, most_later, too_much=SHARED_START)
 
 
 @request_timing.requirement("adds it to answers of errors too, such as a 404, and to a stream, as it begins")
@@ -311,10 +345,7 @@ async def measures_each_thread(site: WSGISite) -> None:
         expect_the_time(
             reply,
             most,
-            too_little={
-                "because": "alone, a request was measured rightly: two that are under way share where the start is kept",
-                "next": "keep the start in a variable of the inner function, or on `request`",
-            },
+            too_little=SHARED_START,
         )
 
 
