@@ -53,6 +53,10 @@ NO_OBJECTS = {
 """What a service can say with status 200 that is no JSON object, in words."""
 
 
+GOOD_LOOKING = "500 with the JSON of a good answer"
+"""What a service says with `/failing?as=report`, in words."""
+
+
 SOMETHING_MORE = {"asked_at": "07:10"}
 """What a service adds to its answers one day, and no example shows."""
 

@@ -21,6 +21,7 @@ async def failing(request: web.Request) -> web.Response:
     """Always fails, with `status` (400 to 599), 500 by default, after `wait` seconds, at once by default.
 
     With `as=page` it answers as a proxy does in front of a service that is gone: with HTML, and not with JSON.
+    With `as=report` its JSON looks like a good answer.
     With `retry_after` it says after how many seconds to come back.
     """
     status = number(request.query, "status", 500, 400, 599)
@@ -30,7 +31,8 @@ async def failing(request: web.Request) -> web.Response:
     if request.query.get("as") == "page":
         page = f"<h1>{_phrase(status)}</h1>"
         return web.Response(text=page, content_type="text/html", status=status, headers=headers)
-    return web.json_response({"error": _phrase(status)}, status=status, headers=headers)
+    said = places.weather("Oslo") if request.query.get("as") == "report" else {"error": _phrase(status)}
+    return web.json_response(said, status=status, headers=headers)
 
 
 @routes.get("/flaky")

@@ -454,6 +454,29 @@ class ClosesInTheBackground(OneClientEach):
             self.closing = asyncio.create_task(client.aclose())
 
 
+@known_answer("WeatherClient", breaks="closes_when_there_is_nothing", says="a second time")
+class KeepsNoneForTheClosed(OneClientEach):
+    async def ask(self, city):
+        loop = asyncio.get_running_loop()
+        if self.clients.get(loop) is None:
+            self.clients[loop] = httpx.AsyncClient()
+        return await report(self.clients[loop], city)
+
+    async def close(self):
+        loop = asyncio.get_running_loop()
+        if loop in self.clients:
+            await self.clients[loop].aclose()
+            self.clients[loop] = None
+
+
+@known_answer("WeatherClient", breaks="raises_what_is_no_report", says="500 with the JSON of a good answer")
+class LooksForAnErrorInTheBody(TakesWhatComes):
+    def content(self, response):
+        if "error" in (said := json_object(response.json())):
+            raise ValueError(said["error"])
+        return said
+
+
 EQUAL_MUTANTS = {
     "arg removal: self.clients[loop] = httpx.AsyncClient(base_url=services.url, timeout=None) → …": "httpx's own limit is longer",
     "text: response = …safe='XXXX')}\")": "letters are never quoted",

@@ -584,6 +584,23 @@ async def tries_twice_for_half_of_the_time(request, city):
     return too_slow()
 
 
+@known_answer(
+    "city_weather",
+    breaks="calls_what_is_no_good_502",
+    says="500 with the JSON of a good answer",
+    because="the error of the service went on as if all were well",
+)
+async def looks_for_an_error_in_the_body(request, city):
+    try:
+        async with asyncio.timeout(LIMIT), httpx.AsyncClient() as client:
+            report = json_object((await client.get(weather_url(city))).json())
+    except TimeoutError:
+        return too_slow()
+    except TROUBLE:
+        return no_good()
+    return no_good() if "error" in report else JsonResponse(report)
+
+
 EQUAL_MUTANTS = {
     "arg removal: url = …": NO_SLASH,
     "text: url = …safe='XXXX')}\"": NO_SLASH,

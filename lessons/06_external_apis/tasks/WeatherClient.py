@@ -20,6 +20,7 @@ from tutorial_project.services.places import weather as weather_of
 from tutorial_project.words import counted
 
 from ..shared import (
+    GOOD_LOOKING,
     IN_TIME,
     NO_OBJECTS,
     PATIENCE,
@@ -131,6 +132,7 @@ async def raises_what_is_no_report(trial: Trial) -> None:
     weather, services = await _made_at_import(trial), counting_anew()
     (await _ask(weather, "Lisbon")).expect(LISBON)
     errors = {f"/failing?status={status}": str(status) for status in mixed([418, 404, 429, 500, 503])}
+    errors["/failing?as=report"] = GOOD_LOOKING
     for by, named in (errors | NO_OBJECTS).items():
         with services.replaced("/weather", by=by):
             outcome = await _ask(weather, "Lisbon")
@@ -284,15 +286,20 @@ async def opens_again(trial: Trial) -> None:
     )
 
 
-@WeatherClient.requirement("can be closed on an event loop that has asked for nothing")
+@WeatherClient.requirement("can be closed on an event loop that has asked for nothing, and closed twice")
 @keeping_every_client
 async def closes_when_there_is_nothing(trial: Trial) -> None:
-    (await _close(await _made_at_import(trial))).expect_that(
+    weather = await _made_at_import(trial)
+    (await _close(weather)).expect_that(
         True,
         "no error",
         because="this loop has no client, and it was looked up as if it had",
         next="`self.clients.pop(loop, None)`, and close what is not None",
     )
+    await _ask_and_close(weather)
+    again = await _close(weather)
+    again.sent += "  a second time"
+    again.expect_that(True, "no error")
 
 
 def _words_about_answers(outcome: Outcome) -> dict[str, str]:

@@ -11,6 +11,7 @@ from tutorial_project.checks.kinds.made_up import made_up_weather, mixed
 from tutorial_project.services import running_services
 
 from ..shared import (
+    GOOD_LOOKING,
     NO_OBJECTS,
     SOMETHING_MORE,
     counting_anew,
@@ -109,6 +110,8 @@ async def calls_what_is_no_good_502(trial: Trial) -> None:
     for status in mixed([404, 403, 408, 418, 429, 451, 500, 503, 504]):
         reply = await get_while(trial, "/weather/Lisbon/", f"/failing?status={status}", str(status))
         reply.expect(502, **_words_about_status(reply))
+    reply = await get_while(trial, "/weather/Lisbon/", "/failing?as=report", GOOD_LOOKING)
+    reply.expect(502, **_words_about_status(reply))
     for by, named in NO_OBJECTS.items():
         reply = await get_while(trial, "/weather/Lisbon/", by, named)
         reply.expect(502, **words_about_broken(reply))

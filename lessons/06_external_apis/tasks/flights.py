@@ -16,6 +16,7 @@ from tutorial_project.checks.kinds.visits import visits
 from tutorial_project.services import running_services
 
 from ..shared import (
+    GOOD_LOOKING,
     NO_OBJECTS,
     SOMETHING_MORE,
     counting_anew,
@@ -149,6 +150,8 @@ async def calls_other_errors_502(trial: Trial) -> None:
     for city in ("Gate%20404", "Gate%20429"):  # numbers that are no status
         reply = await get_while(trial, f"/flights/{city}/", "/failing?status=500", "500")
         reply.expect(502, **_words_about_status(reply))
+    reply = await get_while(trial, "/flights/Kyoto/", "/failing?as=report", GOOD_LOOKING)
+    reply.expect(502, **_words_about_status(reply))
     by, named = "/failing?status=503&retry_after=30", "503 and Retry-After: 30"
     reply = await get_while(trial, "/flights/Kyoto/", by, named)
     reply.expect(502)
