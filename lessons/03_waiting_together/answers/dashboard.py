@@ -239,6 +239,17 @@ async def five_at_a_time(request, city, currency):
     return three(*await asyncio.gather(*map(behind_five, services_for(city, currency))))
 
 
+@known_answer("dashboard", breaks="asks_for_what_the_url_says", says="/dashboard/san Juan, Uruguay/USDC/")
+async def takes_the_name_up_to_a_comma(request, city, currency):
+    city = city.partition(",")[0]
+    return three(*await asyncio.gather(*map(ask, services_for(city, currency))))
+
+
+@known_answer("dashboard", breaks="asks_for_what_the_url_says", says="/dashboard/san Juan, Uruguay/USDC/")
+async def knows_currencies_of_three_letters(request, city, currency):
+    return three(*await asyncio.gather(*map(ask, services_for(city, currency[:3]))))
+
+
 LEFT_OPEN = "the exercise says that its lists ask for neither quoting nor a 502"
 EQUAL_MUTANTS = {
     'arg removal: place, money = … → place, money = quote(city, ), quote(currency, safe="")': LEFT_OPEN,

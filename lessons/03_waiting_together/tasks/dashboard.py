@@ -35,7 +35,12 @@ async def answers_with_all_three(trial: Trial) -> None:
 
 @dashboard.requirement("asks for the city and the currency in the URL")
 async def asks_for_what_the_url_says(trial: Trial) -> None:
-    for city, currency in (("Bergen", "JPY"), ("Kyoto", "NZD"), ("Rio de Janeiro", "NZD")):
+    for city, currency in (
+        ("Bergen", "JPY"),
+        ("Kyoto", "NZD"),
+        ("Rio de Janeiro", "NZD"),
+        ("san Juan, Uruguay", "USDC"),
+    ):
         said, expected = made_up(city, currency)
         with all_saying(said):
             (await trial.get(f"/dashboard/{city}/{currency}/")).expect(200, json=expected)
