@@ -565,3 +565,29 @@ async def leaves_its_get_behind(request):
             board.leave(queue)
 
     return stream(events())
+
+
+@known_answer("feed_until_stop", breaks="loses_nothing", says="taken out of the queue, and not sent")
+async def loses_the_one_in_its_hand(request):
+    stopping = state(request)
+
+    async def events():
+        queue = board.join()
+        get, stop = asyncio.ensure_future(queue.get()), asyncio.ensure_future(stopping.wait())
+        try:
+            yield WELCOME
+            while True:
+                await asyncio.wait([get, stop], return_when=asyncio.FIRST_COMPLETED)
+                if stop.done():
+                    break
+                yield event(get.result())
+                get = asyncio.ensure_future(queue.get())
+            for departure in all_there(queue, stopping):
+                yield event(departure)
+            yield RETRY
+        finally:
+            get.cancel()
+            stop.cancel()
+            board.leave(queue)
+
+    return stream(events())

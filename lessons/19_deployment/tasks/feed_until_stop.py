@@ -83,6 +83,15 @@ class Queues:
         self._given.append(queue)  # so that Python does not throw away who waits there
         return queue
 
+    def why_one_is_lost(self) -> dict[str, str]:
+        """Words for the feed of these queues, which has ended before all was sent."""
+        if any(queue.qsize() for queue in self._given):
+            return {
+                "because": "the feed ended with departures in its queue",
+                "next": "empty the queue before the end, or let the stop itself come through the queue",
+            }
+        return {"because": "a departure was taken out of the queue, and not sent"}
+
 
 @contextmanager
 def watched_board() -> Iterator[Queues]:
@@ -122,15 +131,23 @@ def its_end(text: str) -> str:
     return repr(text) if len(text) < 150 else f"…{repr(text[-120:])[1:-1]}"
 
 
-async def ends_with(stream: Feed, expected: list[dict[str, Any]], sent: str, **words: str) -> None:
-    """Wait for the end of the stream, and refuse unless it has sent exactly this; `words` are for what is lost."""
+async def ends_with(
+    stream: Feed,
+    expected: list[dict[str, Any]],
+    sent: str,
+    why_lost: Callable[[], dict[str, str]] = dict,
+) -> None:
+    """Wait for the end of the stream, and refuse unless it has sent exactly this."""
     stream.sent = sent
     whole = ": welcome\n\n" + "".join(map(as_event, expected)) + RETRY
     went_on = lambda: {"got": f"it goes on, after {quoted(repr(stream.text[-90:]))}"}  # noqa: E731
     await stream.until(lambda: stream.ended, "the end of the feed within a second", went_on)
     lost = any(json.dumps(departure["to"]) not in stream.text for departure in expected)
     Outcome(sent, error=stream._call.exception()).expect_that(
-        stream.text == whole, quoted(repr(whole)), got=quoted(repr(stream.text)), **(words if lost else {})
+        stream.text == whole,
+        quoted(repr(whole)),
+        got=quoted(repr(stream.text)),
+        **(why_lost() if lost else {}),
     )
 
 
@@ -203,7 +220,7 @@ async def loses_nothing(trial: Trial) -> None:
 
 async def _announced_in_the_same_moment(trial: Trial) -> None:
     stopping, departures = asyncio.Event(), made_up(3)
-    with watched_board():
+    with watched_board() as queues:
         async with Feed(trial, stopping) as stream:
             await connected(stream)
             for departure in departures:
@@ -213,8 +230,7 @@ async def _announced_in_the_same_moment(trial: Trial) -> None:
                 stream,
                 departures,
                 "GET /departures/, three departures, and `stopping` is set in the same moment",
-                because="the feed ended with departures in its queue",
-                next="empty the queue before the end, or let the stop itself come through the queue",
+                queues.why_one_is_lost,
             )
 
 
@@ -238,6 +254,12 @@ async def _announced_while_it_begins(trial: Trial) -> None:
             )
 
 
+NOT_SENT_ANY_MORE = {
+    "because": "what was announced while the client took the first departure was not sent any more",
+    "next": "empty the queue before the end, or let the stop itself come through the queue",
+}
+
+
 async def _over_a_slow_connection(trial: Trial) -> None:
     stopping, departures = asyncio.Event(), made_up(12)
     first = json.dumps(departures[0]["to"])
@@ -256,8 +278,7 @@ async def _over_a_slow_connection(trial: Trial) -> None:
                     stream,
                     departures,
                     "GET /departures/, and `stopping` is set while a departure is on its way",
-                    because="what was announced while the client took the first departure was not sent any more",
-                    next="empty the queue before the end, or let the stop itself come through the queue",
+                    lambda: NOT_SENT_ANY_MORE,
                 )
             finally:
                 reading.cancel()
@@ -278,7 +299,7 @@ class SlowFeed(Feed):
 
 async def _a_minute_for_each(trial: Trial) -> None:
     stopping, departures = asyncio.Event(), made_up(4)
-    with watched_board():
+    with watched_board() as queues:
         async with SlowFeed(trial, stopping) as stream:
             await connected(stream)
             with held_clock() as stream.clock:
@@ -293,8 +314,7 @@ async def _a_minute_for_each(trial: Trial) -> None:
                 stream,
                 departures,
                 "GET /departures/, four departures, `stopping` is set, and the client takes a minute for each",
-                because="the feed ended with departures in its queue",
-                next="send all of them, however long the client takes",
+                queues.why_one_is_lost,
             )
 
 
@@ -342,7 +362,7 @@ async def _leaves_the_others_theirs(trial: Trial) -> None:
                 stays,
                 departures,
                 "GET /departures/, another client goes, and then `stopping` is set",
-                because="the other feed has taken it off the board",
+                lambda: {"because": "the other feed has taken it off the board"},
             )
 
 
