@@ -26,9 +26,15 @@ async def made_up_trip(place: Destination | None = None, **fields: Any) -> Trip:
     return await Trip.objects.acreate(**known | fields)
 
 
-async def made_up_traveller() -> User:
-    """A user who has no booking."""
-    return await User.objects.acreate(username=made_up("traveller"))
+DEPARTED = date(2020, 5, 1)
+"""A day of the past: whether a trip is on sale is for `active` to say."""
+
+
+async def made_up_traveller(**fields: Any) -> User:
+    """A user who has no booking; an older one has the same name in capitals."""
+    name = made_up("traveller")
+    await User.objects.acreate(username=name.upper())
+    return await User.objects.acreate(username=name, **fields)
 
 
 def listed(reply: Reply, key: str) -> list[dict[str, Any]]:

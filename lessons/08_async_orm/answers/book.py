@@ -495,6 +495,24 @@ async def names_no_booking_of_the_other_click(request, pk):
     return await answer(booking, trip, True)
 
 
+@known_answer("book", breaks="books_a_seat", says="one booking of one seat for")
+@require_POST
+async def a_traveller_in_capitals_or_not(request, pk):
+    username = json.loads(request.body)["traveller"]
+    traveller = await User.objects.filter(username__iexact=username).afirst()
+
+    @transaction.atomic
+    def booked():
+        trip = get_object_or_404(Trip.objects.select_for_update(), pk=pk)
+        booking, created = Booking.objects.get_or_create(trip=trip, traveller=traveller)
+        return booking.pk, created, trip.seats_left - created
+
+    booking, created, left = await sync_to_async(booked)()
+    if created:
+        await takes_a_seat(pk)
+    return JsonResponse({"booking": booking, "seats_left": left}, status=201 if created else 200)
+
+
 EQUAL_MUTANTS = {
     "order of two: trip = await aget_object_or_404(Trip, pk=pk) ⏎ traveller = …": "which of the two is looked up first "
     "is left open",

@@ -1,7 +1,7 @@
 import time
 
 from asgiref.sync import sync_to_async
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Prefetch, Q, Sum
 from django.http import JsonResponse
 
 from tutorial_project.checks import known_answer
@@ -231,6 +231,16 @@ async def bookings_of_each_portion(request):
     rows = []
     places = Destination.objects.prefetch_related("trips", "trips__bookings__traveller")
     async for place in places.aiterator(chunk_size=100):
+        trips = place.trips.all()
+        rows.append(place_row(place, trips, [booking for trip in trips for booking in trip.bookings.all()]))
+    return JsonResponse({**await totals(), "destinations": rows})
+
+
+@known_answer("report", breaks="names_the_travellers", says="travellers")
+async def travellers_who_may_log_in(request):
+    rows = []
+    bookings = Booking.objects.filter(traveller__is_active=True).select_related("traveller")
+    async for place in Destination.objects.prefetch_related("trips", Prefetch("trips__bookings", bookings)):
         trips = place.trips.all()
         rows.append(place_row(place, trips, [booking for trip in trips for booking in trip.bookings.all()]))
     return JsonResponse({**await totals(), "destinations": rows})

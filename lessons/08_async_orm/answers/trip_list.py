@@ -1,4 +1,5 @@
 import time
+from datetime import date
 
 from asgiref.sync import sync_to_async
 from django.db.models import F, Q
@@ -291,6 +292,15 @@ async def themes_of_each_portion(request):
         trips = trips.filter(destination=await aget_object_or_404(Destination, slug=slug))
     trips = trips.select_related("destination").prefetch_related("themes")
     return JsonResponse({"trips": [as_row(trip) async for trip in trips.aiterator(chunk_size=200)]})
+
+
+@known_answer("trip_list", breaks="lists_what_is_on_sale", says="got 56 trips")
+async def only_trips_to_come(request):
+    trips = Trip.objects.filter(active=True, departs__gte=date.today()).order_by("price")
+    if slug := request.GET.get("destination"):
+        trips = trips.filter(destination=await aget_object_or_404(Destination, slug=slug))
+    trips = trips.select_related("destination").prefetch_related("themes")
+    return JsonResponse({"trips": [as_row(trip) async for trip in trips]})
 
 
 EQUAL_MUTANTS = {

@@ -7,6 +7,7 @@ from tutorial_project.classroom import queries
 from tutorial_project.trips.models import Booking, Destination, Trip
 
 from ..shared import (
+    DEPARTED,
     FREE,
     as_json,
     expect_few_queries,
@@ -40,7 +41,7 @@ report = Task(
 async def has_the_totals(trial: Trial) -> None:
     await expect_totals(await trial.get("/report/"))
     place = await made_up_destination()
-    await made_up_trip(place)
+    await made_up_trip(place, departs=DEPARTED)
     await made_up_trip(place, active=False)
     await expect_totals(await trial.get("/report/"))
     await Trip.objects.aupdate(active=False)
@@ -131,7 +132,8 @@ async def counts_nothing_as_zero(trial: Trial) -> None:
 async def names_the_travellers(trial: Trial) -> None:
     await Booking.objects.filter(trip__destination__slug="kyoto", traveller__username="ada").adelete()
     await Trip.objects.filter(destination__slug="athens").aupdate(active=False)
-    trip, late, early = await made_up_trip(), await made_up_traveller(), await made_up_traveller()
+    trip, late = await made_up_trip(), await made_up_traveller()
+    early = await made_up_traveller(is_active=False)
     for traveller in sorted((late, early), key=lambda user: user.username, reverse=True):
         await Booking.objects.acreate(trip=trip, traveller=traveller)
     reply = await trial.get("/report/")

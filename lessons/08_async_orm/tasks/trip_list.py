@@ -9,6 +9,7 @@ from tutorial_project.trips.models import Destination, Theme, Trip
 from tutorial_project.words import counted
 
 from ..shared import (
+    DEPARTED,
     FREE,
     expect_404,
     expect_few_queries,
@@ -61,7 +62,8 @@ async def three_trips_on_sale(place: Destination) -> None:
     """Trips whose prices have different numbers of digits, in any order, and a cheaper one that is off sale."""
     whole = mixed([random.randint(20, 99), random.randint(200, 900), random.randint(2000, 9000)])
     for euros in whole:
-        await made_up_trip(place, price=Decimal(f"{euros}.{random.randint(11, 99)}"))
+        price = Decimal(f"{euros}.{random.randint(11, 99)}")
+        await made_up_trip(place, price=price, departs=DEPARTED)
     await made_up_trip(place, price=Decimal("19.50"), active=False)
 
 

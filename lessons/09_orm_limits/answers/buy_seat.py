@@ -672,6 +672,22 @@ async def the_place_is_locked_with_its_trip(request, pk):
     return answer(await sync_to_async(sell)())
 
 
+@known_answer("buy_seat", breaks="answers_odd_requests", says="nobody looked for the first one")
+@guarded
+async def who_has_one_seat_already(request, pk):
+    @transaction.atomic
+    def sell():
+        trip = Trip.objects.select_for_update().get(pk=pk)
+        traveller = traveller_of(request)
+        if trip.seats_left == 0 or trip.bookings.filter(traveller=traveller, seats=1).exists():
+            return False
+        trip.bookings.create(traveller_id=traveller)
+        Trip.objects.filter(pk=pk).update(seats_left=F("seats_left") - 1)
+        return True
+
+    return answer(await sync_to_async(sell)())
+
+
 EQUAL_MUTANTS = {
     "call in a chain: if trip.seats_left == 0 or trip.bookings.filter(traveller=traveller).exists(): → …filter("
     "traveller=traveller):": "a QuerySet without rows is false",

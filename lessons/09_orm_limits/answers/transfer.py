@@ -496,6 +496,25 @@ async def the_same_name_in_another_object(sender, receiver, amount):
     return await sync_to_async(move)()
 
 
+@known_answer("transfer", breaks="refuses_a_stranger", says="expected Account.DoesNotExist")
+@sensible
+async def owners_in_capitals_or_not(sender, receiver, amount):
+    @transaction.atomic
+    def move():
+        keys = [Account.objects.get(owner__username__iexact=owner).pk for owner in (sender, receiver)]
+        locked = Account.objects.select_for_update().filter(pk__in=keys).order_by("pk").in_bulk()
+        debtor, creditor = (locked[key] for key in keys)
+        if debtor.balance < amount:
+            raise ValueError("not enough money")
+        debtor.balance -= amount
+        creditor.balance += amount
+        debtor.save()
+        creditor.save()
+        return debtor.balance
+
+    return await sync_to_async(move)()
+
+
 LOCKED = "nobody else has changed the row since it was locked"
 ONE_BY_ONE = "the owners are asked for one by one then, which costs two queries more and changes nothing"
 EQUAL_MUTANTS = {

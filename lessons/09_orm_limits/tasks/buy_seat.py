@@ -445,6 +445,8 @@ async def answers_odd_requests(trial: Trial) -> None:
     trip, [buyer] = await a_trip(seats_left=2), await travellers(1)
     await buys(trial, trip, buyer)
     await refused_sale(trial, trip, buyer, "  for the second time")
+    await Booking.objects.filter(trip=trip, traveller=buyer).aupdate(seats=2)
+    await refused_sale(trial, trip, buyer, "  with a booking of two seats")
     before = await stored()
     for pk in (random.randrange(10_000, 99_999), 10**39):
         (await buys(trial, pk, buyer)).expect(404)

@@ -104,9 +104,9 @@ async def refuses_too_much(trial: Trial) -> None:
     "raises `Account.DoesNotExist` when one of them, such as frances, has no account, and moves nothing"
 )
 async def refuses_a_stranger(trial: Trial) -> None:
-    name, _ = await two_of_them()
+    name, other = await two_of_them()
     before = await balances()
-    for stranger in STRANGERS:
+    for stranger in (*STRANGERS, other.upper()):
         for pair in ((name, stranger), (stranger, name)):
             with statements() as sent:
                 outcome = await on_a_thread_of_its_own(trial.call(*pair, CENT))

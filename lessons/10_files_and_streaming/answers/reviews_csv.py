@@ -409,6 +409,16 @@ async def pages_that_begin_after_a_key(request):
     return csv_file(lines())
 
 
+@known_answer("reviews_csv", breaks="has_all_reviews", says="expected [")
+async def without_authors_who_have_left(request):
+    async def lines():
+        yield as_csv(COLUMNS)
+        async for review in reviews_with_relations().filter(author__is_active=True).aiterator():
+            yield as_csv(row(review))
+
+    return csv_file(lines())
+
+
 EQUAL_MUTANTS = {
     'call in a chain: reviews = Review.objects.order_by("pk")…': "`Review` itself orders by its key",
 }

@@ -146,10 +146,10 @@ async def review_here_and_there() -> None:
 
 
 async def rename_a_trip_and_an_author() -> None:
-    """Give the trip and the author of the first review other names than the file of before told."""
+    """Give the trip and the author of the first review other names than before; the author is inactive now."""
     review = await Review.objects.order_by("pk").afirst()
     await Trip.objects.filter(pk=review.trip_id).aupdate(title=f"Trip {uuid4().hex}")
-    await User.objects.filter(pk=review.author_id).aupdate(username=uuid4().hex)
+    await User.objects.filter(pk=review.author_id).aupdate(username=uuid4().hex, is_active=False)
 
 
 @reviews_csv.requirement("writes texts with commas, quotes and line breaks so that `csv.reader` reads them")
