@@ -54,10 +54,13 @@ def counting_anew() -> Services:
 def made_up_offers(
     *suppliers: str, city: str = "Lisbon", prices: Iterable[float] = ()
 ) -> Iterator[list[dict[str, Any]]]:
-    """Let suppliers say these prices, or some that nobody can know; those differ, and as texts have another order."""
+    """Let suppliers say these prices, or some that nobody can know; those differ, and as texts have another order.
+
+    An offer says something more than its price, which belongs to "the offer" as well.
+    """
     with ExitStack() as stack:
         offers = [
-            {"supplier": supplier, "city": city, "price": price}
+            {"supplier": supplier, "city": city, "price": price, "seats": random.randint(1, 99)}
             for supplier, price in zip(suppliers, prices or _made_up_prices(suppliers), strict=True)
         ]
         for offer in offers:
@@ -126,6 +129,29 @@ def begun() -> Iterator[list[str]]:
 
     with mock.patch.object(httpx.AsyncClient, "send", noted):
         yield suppliers
+
+
+@contextmanager
+def answered_in_one_turn(
+    offers: dict[str, dict[str, Any] | None],
+) -> Iterator[tuple[list[str], asyncio.Event]]:
+    """Answer the questions of an async client in one turn of the event loop: who was asked, and what lets them go.
+
+    Args:
+        offers: what each supplier says; None for one that is down.
+    """
+    suppliers, goes_on, real = list[str](), asyncio.Event(), httpx.AsyncClient.send
+
+    async def send(client: Any, request: httpx.Request, **options: Any) -> httpx.Response:
+        if not request.url.path.startswith("/quotes/"):  # the request to the view itself
+            return await real(client, request, **options)
+        suppliers.append(supplier := request.url.path.split("/")[2])
+        await goes_on.wait()
+        offer = offers[supplier]
+        return httpx.Response(200 if offer else 503, json=offer or {}, request=request)
+
+    with mock.patch.object(httpx.AsyncClient, "send", send):
+        yield suppliers, goes_on
 
 
 def answered() -> int:

@@ -336,6 +336,21 @@ async def leaves_out_what_costs_nothing(request, city):
     return by_price([offer for offer in offers if offer and offer["price"]])
 
 
+@known_answer("compare_prices", breaks="leaves_out_who_fails", says="while each of them takes three seconds")
+async def waits_two_seconds_for_a_place(request, city):
+    async def offer(supplier):
+        try:
+            await asyncio.wait_for(gate().acquire(), 2)
+        except TimeoutError:
+            return None
+        try:
+            return await offer_or_none(supplier, city)
+        finally:
+            gate().release()
+
+    return by_price(await asyncio.gather(*map(offer, named_suppliers(request))))
+
+
 EQUAL_MUTANTS = {
     "kind of error: except ServiceError: → except Exception:": "`offer_from` raises nothing but a `ServiceError`",
 }

@@ -1,4 +1,5 @@
 import asyncio
+import json
 from contextlib import suppress
 from weakref import WeakKeyDictionary
 
@@ -412,6 +413,37 @@ async def takes_the_offers_from_a_queue(request, city):
         for _ in tasks:
             if offer := await answers.get():
                 return JsonResponse(offer)
+        return JsonResponse({"error": NOBODY}, status=502)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+@known_answer("quick_quote", breaks="answers_with_albatros", says="while it asks nothing for a trip")
+async def takes_a_free_trip_for_none(request, city):
+    tasks = []
+    try:
+        answer = await hedged(city, tasks)
+        offer = json.loads(answer.content)
+        return answer if offer.get("price") else JsonResponse({"error": NOBODY}, status=502)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+@known_answer("quick_quote", breaks="waits_for_a_good_answer", says="at the same moment")
+async def looks_at_albatros_alone_when_both_are_done(request, city):
+    tasks = [question("Albatros", city)]
+    try:
+        await asyncio.wait(tasks, timeout=HEDGE_AFTER)
+        if not tasks[0].done() or tasks[0].exception():
+            tasks.append(question("Borealis", city))
+        waiting = set(tasks)
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            task = tasks[0] if tasks[0] in done else done.pop()
+            if not task.exception():
+                return JsonResponse(task.result())
         return JsonResponse({"error": NOBODY}, status=502)
     finally:
         for task in tasks:

@@ -344,6 +344,52 @@ async def ten_at_a_time(request, city):
     return in_order(suppliers, offers)
 
 
+async def prices_in_time(request, city):
+    offers = await offers_in_time(request, city, LIMIT)
+    return {name: offer["price"] for name, offer in offers.items() if offer is not None}
+
+
+@known_answer("quotes_in_time", breaks="lists_the_offers", says="while one asks nothing for a trip")
+async def takes_a_free_trip_for_none(request, city):
+    suppliers, offers = request.GET.getlist("supplier"), await offers_in_time(request, city, LIMIT)
+    good = {name: offer for name, offer in offers.items() if offer and offer["price"]}
+    return in_order(suppliers, good)
+
+
+@known_answer("quotes_in_time", breaks="lists_the_offers", says='"seats":')
+async def writes_the_offers_anew(request, city):
+    suppliers, prices = request.GET.getlist("supplier"), await prices_in_time(request, city)
+    offers = {name: {"supplier": name, "city": city, "price": price} for name, price in prices.items()}
+    return in_order(suppliers, offers)
+
+
+@known_answer("quotes_in_time", breaks="lists_the_offers", says="and two the same")
+async def keeps_one_offer_for_each_price(request, city):
+    suppliers, offers = request.GET.getlist("supplier"), await offers_in_time(request, city, LIMIT)
+    by_price = {offer["price"]: offer for offer in offers.values() if offer}
+    return in_order(suppliers, {offer["supplier"]: offer for offer in by_price.values()})
+
+
+@known_answer("quotes_in_time", breaks="names_who_failed", says='"missing": [')
+async def names_the_failed_as_they_fail(request, city):
+    suppliers, offers, missing = request.GET.getlist("supplier"), {}, []
+
+    async def keep(supplier):
+        try:
+            offers[supplier] = await offer_from(supplier, city)
+        except ServiceError:
+            missing.append(supplier)
+
+    try:
+        async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as group:
+            for supplier in suppliers:
+                group.create_task(keep(supplier))
+    except TimeoutError:
+        missing = [supplier for supplier in suppliers if supplier not in offers]
+    found = [offers[supplier] for supplier in suppliers if supplier in offers]
+    return JsonResponse({"offers": found, "missing": missing})
+
+
 EQUAL_MUTANTS = {
     "kind of error: except ServiceError: → except Exception:": "`offer_from` raises nothing but a `ServiceError`",
     "kind of error: except TimeoutError: → except Exception:": "each question catches its own error, so nothing but the end of the time leaves the block",

@@ -162,6 +162,7 @@ async def leaves_out_who_fails(trial: Trial) -> None:
         kept = [offer for offer in offers if offer["supplier"] != down]
         reply.expect(200, json={"offers": cheapest_first(kept)}, **words_about_failures(reply))
     await _expect_a_slow_one(trial)
+    await _expect_those_who_wait_for_a_place(trial)
 
 
 async def _expect_a_slow_one(trial: Trial) -> None:
@@ -174,6 +175,18 @@ async def _expect_a_slow_one(trial: Trial) -> None:
             await visit.clock.advance(3)
             hold.release()
             reply = await reply_of(visit, path, f"while {slow} takes three seconds")
+    reply.expect(200, json={"offers": cheapest_first(offers)})
+
+
+async def _expect_those_who_wait_for_a_place(trial: Trial) -> None:
+    services, path = counting_anew(), named("compare-prices", *SEVEN)
+    with made_up_offers(*SEVEN) as offers, services.held("/quotes/") as hold:
+        async with visits(trial, path) as visit:
+            await visit.until(lambda: hold.waiting >= 5, patience=0.5)
+            await settled(visit)
+            await visit.clock.advance(3)
+            hold.release()
+            reply = await reply_of(visit, path, "while each of them takes three seconds")
     reply.expect(200, json={"offers": cheapest_first(offers)})
 
 

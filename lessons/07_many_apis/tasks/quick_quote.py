@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import Any
 
 from tutorial_project.checks import Outcome, Reply, Task, Trial
@@ -12,6 +13,7 @@ from tutorial_project.words import counted
 
 from ..shared import (
     answered,
+    answered_in_one_turn,
     asked,
     begun,
     counting_anew,
@@ -69,6 +71,8 @@ async def answers_with_albatros(trial: Trial) -> None:
             reply = await get(trial, f"/quick-quote/{city}/")
         reply.expect(200, json=offers[0], **words_about_memory(reply, earlier))
         earlier = earlier or reply
+    with made_up_offers("Albatros", prices=[0]) as offers:
+        (await get(trial, QUICK_QUOTE, "while it asks nothing for a trip")).expect(200, json=offers[0])
 
 
 @quick_quote.requirement(
@@ -257,6 +261,25 @@ async def waits_for_a_good_answer(trial: Trial) -> None:
                 second.release()
                 reply = await reply_of(visit, QUICK_QUOTE, f"{state}, and {good} answers after that")
         reply.expect(200, json=offers[0], **_words_about_errors(reply))
+    for _ in range(3):
+        await _expect_the_good_one_of_two(trial, "Albatros", "Borealis")
+        await _expect_the_good_one_of_two(trial, "Borealis", "Albatros")
+
+
+async def _expect_the_good_one_of_two(trial: Trial, down: str, good: str) -> None:
+    """Let an error and an offer come in the same turn of the event loop."""
+    counting_anew()
+    offer = {"supplier": good, "city": "Lisbon", "price": random.randint(100, 900)}
+    with answered_in_one_turn({down: None, good: offer}) as (suppliers, go_on):
+        async with visits(trial, QUICK_QUOTE) as visit:
+            await visit.until(lambda: suppliers)
+            await visit.clock.advance(SHORTLY_AFTER)
+            await visit.until(lambda: len(suppliers) == 2, 0.5)
+            go_on.set()
+            reply = await reply_of(
+                visit, QUICK_QUOTE, f"while {down} is down, and {good} answers at the same moment"
+            )
+    reply.expect(200, json=offer, **_words_about_errors(reply))
 
 
 @quick_quote.requirement("answers 502 when both suppliers are down")

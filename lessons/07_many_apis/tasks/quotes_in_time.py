@@ -62,6 +62,10 @@ async def lists_the_offers(trial: Trial) -> None:
         words = words_about_memory(reply, earlier)
         reply.expect(200, json={"offers": offers, "missing": []}, **words)
         earlier = earlier or reply
+    with made_up_offers(*order, prices=mixed([0, 500, 500])) as offers:
+        state = "while one asks nothing for a trip, and two the same"
+        reply = await get(trial, named("quotes-in-time", *order), state)
+    reply.expect(200, json={"offers": offers, "missing": []})
     (await get(trial, "/quotes-in-time/Lisbon/")).expect(200, json={"offers": [], "missing": []})
 
 
@@ -88,9 +92,13 @@ async def names_who_failed(trial: Trial) -> None:
         made_up_offers(*good) as offers,
         services.held(f"/quotes/{good[0]}/") as first,
         services.held(f"/quotes/{good[1]}/") as second,
+        services.held(f"/quotes/{down[0]}/") as fails_last,
     ):
         async with visits(trial, path) as visit:
-            await visit.until(lambda: first.waiting and second.waiting and answered() == 2, patience=0.5)
+            await visit.until(lambda: services.waiting == 3 and answered() == 1, patience=0.5)
+            await settled(visit)
+            fails_last.release()
+            await visit.until(lambda: answered() == 2, patience=0.5)
             await settled(visit)
             first.release()
             second.release()
