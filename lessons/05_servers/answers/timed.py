@@ -337,7 +337,7 @@ def passes_everything_on(application, clock=time.perf_counter):
     return layer
 
 
-@known_answer("timed", breaks="leaves_other_connections_alone", says="the layer has caught it")
+@known_answer("timed", breaks="leaves_other_connections_alone", says="it stayed inside of the layer")
 def catches_what_goes_wrong(application, clock=time.perf_counter):
     inner = changes_the_message_in_place(application, clock)
 
@@ -438,7 +438,7 @@ def around(application, clock, errors_of):
     "timed",
     breaks="leaves_other_connections_alone",
     says='of the type "websocket", which',
-    because="the layer has caught it, and a server takes a quiet return for a",
+    because="it stayed inside of the layer, and a server takes a quiet return for a",
 )
 def swallows_the_errors_of_websockets(application, clock=time.perf_counter):
     return around(application, clock, errors_of=["websocket"])
@@ -448,7 +448,7 @@ def swallows_the_errors_of_websockets(application, clock=time.perf_counter):
     "timed",
     breaks="leaves_other_connections_alone",
     says='of the type "http", which',
-    because="the layer has caught it, and a server takes a quiet return for a",
+    because="it stayed inside of the layer, and a server takes a quiet return for a",
 )
 def swallows_the_errors_of_requests(application, clock=time.perf_counter):
     return around(application, clock, errors_of=["http"])

@@ -517,3 +517,22 @@ def takes_any_error_for_a_failed_start(application, open_client):
             await send({"type": "lifespan.startup.failed", "message": str(error)})
 
     return lifespan_alone(application, live)
+
+
+@known_answer("with_client", breaks="closes_at_shutdown", says="and then lifespan.shutdown")
+def says_goodbye_twice(application, open_client):
+    async def live(scope, receive, send):
+        await receive()
+        try:
+            client = scope["state"]["client"] = open_client()
+        except Exception as error:
+            return await send({"type": "lifespan.startup.failed", "message": str(error)})
+        try:
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await client.aclose()
+            await send({"type": "lifespan.shutdown.complete"})
+        finally:
+            await send({"type": "lifespan.shutdown.complete"})
+
+    return lifespan_alone(application, live)

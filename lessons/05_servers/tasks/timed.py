@@ -379,5 +379,5 @@ async def _expect_the_error_of_the_application(trial: Trial) -> None:
             ValueError,
             because=None
             if found.error
-            else "the layer has caught it, and a server takes a quiet return for a connection that was served",
+            else "it stayed inside of the layer, and a server takes a quiet return for a connection that was served",
         )

@@ -11,7 +11,7 @@ from django.urls import path
 
 from tutorial_project.checks import Outcome, Task, Trial
 from tutorial_project.checks.kinds.asgi import application_from, exchange, http_scope
-from tutorial_project.checks.kinds.lifespan import Lifespan, expect_two_requests_inside
+from tutorial_project.checks.kinds.lifespan import Lifespan, expect_two_requests_inside, some_turns
 from tutorial_project.checks.trial import TrialHandler
 from tutorial_project.words import counted
 
@@ -194,12 +194,17 @@ async def closes_at_shutdown(trial: Trial) -> None:
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always", RuntimeWarning)
             (await server.stop()).expect("lifespan.shutdown.complete")
+        await some_turns()
+        told = [message["type"] for message in server.messages]
     because = "the server may end the process as soon as it has heard of the end"
     if any("aclose' was never awaited" in str(warning.message) for warning in heard):
         because = "`aclose()` was called and not awaited, so it did nothing"
     state = "a closed client" if closed["lifespan.shutdown.complete"] else "a client that is open still"
     Outcome("lifespan.shutdown", f"lifespan.shutdown.complete, with {state}").expect(
         "lifespan.shutdown.complete, with a closed client", because=because
+    )
+    Outcome("lifespan.startup, and then lifespan.shutdown", told).expect(
+        ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     )
     await _expect_the_client_of_another_server_open(trial)
 
