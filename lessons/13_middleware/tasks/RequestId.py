@@ -271,10 +271,7 @@ async def names_two_streams(trial: Trial) -> None:
     may_leave.clear()
     try:
         with logged() as records:
-            async with (
-                OpenStream(trial, "/departures/") as first,
-                OpenStream(trial, "/departures/") as second,
-            ):
+            async with slow_stream(trial) as first, slow_stream(trial) as second:
                 await expect_the_part(
                     first, "A1", "the first part of the stream, while the second is waited for"
                 )
@@ -282,6 +279,8 @@ async def names_two_streams(trial: Trial) -> None:
                     second, "A1", "the first part of another stream, while one is under way"
                 )
                 may_leave.set()
+                for stream in (first, second):
+                    stream.take_again()
                 for stream in (first, second):
                     await expect_the_part(stream, "B2", "the second part, when nobody waits any more")
     finally:
@@ -293,6 +292,11 @@ async def names_two_streams(trial: Trial) -> None:
         f"two log lines with the id {ids[0]}, and two with {ids[1]}",
         got=f"log lines with the ids {', '.join(found)}",
     )
+
+
+def slow_stream(trial: Trial) -> OpenStream:
+    """A stream whose second part is not asked for until the first was taken."""
+    return OpenStream(trial, "/departures/", slow_at=lambda text: "A1" in text)
 
 
 async def expect_the_part(stream: OpenStream, part: str, expected: str) -> None:
